@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KSPLIT_CONTROL_H
+#define KSPLIT_CONTROL_H
+
+/*
+ * The control socket: a Unix stream socket, mode 0660. One request a line, one answer a line, both
+ * JSON; several requests may follow each other on one connection.
+ *
+ *   request  {"version": 1, "command": "summary" | "connections" | "kernel"}
+ *   answer   {"version": 1, "ok": true, "data": {...}}
+ *            {"version": 1, "ok": false, "error": "what was wrong"}
+ *
+ * The version changes when a member changes its meaning or goes away; new members may come at any
+ * time and a reader ignores those that it does not know.
+ */
+#define KSPLIT_CONTROL_VERSION 1
+#define KSPLIT_CONTROL_PATH    "/run/ksplit/control.sock"
+#define KSPLIT_CONTROL_LINE    4096 /* longest request, bytes */
+
+#define KSPLIT_COMMAND_SUMMARY     "summary"
+#define KSPLIT_COMMAND_CONNECTIONS "connections"
+#define KSPLIT_COMMAND_KERNEL      "kernel"
+
+#endif

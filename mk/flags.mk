@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Compiler, flags and libraries. SANITIZE=address,undefined makes the sanitizer build.
+
+CC       ?= cc
+PKGS     := libssl libcrypto libmnl libcjson
+# Debian 12's libcjson has its header in a folder of its own and pkg-config names it.
+LIB_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+LIBS       := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread
+
+CPPFLAGS += -D_GNU_SOURCE -Iinclude -Iuser $(LIB_CFLAGS)
+CFLAGS   ?= -O2 -g
+CFLAGS   += -std=c11 -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+            -Wpointer-arith -Wwrite-strings -Wformat=2 -fno-strict-aliasing -fno-common \
+            -fstack-protector-strong -fPIE
+LDFLAGS  += -pie -Wl,-z,relro,-z,now
+
+ifneq ($(SANITIZE),)
+CFLAGS  += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
+LDFLAGS += -fsanitize=$(SANITIZE)
+else
+CPPFLAGS += -D_FORTIFY_SOURCE=2
+endif

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# libksplit.a is everything of user/ but main, so that unit tests link what the daemon links.
+
+MAIN_SRC   := user/core/main.c
+LIB_SRC    := $(filter-out $(MAIN_SRC),$(wildcard user/*/*.c))
+STATUS_SRC := $(wildcard tools/ksplit-status/*.c)
+
+obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
+
+LIBKSPLIT := $(BUILD)/libksplit.a
+PROGRAMS  := $(BUILD)/ksplitd $(BUILD)/ksplit-status
+
+$(LIBKSPLIT): $(call obj,$(LIB_SRC))
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/ksplitd: $(call obj,$(MAIN_SRC)) $(LIBKSPLIT)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/ksplit-status: $(call obj,$(STATUS_SRC))
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KSPLIT_CORE_CONFIG_H
+#define KSPLIT_CORE_CONFIG_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "core/log.h"
+
+#define CONFIG_MAX_LISTENERS 16
+#define CONFIG_PATH	     "/etc/ksplit/ksplit.json"
+
+/* Where a listener's connections go. */
+enum destination_kind { DESTINATION_STATIC, DESTINATION_SNI, DESTINATION_ORIGINAL, DESTINATION_TPROXY };
+
+struct config_listener {
+	union {
+		struct sockaddr sa;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+	} address; /* numeric only */
+	enum destination_kind destination;
+	char host[256]; /* static: host name or numeric address, without brackets */
+	uint16_t port;	/* static and sni; host order */
+};
+
+enum config_verify { VERIFY_MIMIC, VERIFY_REQUIRE, VERIFY_OFF };
+enum config_relay { RELAY_AUTO, RELAY_SPLICE, RELAY_COPY, RELAY_USER };
+enum config_ktls { KTLS_AUTO, KTLS_OFF, KTLS_REQUIRE };
+
+/* Deadlines in milliseconds, each at least 1. */
+struct config_deadlines {
+	uint32_t peek;		     /* 10000: complete ClientHello */
+	uint32_t resolve;	     /*  5000 */
+	uint32_t connect;	     /* 10000: TCP to the origin, all addresses together */
+	uint32_t upstream_handshake; /* 10000 */
+	uint32_t client_handshake;   /* 10000 */
+	uint32_t idle;		     /* 600000: no byte either way */
+	uint32_t close;		     /* 10000: a peer that does not take our last bytes */
+	uint32_t drain;		     /* 30000: after SIGTERM */
+};
+
+/* The whole configuration, checked; strings are owned by it. */
+struct config {
+	struct config_listener listeners[CONFIG_MAX_LISTENERS];
+	size_t listeners_len;
+	char *ca_cert; /* PEM file: CA certificate, then any certificates above it */
+	char *ca_key;
+	char *leaf_key_type;  /* "P-256" (default), "P-384", "RSA-2048", "RSA-3072" */
+	uint32_t leaf_cache;  /* entries, default 4096 */
+	char *upstream_ca;    /* PEM file; NULL: the system store */
+	enum config_verify verify;
+	enum config_relay relay;
+	enum config_ktls ktls;
+	char *control;	      /* path; "" switches the control socket off */
+	char *access_log;     /* path, "-" for stdout; NULL: none */
+	uint32_t workers;     /* 0: one per CPU that we may run on */
+	uint32_t max_connections; /* per process, 0: what RLIMIT_NOFILE allows */
+	struct config_deadlines deadlines;
+	bool foreground;
+	bool check;	      /* --check: read and check everything, open nothing, exit */
+	enum log_level log_level;
+};
+
+/* Set defaults; free what a config owns (the struct itself stays the caller's). */
+void config_init(struct config *config);
+void config_free(struct config *config);
+
+/*
+ * Read a configuration file (JSON with // and comments) over `config`. 0, or -errno with one
+ * line in `error`: file, line, key, what is expected. -ENOENT only when the file is not there.
+ */
+int config_read_file(struct config *config, const char *path, char *error, size_t error_len);
+
+/* After file and command line: does it make sense as a whole (a listener, a CA, ...)? 0 or -EINVAL with one line. */
+int config_check(const struct config *config, char *error, size_t error_len);
+
+/* Parse pieces that the file and the command line share. 0 or -EINVAL. "ADDR:PORT", "[ADDR6]:PORT", ":PORT". */
+int config_parse_listen(const char *text, struct config_listener *listener);
+/* "original", "tproxy", "sni:PORT", "HOST:PORT", "[ADDR6]:PORT". 0 or -EINVAL. */
+int config_parse_destination(const char *text, struct config_listener *listener);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KSPLIT_PKI_LEAF_CACHE_H
+#define KSPLIT_PKI_LEAF_CACHE_H
+
+#include <openssl/x509.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pki/ca.h"
+
+#define FINGERPRINT_LEN 32 /* SHA-256 of the DER certificate */
+
+/* A forged leaf, shared by connections and workers; immutable; freed with its last reference. */
+struct leaf {
+	X509 *cert;
+	uint8_t fingerprint[FINGERPRINT_LEN];
+};
+
+/* The process-wide cache, keyed by origin certificate fingerprint and SNI; bounded, least recently used goes. */
+struct leaf_cache;
+
+struct leaf_cache_stats {
+	uint64_t hits, misses, forged, failed, waited, evicted;
+	uint64_t entries;
+};
+
+/*
+ * A waiter's callback: the leaf that it asked for is there (a reference that the waiter now owns) or could not be
+ * made (NULL). Called once, on the thread that forged, without locks held.
+ */
+typedef void (*leaf_cache_ready_fn)(void *waiter, struct leaf *leaf);
+
+/* `ca` and `leaf_key` stay the caller's and must live longer. max_entries >= 1. Caller owns *out. 0 or -ENOMEM. */
+int leaf_cache_new(const struct ca *ca, EVP_PKEY *leaf_key, size_t max_entries,
+		   struct leaf_cache **out);
+void leaf_cache_free(struct leaf_cache *cache);
+
+/*
+ * The leaf for an origin certificate and SNI ("" for none). Returns
+ *   0             *out is a reference for the caller (leaf_put): cached, or forged just now on this thread
+ *   -EINPROGRESS  another thread is forging it: `ready(waiter, ...)` will be called
+ *   -ENOMEM, -EIO no leaf could be made
+ * Simultaneous first calls forge once.
+ */
+int leaf_cache_get(struct leaf_cache *cache, X509 *origin, const uint8_t origin_fp[FINGERPRINT_LEN],
+		   const char *sni, leaf_cache_ready_fn ready, void *waiter, struct leaf **out);
+
+/* One more reference; give one back (NULL allowed). Thread-safe. */
+struct leaf *leaf_get(struct leaf *leaf);
+void leaf_put(struct leaf *leaf);
+
+void leaf_cache_read_stats(struct leaf_cache *cache, struct leaf_cache_stats *out);
+
+/* SHA-256 over a certificate's DER. 0 or -EIO. */
+int fingerprint_of(const X509 *cert, uint8_t out[FINGERPRINT_LEN]);
+
+#endif
