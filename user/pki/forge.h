@@ -6,14 +6,16 @@
 
 #include "pki/ca.h"
 
-/* Make a leaf key: "P-256", "P-384", "RSA-2048", "RSA-3072". Caller owns *out. 0, -EINVAL (name) or -EIO. */
+/* Make a leaf key: "P-256", "P-384", "RSA-2048", "RSA-3072". Caller owns *out. 0, -EINVAL (name) or
+ * -EIO. */
 int forge_make_key(const char *type, EVP_PKEY **out);
 
 /*
- * Forge a v3 leaf (RFC 5280) with the origin's subject DN (all RDNs, order and string types), subjectAltName, extended
- * key usage (else serverAuth), basicConstraints (never CA:TRUE); `sni` ("" or NULL: none) is added to the SAN when no name there
- * covers it. Key usage by key type, SKI, AKI and 16-byte random serial are ours; AIA, CRL DP, SCT and must-staple are not copied;
- * validity is the origin's cut to the CA's. Caller owns *out. 0, -ENOMEM or -EIO.
+ * Forge a v3 leaf (RFC 5280) with the origin's subject DN (all RDNs, order and string types),
+ * subjectAltName, extended key usage (else serverAuth), basicConstraints (never CA:TRUE); `sni` (""
+ * or NULL: none) is added to the SAN when no name there covers it. Key usage by key type, SKI, AKI
+ * and 16-byte random serial are ours; AIA, CRL DP, SCT and must-staple are not copied; validity is
+ * the origin's cut to the CA's. Caller owns *out. 0, -ENOMEM or -EIO.
  */
 int forge_leaf(const struct ca *ca, X509 *origin, const char *sni, EVP_PKEY *leaf_key, X509 **out);
 

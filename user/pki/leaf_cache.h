@@ -16,31 +16,49 @@ struct leaf {
 	uint8_t fingerprint[FINGERPRINT_LEN];
 };
 
-/* The process-wide cache, keyed by origin certificate fingerprint and SNI; bounded, least recently used goes. */
+/* The process-wide cache, keyed by origin certificate fingerprint and SNI; bounded, the least
+ * recently used goes. */
 struct leaf_cache;
 
+/* Calls since the start, and entries now. hits + misses + waited is the number of calls. */
 struct leaf_cache_stats {
-	uint64_t hits, misses, forged, failed, waited, evicted;
+	uint64_t hits;   /* answered from the cache */
+	uint64_t misses; /* had to forge: each ends as forged or failed */
+	uint64_t forged, failed;
+	uint64_t waited;  /* came while another thread forged */
+	uint64_t evicted; /* thrown out for room or because their time was over */
 	uint64_t entries;
 };
 
 /*
- * A waiter's callback: the leaf that it asked for is there (a reference that the waiter now owns) or could not be
- * made (NULL). Called once, on the thread that forged, without locks held.
+ * A waiter's callback: the leaf that it asked for is there (a reference that the waiter now owns)
+ * or could not be made (NULL). Called once, on the thread that forged, without locks held.
  */
 typedef void (*leaf_cache_ready_fn)(void *waiter, struct leaf *leaf);
 
-/* `ca` and `leaf_key` stay the caller's and must live longer. max_entries >= 1. Caller owns *out. 0 or -ENOMEM. */
+/*
+ * `ca` and `leaf_key` stay the caller's and must live longer. max_entries >= 1; entries that are
+ * just being forged (at most one a thread) come on top. Caller owns *out. 0 or -ENOMEM.
+ */
 int leaf_cache_new(const struct ca *ca, EVP_PKEY *leaf_key, size_t max_entries,
 		   struct leaf_cache **out);
+
+/* No thread may be inside leaf_cache_get. References given out stay good. NULL allowed. */
 void leaf_cache_free(struct leaf_cache *cache);
 
 /*
  * The leaf for an origin certificate and SNI ("" for none). Returns
- *   0             *out is a reference for the caller (leaf_put): cached, or forged just now on this thread
+ *
+ *   0             *out is a reference for the caller (leaf_put): cached, or forged just now on
+ *                 this thread
+ *
  *   -EINPROGRESS  another thread is forging it: `ready(waiter, ...)` will be called
- *   -ENOMEM, -EIO no leaf could be made
- * Simultaneous first calls forge once.
+ *
+ *   -ENOMEM, -EIO no leaf could be made; the next call tries again
+ *
+ * Simultaneous first calls forge once. `origin` is used during the call alone. A leaf whose
+ * notAfter passed while it was cached is forged anew. An origin that renews its certificate has a
+ * new fingerprint, hence a new leaf.
  */
 int leaf_cache_get(struct leaf_cache *cache, X509 *origin, const uint8_t origin_fp[FINGERPRINT_LEN],
 		   const char *sni, leaf_cache_ready_fn ready, void *waiter, struct leaf **out);
@@ -49,6 +67,7 @@ int leaf_cache_get(struct leaf_cache *cache, X509 *origin, const uint8_t origin_
 struct leaf *leaf_get(struct leaf *leaf);
 void leaf_put(struct leaf *leaf);
 
+/* A consistent copy of the figures; any thread. */
 void leaf_cache_read_stats(struct leaf_cache *cache, struct leaf_cache_stats *out);
 
 /* SHA-256 over a certificate's DER. 0 or -EIO. */
