@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include <ksplit/control.h>
+
+#include "core/config_address.h"
+#include "core/config_error.h"
+
+void config_init(struct config *config)
+{
+	memset(config, 0, sizeof(*config));
+	config->leaf_key_type = strdup("P-256");
+	config->leaf_cache = 4096;
+	config->verify = VERIFY_MIMIC;
+	config->relay = RELAY_AUTO;
+	config->ktls = KTLS_AUTO;
+	config->control = strdup(KSPLIT_CONTROL_PATH);
+	config->log_level = LOG_LEVEL_INFO;
+	config->deadlines = (struct config_deadlines){
+		.peek = 10000,
+		.resolve = 5000,
+		.connect = 10000,
+		.upstream_handshake = 10000,
+		.client_handshake = 10000,
+		.idle = 600000,
+		.close = 10000,
+		.drain = 30000,
+	};
+}
+
+void config_free(struct config *config)
+{
+	free(config->ca_cert);
+	free(config->ca_key);
+	free(config->leaf_key_type);
+	free(config->upstream_ca);
+	free(config->control);
+	free(config->access_log);
+	memset(config, 0, sizeof(*config));
+}
+
+/* A listener by itself and against those before it. */
+static int check_listener(const struct config *config, size_t index, char *error, size_t error_len)
+{
+	const struct config_listener *listener = &config->listeners[index];
+	char address[96];
+	size_t i;
+
+	config_address_print(listener, address, sizeof(address));
+	if (listener->destination == DESTINATION_STATIC && !listener->host[0]) {
+		config_error_set(error, error_len,
+				 "listener %s: no destination, expected --to original, tproxy, "
+				 "sni:PORT or HOST:PORT",
+				 address);
+		return -EINVAL;
+	}
+	for (i = 0; i < index; i++) {
+		if (config_address_same(&config->listeners[i], listener)) {
+			config_error_set(error, error_len,
+					 "listener %s: given twice, expected different addresses",
+					 address);
+			return -EINVAL;
+		}
+	}
+	for (i = 0; i < config->listeners_len; i++) {
+		if (config_address_leads_to(listener, &config->listeners[i])) {
+			config_error_set(error, error_len,
+					 "listener %s: its destination %s:%u is a listener itself",
+					 address, listener->host, listener->port);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+static int check_listeners(const struct config *config, char *error, size_t error_len)
+{
+	size_t i;
+	int rc;
+
+	if (config->listeners_len == 0) {
+		config_error_set(error, error_len,
+				 "\"listeners\": missing, expected at least one in the file, or "
+				 "--listen ADDR:PORT --to DESTINATION");
+		return -EINVAL;
+	}
+	for (i = 0; i < config->listeners_len; i++) {
+		rc = check_listener(config, i, error, error_len);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+static int check_ca(const struct config *config, char *error, size_t error_len)
+{
+	const char *key = !config->ca_cert ? "cert" : !config->ca_key ? "key" : NULL;
+
+	if (!key)
+		return 0;
+	config_error_set(error, error_len,
+			 "\"ca.%s\": missing, expected a PEM file there or in --ca-%s", key, key);
+	return -EINVAL;
+}
+
+/* Relays that exist only with kernel TLS, or only without. */
+static int check_relay(const struct config *config, char *error, size_t error_len)
+{
+	const bool kernel = config->relay == RELAY_SPLICE || config->relay == RELAY_COPY;
+
+	if (kernel && config->ktls == KTLS_OFF) {
+		config_error_set(
+			error, error_len,
+			"\"relay\": is %s, which works on kernel TLS, and \"ktls\" is off; "
+			"expected relay auto or user, or ktls auto or require",
+			config->relay == RELAY_SPLICE ? "splice" : "copy");
+		return -EINVAL;
+	}
+	if (config->relay == RELAY_USER && config->ktls == KTLS_REQUIRE) {
+		config_error_set(error, error_len,
+				 "\"relay\": is user, which works without kernel TLS, and \"ktls\" "
+				 "is require; expected relay auto, splice or copy, or ktls auto or "
+				 "off");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* Paths that are used again after a daemon has left the folder and the terminal it was started in.
+ */
+static int check_paths(const struct config *config, char *error, size_t error_len)
+{
+	const struct sockaddr_un *un = NULL;
+
+	if (strlen(config->control) >= sizeof(un->sun_path)) {
+		config_error_set(error, error_len,
+				 "\"control\": is %zu bytes long, expected at most %zu (unix(7))",
+				 strlen(config->control), sizeof(un->sun_path) - 1);
+		return -EINVAL;
+	}
+	if (config->foreground)
+		return 0;
+	if (config->control[0] && config->control[0] != '/') {
+		config_error_set(error, error_len,
+				 "\"control\": is \"%s\", expected an absolute path, or "
+				 "--foreground",
+				 config->control);
+		return -EINVAL;
+	}
+	if (config->access_log && config->access_log[0] != '/') {
+		config_error_set(error, error_len,
+				 "\"access_log\": is \"%s\", expected an absolute path, or "
+				 "--foreground",
+				 config->access_log);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int config_check(const struct config *config, char *error, size_t error_len)
+{
+	int rc;
+
+	if (!config->control || !config->leaf_key_type) {
+		config_error_set(error, error_len, "out of memory");
+		return -ENOMEM;
+	}
+	rc = check_listeners(config, error, error_len);
+	if (rc == 0)
+		rc = check_ca(config, error, error_len);
+	if (rc == 0)
+		rc = check_relay(config, error, error_len);
+	if (rc == 0)
+		rc = check_paths(config, error, error_len);
+	return rc;
+}
