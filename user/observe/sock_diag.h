@@ -2,6 +2,7 @@
 #ifndef KSPLIT_OBSERVE_SOCK_DIAG_H
 #define KSPLIT_OBSERVE_SOCK_DIAG_H
 
+/* Not <netinet/tcp.h>, whose struct tcp_info ends early; a file cannot include both. */
 #include <linux/tcp.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -12,25 +13,37 @@
 struct sock_diag_info {
 	bool found;
 	bool has_ulp;
-	char ulp[16];		  /* "tls" */
-	uint16_t tls_version;	  /* 0: not told */
-	uint16_t tls_cipher;	  /* TLS_CIPHER_AES_GCM_128 ... of linux/tls.h */
-	int tls_rxconf, tls_txconf; /* TLS_CONF_BASE 1, SW 2, HW 3; 0: not told */
+	char ulp[16];               /* "tls" */
+	uint16_t tls_version;       /* 0: not told */
+	uint16_t tls_cipher;        /* TLS_CIPHER_AES_GCM_128 ... of linux/tls.h; 0: not told */
+	int tls_rxconf, tls_txconf; /* TLS_CONF_BASE 1, SW 2, HW 3, HW_RECORD 4; 0: not told */
 	bool tls_rx_no_pad, tls_tx_zerocopy;
-	struct tcp_info tcp;	  /* zero beyond what this kernel gives */
+	struct tcp_info tcp; /* zero beyond what this kernel gives */
 };
 
 struct sock_diag; /* an open NETLINK_SOCK_DIAG socket; one thread at a time */
 
-/* Caller owns *out. 0 or -errno (-EPROTONOSUPPORT: kernel without it). */
+/*
+ * Open the socket; the caller owns *out and closes it with sock_diag_close (NULL is fine there).
+ * 0 or -errno (-EPROTONOSUPPORT: kernel without it, -ENOMEM, -EMFILE ...).
+ */
 int sock_diag_open(struct sock_diag **out);
 void sock_diag_close(struct sock_diag *diag);
 
-/* Ask for one socket by its addresses (local, remote as that socket sees them). 0 with found false when there is none; -errno. */
+/*
+ * Ask for one connected socket by its addresses: local and remote as that socket sees them,
+ * v4-mapped ones included, in the network namespace of sock_diag_open. What the TLS ULP says beyond
+ * its name needs CAP_NET_ADMIN. Listening sockets and those in TIME_WAIT do not count. 0 with found
+ * false when there is none (and when the kernel has no tcp_diag), or -errno: -EAFNOSUPPORT
+ * (addresses not both IPv4 or both IPv6), -EPROTO (answer not understood) ...
+ */
 int sock_diag_query(struct sock_diag *diag, const union conn_address *local,
 		    const union conn_address *remote, struct sock_diag_info *out);
 
-const char *sock_diag_tls_conf_name(int conf);	  /* "base", "sw", "hw", "none" */
-const char *sock_diag_tls_cipher_name(uint16_t cipher); /* "AES-GCM-128" ... as ss(8) prints them */
+/* "none" (not told), "base" (ULP without keys), "sw", "hw", "hw-record", "unknown". */
+const char *sock_diag_tls_conf_name(int conf);
+
+/* "AES-GCM-128", "AES-GCM-256", "CHACHA20-POLY1305" ...; "none" for 0; "unknown". */
+const char *sock_diag_tls_cipher_name(uint16_t cipher);
 
 #endif
