@@ -12,7 +12,7 @@
 struct control_summary {
 	const char *version;
 	int pid;
-	int64_t start_ms;	/* wall clock */
+	int64_t start_ms; /* wall clock */
 	unsigned int workers;
 	bool draining;
 	uint64_t open_by_state[CONN_STATES];
@@ -22,12 +22,12 @@ struct control_summary {
 	struct {
 		uint64_t hits, misses, forged, failed, waited, evicted, entries;
 	} leaf_cache;
-	/* kernel TLS as probed; same indexes as in tls/ktls.h; the names come with it so that nobody needs that header */
+	/* kernel TLS as probed; the indexes of struct ktls_support: version, enum tls_aead */
 	bool ktls_ulp, ktls_rekey;
 	int ktls_ulp_errno;
 	bool ktls_tx[2][4], ktls_rx[2][4];
-	const char *openssl;	/* library version string */
-	const char *degraded;	/* NULL, or one sentence: why the daemon is not whole */
+	const char *openssl;  /* library version string */
+	const char *degraded; /* NULL, or one sentence: why the daemon is not whole */
 };
 
 /* What the control socket asks of the daemon; filled by core. Called on the control thread only. */
@@ -36,22 +36,32 @@ struct control_source {
 	/* The sum of all workers' counters. */
 	void (*read_stats)(void *ctx, struct stats_sum *out);
 	void (*read_summary)(void *ctx, struct control_summary *out);
-	/* Snapshot of open connections: an array that the caller frees with free(3). 0, -ENOMEM, -ETIMEDOUT (a worker hangs). */
+	/*
+	 * Snapshot of open connections: an array that the caller frees with free(3). 0, -ENOMEM,
+	 * -ETIMEDOUT (a worker hangs).
+	 */
 	int (*read_connections)(void *ctx, struct conn_info **out, size_t *count);
 };
 
 struct control;
 
 /*
- * Bind the socket (0660; a dead daemon's leftover is replaced, a live one is -EADDRINUSE; the folder is made, 0755, when
- * only its last part is missing) and start a thread that serves it: at most 8 clients at once, 5 s for a request. Caller owns *out. 0 or -errno.
+ * Bind the socket (0660; a dead daemon's leftover is replaced; the folder is made, 0755, when only
+ * its last part is missing) and start a thread that serves it (docs/control-protocol.md): at most 8
+ * clients at once, further ones wait; 5 s for a request and 5 s for a client to take its answer.
+ * `source` is copied, what it points to must live longer. Caller owns *out. 0 or -errno:
+ * -EADDRINUSE (a live daemon answers there), -EEXIST (something else than a socket is there),
+ * -ENAMETOOLONG ...
  */
 int control_open(const char *path, const struct control_source *source, struct control **out);
 
-/* End the thread, remove the socket. NULL allowed. */
+/* End the thread, remove the socket (if it is still ours). NULL allowed. */
 void control_close(struct control *control);
 
-/* Answer one request line; the caller frees the result with free(3). Never NULL unless out of memory. For tests too. */
+/*
+ * Answer one request line (without its newline); the answer is one line without its newline; the
+ * caller frees it with free(3). NULL only when out of memory.
+ */
 char *control_answer(const struct control_source *source, const char *line, size_t len);
 
 #endif
