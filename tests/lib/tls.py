@@ -58,6 +58,8 @@ def _set_ciphersuites(context, names):
 
 
 def _limit(context, suite):
+    # Python sets it by default; a FIN without close_notify would look like an orderly end.
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
     if suite is None:
         return
     context.minimum_version = context.maximum_version = _VERSIONS[suite.version]

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Fixtures of the system tests; see docs/testing.md."""
+
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from lib import env, origins, stage as stages  # noqa: E402
+from lib.daemon import RELAYS, Ksplitd  # noqa: E402
+from lib.pki import Pki  # noqa: E402
+from lib.proxy import Proxy  # noqa: E402
+
+TEST_SECONDS = 6 * env.PATIENCE
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "needs(*programs): skipped, aloud, without these programs")
+    config.addinivalue_line("markers", "relays(*names): with which relays to run (default all)")
+
+
+def pytest_generate_tests(metafunc):
+    if "proxy" in metafunc.fixturenames:
+        marker = metafunc.definition.get_closest_marker("relays")
+        metafunc.parametrize("proxy", marker.args if marker else RELAYS, indirect=True,
+                             scope="function")
+
+
+def pytest_runtest_setup(item):
+    for marker in item.iter_markers("needs"):
+        missing = env.missing_programs(*marker.args)
+        if missing:
+            pytest.skip("needs " + ", ".join(missing))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item):
+    """A test that hangs is a failure of its own, not of the whole run."""
+    def too_long(number, frame):
+        raise AssertionError("test still runs after %d s" % TEST_SECONDS)
+
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(int(TEST_SECONDS))
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+class _Counts:
+    """Writes "passed failed skipped" for the runner; an error in set-up or tear-down is a
+    failure of its test, and no test is counted twice."""
+
+    def __init__(self, path):
+        self._path = path
+        self._outcome = {}
+
+    def pytest_runtest_logreport(self, report):
+        if report.failed:
+            self._outcome[report.nodeid] = "failed"
+        elif report.skipped:
+            self._outcome.setdefault(report.nodeid, "skipped")
+        elif report.when == "call":
+            self._outcome.setdefault(report.nodeid, "passed")
+
+    def pytest_collectreport(self, report):
+        if report.failed:
+            self._outcome[report.nodeid] = "failed"
+
+    def pytest_sessionfinish(self):
+        values = list(self._outcome.values())
+        self._path.write_text("%d %d %d\n" % tuple(
+            values.count(kind) for kind in ("passed", "failed", "skipped")))
+
+
+if os.environ.get("KSPLIT_COUNTS"):
+    _counts = _Counts(Path(os.environ["KSPLIT_COUNTS"]))
+    pytest_runtest_logreport = _counts.pytest_runtest_logreport
+    pytest_collectreport = _counts.pytest_collectreport
+
+    def pytest_sessionfinish(session):
+        _counts.pytest_sessionfinish()
+
+
+def pytest_report_header():
+    return "ksplit: %s, kernel TLS %s, build %s" % (
+        os.uname().release, "expected" if env.EXPECT_KTLS else "not expected", env.BUILD)
+
+
+# -- the world around ksplitd ------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def scratch():
+    """A folder for the whole session, with a path short enough for Unix sockets."""
+    with tempfile.TemporaryDirectory(prefix="ksplit-test-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def pki(scratch):
+    folder = scratch / "pki"
+    folder.mkdir()
+    return Pki(folder)
+
+
+@pytest.fixture(scope="session")
+def nginx(scratch, pki):
+    if env.missing_programs("nginx"):
+        pytest.skip("needs nginx")
+    server = origins.Nginx(scratch, pki.origin)
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def stage():
+    """The in-process origin: each test brings its act (see lib/stage.py)."""
+    theatre = stages.Stage.listen()
+    yield theatre
+    theatre.close()
+
+
+@pytest.fixture(scope="session")
+def spare_port():
+    """A port for an origin that lives as long as one test."""
+    return env.free_port()
+
+
+# -- ksplitd -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def _daemons(pki, nginx, stage, spare_port):
+    """One daemon for each relay, started when first asked for, judged at the end."""
+    running = {}
+
+    def get(relay):
+        if relay not in running or not running[relay].running():
+            running[relay] = Ksplitd(
+                pki, ["127.0.0.1:%d" % port for port in (stage.port, nginx.port, spare_port)],
+                {"relay": relay}).start()
+        return running[relay]
+
+    yield get
+    for daemon in running.values():
+        daemon.stop()
+
+
+@pytest.fixture
+def proxy(request, _daemons, pki, stage, nginx, spare_port):
+    """The long-lived daemon of one relay. After the test it must be alive, without open
+    connections, and hold no more sockets than before."""
+    view = Proxy(_daemons(request.param), request.param, pki, stage, nginx, spare_port)
+    yield view
+    if view.daemon.running():
+        view.daemon.settle()
+    assert view.daemon.running(), "ksplitd died:\n%s\n%s" % (
+        view.daemon.tail(), view.daemon.sanitizer_reports())
+
+
+@pytest.fixture
+def ksplitd(pki):
+    """A factory of daemons of the test's own: ksplitd(to, settings, ...) is started at once and
+    judged when the test is over."""
+    started = []
+
+    def start(to, settings=None, **more):
+        daemon = Ksplitd(pki, to, settings, **more)
+        started.append(daemon)
+        return daemon.start()
+
+    yield start
+    for daemon in started:
+        daemon.stop()
