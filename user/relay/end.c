@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "relay/end.h"
+
+#include <errno.h>
+#include <linux/sockios.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#define TLS_RECORD_PLAINTEXT 16384
+#define VERSION_TLS13	     0x0304
+
+/* RFC 8446 5.5: 2^24.5 full-size records with one AES-GCM key. */
+#define GCM_RECORD_LIMIT 23726566
+
+void relay_end_init(struct relay_end *end, const struct relay_end_options *options)
+{
+	bool raw = !options->session;
+
+	*end = (struct relay_end){
+		.rx = raw			? &relay_rx_raw
+		      : options->rx_kernel	? &relay_rx_kernel
+						: &relay_rx_user,
+		.tx = raw			? &relay_tx_raw
+		      : options->tx_kernel	? &relay_tx_kernel
+						: &relay_tx_user,
+		.fd = options->fd,
+		.session = options->session,
+		.out = options->out,
+		.support = options->support,
+		.stats = options->stats,
+		.version = options->version,
+		.aead = tls_aead_by_suite(options->suite),
+		.is_client_side = options->is_client_side,
+	};
+	/* TLS 1.2 has no way to replace a key; RFC 5246 leaves its life to the application. */
+	if (end->version == VERSION_TLS13 &&
+	    (end->aead == TLS_AEAD_AES128_GCM || end->aead == TLS_AEAD_AES256_GCM))
+		end->record_limit =
+			options->record_limit ? options->record_limit : GCM_RECORD_LIMIT;
+}
+
+enum end_event relay_end_read(struct relay_end *end, void *buf, size_t size, size_t *len,
+			      uint8_t alert[2])
+{
+	return end->rx->read(end, buf, size, len, alert);
+}
+
+enum end_event relay_end_drain(struct relay_end *end, void *buf, size_t size)
+{
+	uint8_t type;
+
+	for (int i = 0; i < 64; i++) {
+		ssize_t n;
+
+		if (end->rx == &relay_rx_kernel) {
+			n = ktls_recv_record(end->fd, buf, size, &type);
+			/* Whatever follows a close_notify is void (RFC 8446 6.1), broken records too. */
+			if (n == 0 && type)
+				continue;
+			if (n == -EBADMSG || n == -EINVAL || n == -EMSGSIZE || n == -EKEYEXPIRED)
+				return END_FIN;
+		} else {
+			n = recv(end->fd, buf, size, MSG_DONTWAIT);
+			n = n < 0 ? -errno : n;
+		}
+		if (n == 0)
+			return END_FIN;
+		if (n == -EAGAIN)
+			return END_AGAIN;
+		if (n < 0 && n != -EINTR)
+			return END_RESET;
+	}
+	return END_AGAIN;
+}
+
+bool relay_end_has_pending(const struct relay_end *end)
+{
+	return end->rx->has_pending(end);
+}
+
+int relay_end_write(struct relay_end *end, const void *buf, size_t len)
+{
+	int err = end->tx->write(end, buf, len);
+
+	if (err)
+		end->write_errno = -err;
+	else if (!out_buffer_empty(end->out))
+		end->backed_up = true;
+	return err;
+}
+
+int relay_end_flush(struct relay_end *end)
+{
+	int err = end->tx->renew_key(end);
+
+	if (!err && !out_buffer_empty(end->out))
+		err = out_buffer_send(end->out, end->fd);
+	if (err == -EAGAIN)
+		end->backed_up = true;
+	else if (err && err != -EKEYEXPIRED)
+		end->write_errno = -err;
+	return err;
+}
+
+void relay_end_count_spliced(struct relay_end *end, size_t len)
+{
+	end->tx_records += (len + TLS_RECORD_PLAINTEXT - 1) / TLS_RECORD_PLAINTEXT;
+}
+
+int relay_end_send_alert(struct relay_end *end, uint8_t level, uint8_t description)
+{
+	return end->tx->send_alert(end, level, description);
+}
+
+static bool writable(int fd)
+{
+	struct pollfd poll_fd = {.fd = fd, .events = POLLOUT};
+
+	return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLOUT);
+}
+
+/*
+ * net/tls/tls_sw.c keeps records that tcp_sendmsg had no room for and goes on with them from a
+ * work item when the socket has room again; a FIN in between would cut them off. There is no question that the kernel
+ * answers for this, so: not backed up as long as the socket is writable, and afterwards only when TCP has had every byte
+ * acknowledged at two looks in a row, between which the work item has had its time.
+ */
+bool relay_end_settled(struct relay_end *end)
+{
+	int unacked = 0;
+
+	if (end->tx != &relay_tx_kernel)
+		return out_buffer_empty(end->out);
+	if (!end->backed_up && writable(end->fd))
+		return true;
+	if (ioctl(end->fd, SIOCOUTQ, &unacked) || unacked > 0) {
+		end->backed_up = true;
+		return false;
+	}
+	if (end->backed_up) {
+		end->backed_up = false; /* one more look */
+		return false;
+	}
+	return true;
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "relay/relay.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+/* A turn: enough to be worth a wake-up, little enough that others are not kept waiting. */
+#define MOVES_PER_TURN 32
+
+#define ALERT_WARNING	   1
+#define ALERT_CLOSE_NOTIFY 0
+
+static bool can_splice(const struct relay_flow *flow)
+{
+	return flow->src->rx != &relay_rx_user && flow->dst->tx != &relay_tx_user;
+}
+
+static enum conn_relay kind_of_bytes(const struct relay_flow *flow)
+{
+	if (flow->src->rx == &relay_rx_raw)
+		return CONN_RELAY_RAW;
+	return can_splice(flow) ? flow->ops->kind : CONN_RELAY_USER;
+}
+
+void relay_flow_init(struct relay_flow *flow, struct relay_end *src, struct relay_end *dst,
+		     enum relay_choice choice, enum stats_counter byte_counter,
+		     struct conn_flow_info *info)
+{
+	*flow = (struct relay_flow){
+		.src = src,
+		.dst = dst,
+		.choice = choice,
+		.ops = &relay_ops_copy,
+		.byte_counter = byte_counter,
+		.info = info,
+	};
+	if (choice == RELAY_CHOICE_SPLICE && can_splice(flow))
+		flow->ops = &relay_ops_splice;
+	info->relay = kind_of_bytes(flow);
+}
+
+static enum stats_counter counter_of_kind(enum conn_relay kind)
+{
+	switch (kind) {
+	case CONN_RELAY_SPLICE: return STAT_BYTES_SPLICED;
+	case CONN_RELAY_COPY: return STAT_BYTES_COPIED;
+	case CONN_RELAY_USER: return STAT_BYTES_USER;
+	default: return STAT_BYTES_RAW;
+	}
+}
+
+void relay_flow_count(struct relay_flow *flow, struct relay_env *env, size_t len, bool spliced)
+{
+	enum conn_relay kind = kind_of_bytes(flow);
+
+	if (kind == CONN_RELAY_SPLICE && !spliced)
+		kind = CONN_RELAY_COPY; /* what splice cannot fetch goes by hand */
+	flow->info->relay = kind;
+	flow->info->bytes += len;
+	if (spliced)
+		flow->info->spliced += len;
+	stats_add(env->stats, flow->byte_counter, len);
+	stats_add(env->stats, counter_of_kind(kind), len);
+}
+
+/*
+ * auto: recv and send for small messages, where a pipe only adds calls; splice once a source
+ * keeps filling the buffer, and back when it has run dry.
+ */
+#define AUTO_FULL_READS	 2
+#define AUTO_SMALL_BURST (64 * 1024)
+
+static void choose_again(struct relay_flow *flow, struct relay_env *env, enum end_event event,
+			 uint64_t moved)
+{
+	if (flow->choice != RELAY_CHOICE_AUTO || !can_splice(flow))
+		return;
+	if (flow->ops == &relay_ops_copy) {
+		flow->full_reads = moved * 2 >= env->scratch_len ? flow->full_reads + 1 : 0;
+		if (flow->full_reads < AUTO_FULL_READS || !flow->ops->idle(flow))
+			return;
+		flow->ops = &relay_ops_splice;
+		flow->burst = 0;
+		return;
+	}
+	flow->burst += moved;
+	if (event != END_AGAIN)
+		return;
+	if (flow->burst < AUTO_SMALL_BURST && flow->ops->idle(flow)) {
+		flow->ops = &relay_ops_copy;
+		flow->full_reads = 0;
+	}
+	flow->burst = 0;
+}
+
+static int forward_close_notify(struct relay_flow *flow)
+{
+	int err;
+
+	if (flow->dst->tx == &relay_tx_raw)
+		return 0;
+	err = relay_end_send_alert(flow->dst, ALERT_WARNING, ALERT_CLOSE_NOTIFY);
+	return err == -ENOTSUP ? 0 : err;
+}
+
+/* The last byte is out: the source's end follows it. */
+static enum relay_result forward_end(struct relay_flow *flow)
+{
+	int err = 0;
+
+	switch (flow->closing) {
+	case END_CLOSE_NOTIFY:
+		err = forward_close_notify(flow);
+		if (err == -EAGAIN)
+			return RELAY_WAIT_SINK;
+		flow->phase = RELAY_HALF;
+		break;
+	case END_FIN: flow->phase = RELAY_SETTLING; break;
+	default: return RELAY_FAILED;
+	}
+	if (err) {
+		flow->dst->write_errno = -err;
+		return RELAY_SINK_GONE;
+	}
+	return RELAY_MORE;
+}
+
+static enum relay_result settle(struct relay_flow *flow)
+{
+	if (!relay_end_settled(flow->dst))
+		return RELAY_WAIT_SETTLE;
+	shutdown(flow->dst->fd, SHUT_WR);
+	flow->phase = RELAY_DONE;
+	return RELAY_FINISHED;
+}
+
+/* After the close_notify: is there a FIN, which is forwarded too? */
+static enum relay_result drain(struct relay_flow *flow, struct relay_env *env)
+{
+	switch (relay_end_drain(flow->src, env->scratch, env->scratch_len)) {
+	case END_FIN: flow->phase = RELAY_SETTLING; return settle(flow);
+	case END_RESET: flow->closing = END_RESET; return RELAY_FAILED;
+	default: return RELAY_FINISHED;
+	}
+}
+
+static enum relay_result flush(struct relay_flow *flow, struct relay_env *env)
+{
+	int err = flow->ops->flush(flow, env);
+
+	if (!err)
+		return RELAY_MORE;
+	if (err == -EAGAIN)
+		return RELAY_WAIT_SINK;
+	if (err == -EKEYEXPIRED) {
+		flow->closing = END_RECORD_LIMIT;
+		return RELAY_FAILED;
+	}
+	flow->dst->write_errno = -err;
+	return RELAY_SINK_GONE;
+}
+
+/* One read and one write; RELAY_MORE: go on. */
+static enum relay_result move_once(struct relay_flow *flow, struct relay_env *env)
+{
+	uint64_t before = flow->info->bytes;
+	enum end_event event = flow->ops->move(flow, env);
+	uint64_t moved = flow->info->bytes - before;
+
+	choose_again(flow, env, event, moved);
+	switch (event) {
+	case END_DATA: return RELAY_MORE;
+	case END_AGAIN: return RELAY_WAIT_SOURCE;
+	default: break;
+	}
+	if (event == END_RESET && flow->dst->write_errno)
+		return RELAY_SINK_GONE;
+	flow->closing = event;
+	flow->phase = RELAY_FORWARDING;
+	return RELAY_MORE;
+}
+
+enum relay_result relay_flow_pump(struct relay_flow *flow, struct relay_env *env)
+{
+	enum relay_result result = RELAY_MORE;
+
+	for (int moves = 0; result == RELAY_MORE; moves++) {
+		if (flow->phase == RELAY_DONE)
+			return RELAY_FINISHED;
+		if (flow->phase == RELAY_SETTLING)
+			return settle(flow);
+		if (flow->phase == RELAY_HALF)
+			return drain(flow, env);
+		result = flush(flow, env);
+		if (result != RELAY_MORE)
+			break;
+		if (flow->phase == RELAY_FORWARDING)
+			result = forward_end(flow);
+		else if (moves < MOVES_PER_TURN)
+			result = move_once(flow, env);
+		else
+			break;
+	}
+	return result;
+}
+
+void relay_flow_release(struct relay_flow *flow, struct relay_env *env)
+{
+	if (flow->ops)
+		flow->ops->release(flow, env);
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Through a buffer: recv and send where both ends are the kernel's, OpenSSL's calls where they are not. The
+ * buffer is the worker's; only what a full socket leaves over is kept with the connection.
+ */
+#include <errno.h>
+#include <openssl/crypto.h>
+
+#include "relay/relay.h"
+
+/* A read much shorter than the buffer has emptied the source: the wait will tell when there is more. */
+static bool drained(const struct relay_flow *flow, size_t len)
+{
+	return len < 16384 && !relay_end_has_pending(flow->src);
+}
+
+static enum end_event copy_move(struct relay_flow *flow, struct relay_env *env)
+{
+	size_t len = 0;
+	enum end_event event = relay_end_read(flow->src, env->scratch, env->scratch_len, &len,
+					      flow->alert);
+
+	if (event != END_DATA)
+		return event;
+	if (relay_end_write(flow->dst, env->scratch, len))
+		return END_RESET;
+	relay_flow_count(flow, env, len, false);
+	return drained(flow, len) ? END_AGAIN : END_DATA;
+}
+
+static int copy_flush(struct relay_flow *flow, struct relay_env *env)
+{
+	(void)env;
+	return relay_end_flush(flow->dst);
+}
+
+static bool copy_idle(const struct relay_flow *flow)
+{
+	return out_buffer_empty(flow->dst->out);
+}
+
+static void copy_release(struct relay_flow *flow, struct relay_env *env)
+{
+	(void)flow;
+	(void)env;
+}
+
+const struct relay_ops relay_ops_copy = {
+	.kind = CONN_RELAY_COPY,
+	.move = copy_move,
+	.flush = copy_flush,
+	.idle = copy_idle,
+	.release = copy_release,
+};

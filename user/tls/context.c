@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "tls/context.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tls/key_track.h"
+#include "tls/openssl_compat.h"
+#include "tls/session.h"
+#include "tls/sock_bio.h"
+
+/*
+ * What the kernel can do comes first, the cheapest of it at the head; DEFAULT keeps everything else that this
+ * OpenSSL allows, so that nobody is refused for the kernel's sake.
+ */
+#define CIPHERS_TLS12 "ECDHE+AES128+AESGCM:ECDHE+AESGCM:ECDHE+CHACHA20:DEFAULT"
+#define CIPHERS_TLS13 "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
+
+/* Four records of plaintext and their overhead in one recv(2) of the user relay. */
+#define READ_AHEAD_BYTES (4 * (16384 + 256 + 5) + 64)
+
+struct suite {
+	uint16_t id;
+	bool tls13;
+};
+
+struct tls_context {
+	SSL_CTX *client_side;
+	SSL_CTX *upstream_side;
+	BIO_METHOD *bio_method;
+	STACK_OF(X509) *chain;
+	struct suite *suites; /* those that a handshake with our leaf key can end in */
+	size_t suites_len;
+};
+
+static bool is_self_signed(X509 *cert)
+{
+	return X509_get_extension_flags(cert) & EXFLAG_SS;
+}
+
+static int chain_add(struct tls_context *context, X509 *cert)
+{
+	if (is_self_signed(cert))
+		return 0;
+	if (!X509_add_cert(context->chain, cert, X509_ADD_FLAG_UP_REF | X509_ADD_FLAG_NO_DUP))
+		return -ENOMEM;
+	return 0;
+}
+
+static int chain_build(struct tls_context *context, const struct tls_context_options *options)
+{
+	int err;
+
+	context->chain = sk_X509_new_null();
+	if (!context->chain)
+		return -ENOMEM;
+	err = options->ca_cert ? chain_add(context, options->ca_cert) : 0;
+	for (int i = 0; !err && i < sk_X509_num(options->ca_chain); i++)
+		err = chain_add(context, sk_X509_value(options->ca_chain, i));
+	return err;
+}
+
+/* Settings that both sides have in common. */
+static int common_setup(SSL_CTX *ctx)
+{
+	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_read_ahead(ctx, 0); /* not a byte past the handshake: the kernel wants it */
+	SSL_CTX_set_default_read_buffer_len(ctx, READ_AHEAD_BYTES);
+	if (!SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) ||
+	    !SSL_CTX_set_cipher_list(ctx, CIPHERS_TLS12) ||
+	    !SSL_CTX_set_ciphersuites(ctx, CIPHERS_TLS13) ||
+	    !SSL_CTX_set1_groups_list(ctx, TLS_GROUPS))
+		return -EIO;
+	key_track_prepare(ctx);
+	return 0;
+}
+
+static int client_side_setup(struct tls_context *context, EVP_PKEY *leaf_key)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+
+	context->client_side = ctx;
+	if (!ctx)
+		return -ENOMEM;
+	SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+	tls_session_prepare_client_side(ctx);
+	if (!SSL_CTX_use_PrivateKey(ctx, leaf_key))
+		return -EIO;
+	return common_setup(ctx);
+}
+
+static int trust_setup(SSL_CTX *ctx, const char *file, char *error, size_t error_len)
+{
+	if (!file) {
+		if (SSL_CTX_set_default_verify_paths(ctx))
+			return 0;
+		snprintf(error, error_len, "cannot load the system's trusted certificates");
+		return -EIO;
+	}
+	if (SSL_CTX_load_verify_file(ctx, file))
+		return 0;
+	snprintf(error, error_len,
+		 "upstream.ca %s: no readable PEM certificate in it (%s); name a file of "
+		 "certificates that sign your origins",
+		 file, ERR_reason_error_string(ERR_peek_last_error()));
+	ERR_clear_error();
+	return -EINVAL;
+}
+
+/* The origin wants to know who the client is: only the client itself can answer (SSL_CTX_set_cert_cb(3)). */
+static int on_certificate_request(SSL *ssl, void *arg)
+{
+	(void)ssl;
+	(void)arg;
+	return -1;
+}
+
+static int upstream_side_setup(struct tls_context *context,
+			       const struct tls_context_options *options, char *error,
+			       size_t error_len)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+
+	context->upstream_side = ctx;
+	if (!ctx)
+		return -ENOMEM;
+	SSL_CTX_set_cert_cb(ctx, on_certificate_request, NULL);
+	SSL_CTX_set_verify(ctx, options->verify_upstream ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+	if (options->verify_upstream) {
+		int err = trust_setup(ctx, options->upstream_ca, error, error_len);
+
+		if (err)
+			return err;
+	}
+	return common_setup(ctx);
+}
+
+static bool suite_fits_key(const SSL_CIPHER *cipher, int key_type)
+{
+	int auth = SSL_CIPHER_get_auth_nid(cipher);
+
+	if (auth == NID_auth_any) /* TLS 1.3 */
+		return true;
+	return auth == (key_type == EVP_PKEY_RSA ? NID_auth_rsa : NID_auth_ecdsa);
+}
+
+static int suites_collect(struct tls_context *context, const EVP_PKEY *leaf_key)
+{
+	STACK_OF(SSL_CIPHER) *all = SSL_CTX_get_ciphers(context->client_side);
+	int n = sk_SSL_CIPHER_num(all);
+
+	context->suites = calloc(n > 0 ? (size_t)n : 1, sizeof(*context->suites));
+	if (!context->suites)
+		return -ENOMEM;
+	for (int i = 0; i < n; i++) {
+		const SSL_CIPHER *cipher = sk_SSL_CIPHER_value(all, i);
+
+		if (!suite_fits_key(cipher, EVP_PKEY_get_base_id(leaf_key)))
+			continue;
+		context->suites[context->suites_len++] = (struct suite){
+			.id = SSL_CIPHER_get_protocol_id(cipher),
+			.tls13 = SSL_CIPHER_get_auth_nid(cipher) == NID_auth_any,
+		};
+	}
+	return 0;
+}
+
+int tls_context_new(const struct tls_context_options *options, struct tls_context **out,
+		    char *error, size_t error_len)
+{
+	struct tls_context *context = calloc(1, sizeof(*context));
+	int err;
+
+	if (!context)
+		return -ENOMEM;
+	snprintf(error, error_len, "cannot set up OpenSSL");
+	context->bio_method = sock_bio_method_new();
+	err = context->bio_method ? chain_build(context, options) : -ENOMEM;
+	if (!err)
+		err = client_side_setup(context, options->leaf_key);
+	if (!err)
+		err = upstream_side_setup(context, options, error, error_len);
+	if (!err)
+		err = suites_collect(context, options->leaf_key);
+	if (err) {
+		tls_context_free(context);
+		return err;
+	}
+	*out = context;
+	return 0;
+}
+
+void tls_context_free(struct tls_context *context)
+{
+	if (!context)
+		return;
+	SSL_CTX_free(context->client_side);
+	SSL_CTX_free(context->upstream_side);
+	BIO_meth_free(context->bio_method);
+	sk_X509_pop_free(context->chain, X509_free);
+	free(context->suites);
+	free(context);
+}
+
+static bool suite_usable(const struct suite *suite, const struct client_hello *hello)
+{
+	return suite->tls13 ? hello->offers_tls13 : hello->offers_tls12;
+}
+
+bool tls_context_can_serve(const struct tls_context *context, const struct client_hello *hello)
+{
+	for (size_t i = 0; i < hello->ciphers_len; i++)
+		for (size_t k = 0; k < context->suites_len; k++)
+			if (context->suites[k].id == hello->ciphers[i] &&
+			    suite_usable(&context->suites[k], hello))
+				return true;
+	return false;
+}
+
+SSL_CTX *tls_context_client_side(const struct tls_context *context)
+{
+	return context->client_side;
+}
+
+SSL_CTX *tls_context_upstream_side(const struct tls_context *context)
+{
+	return context->upstream_side;
+}
+
+BIO_METHOD *tls_context_bio_method(const struct tls_context *context)
+{
+	return context->bio_method;
+}
+
+STACK_OF(X509) *tls_context_chain(const struct tls_context *context)
+{
+	return context->chain;
+}
