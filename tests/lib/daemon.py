@@ -61,7 +61,7 @@ class Ksplitd:
         self.options, self.prefix = [str(o) for o in options], [str(p) for p in prefix]
         self.env = dict(ENV, **sanitizer_env(self.folder / "sanitizer"), **(env or {}))
         self.process = None
-        self.fds_at_start = 0
+        self.fds_at_start = self.sockets_at_start = 0
 
     def _configuration(self, pki, ca, settings):
         host = "[%s]" % self.host if ":" in self.host else self.host
@@ -113,7 +113,7 @@ class Ksplitd:
         except BaseException:
             self.kill()
             raise
-        self.fds_at_start = self.fd_count()
+        self.fds_at_start, self.sockets_at_start = self.fd_count(), self.socket_count()
         return self
 
     def _up(self):
@@ -195,8 +195,8 @@ class Ksplitd:
         return len(self.connections())
 
     def reason_count(self, name):
-        """How often a reason was counted."""
-        return self.summary()["reasons"].get(name, 0)
+        """How often a reason (of whatever class) was counted."""
+        return sum(group.get(name, 0) for group in self.summary()["reasons"].values())
 
     def access_log(self):
         """Every line of the access log, decoded."""
@@ -228,17 +228,15 @@ class Ksplitd:
     def cpu_seconds(self):
         return proc_cpu_seconds(self.pid)
 
+    def socket_count(self):
+        return sum(link.startswith("socket:") for link in proc_fds(self.pid).values())
+
     def settle(self):
-        """Wait until no connection is open; descriptors must then be back where they began
-        (but for the pipes that the pool keeps)."""
+        """Wait until no connection is open and no socket is left of those that were."""
         wait_for(lambda: self.open_count() == 0,
                  lambda: "connections to end: %s\n%s" % (self.connections(), self.tail()))
-
-    def descriptors_of_connections(self):
-        """Descriptors of TCP connections that are open now: sockets that are no listeners are
-        not told apart by /proc, so count what is more than at the start, pipes aside."""
-        kinds = [link.split(":")[0] for link in proc_fds(self.pid).values()]
-        return kinds.count("socket")
+        wait_for(lambda: self.socket_count() <= self.sockets_at_start,
+                 lambda: "sockets to be closed: %s\n%s" % (proc_fds(self.pid), self.tail()))
 
 
 def run_to_end(options, env=None, timeout=None):

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What access log and control socket must say of a connection, on a kernel with TLS and without."""
+
+from . import env
+
+DIRECTIONS = [(side, way) for side in ("client_tls", "upstream_tls") for way in ("rx", "tx")]
+
+# The record's types that count as intercepted relays; a fallback is told as "user".
+KERNEL_RELAYS = {"splice": {"splice"}, "copy": {"copy"}, "auto": {"splice", "copy"}}
+
+IANA = {
+    "ECDHE-ECDSA-AES128-GCM-SHA256": "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+    "ECDHE-ECDSA-AES256-GCM-SHA384": "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+    "ECDHE-ECDSA-CHACHA20-POLY1305": "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+}
+
+
+def kernel_expected(relay):
+    """Does this relay have the kernel hold the keys, on the running kernel?"""
+    return env.EXPECT_KTLS and relay != "user"
+
+
+def fallback_reason(relay):
+    """Why a direction is in user space where it is."""
+    return "relay_user" if relay == "user" else "ktls_not_in_kernel"
+
+
+def assert_relayed(entry, relay):
+    """An intercepted connection went the way that the relay stands for: all four directions in
+    the kernel where it can, else in user space with the reason told."""
+    assert entry["mode"] == "intercept", entry
+    for side, way in DIRECTIONS:
+        told = entry[side]["ktls"][way]
+        if kernel_expected(relay):
+            assert told is True, "%s %s: %s\n%s" % (side, way, told, entry)
+        else:
+            assert told == fallback_reason(relay), "%s %s: %s\n%s" % (side, way, told, entry)
+    allowed = KERNEL_RELAYS[relay] if kernel_expected(relay) else {"user"}
+    for flow in ("to_origin", "to_client"):
+        if entry[flow]["bytes"]:
+            assert entry[flow]["relay"] in allowed, entry
+
+
+def assert_suites(entry, client_suite, origin_suite):
+    """Version and cipher suite of both sides, under IANA's names."""
+    for side, suite in (("client_tls", client_suite), ("upstream_tls", origin_suite)):
+        assert entry[side]["version"] == suite.version, entry
+        assert entry[side]["cipher"] == IANA.get(suite.cipher, suite.cipher), entry
+
+
+def assert_sockets(connection, relay, client_suite, origin_suite):
+    """Socket diagnostics of an open connection: the kernel's own word."""
+    for side, suite in (("client", client_suite), ("upstream", origin_suite)):
+        socket = connection["kernel"][side]
+        assert socket is not None, connection
+        if kernel_expected(relay):
+            assert (socket["ulp"], socket["version"], socket["cipher"].lower()) == (
+                "tls", suite.version, suite.kernel), socket
+            assert (socket["rxconf"], socket["txconf"]) == ("sw", "sw"), socket
+        else:
+            # "base": the ULP without keys.
+            assert {socket["rxconf"], socket["txconf"]} <= {"none", "base"}, socket
+        assert socket["tcp"]["received_bytes"] > 0, socket
