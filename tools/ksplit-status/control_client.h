@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KSPLIT_STATUS_CONTROL_CLIENT_H
+#define KSPLIT_STATUS_CONTROL_CLIENT_H
+
+#include <cJSON.h>
+#include <stddef.h>
+
+/*
+ * Ask the daemon one thing over its control socket (ksplit/control.h): connect, request, answer,
+ * close. After CONTROL_SILENCE_MS without a byte, or CONTROL_TOTAL_MS altogether, the daemon counts
+ * as not reachable.
+ */
+#define CONTROL_SILENCE_MS 5000
+#define CONTROL_TOTAL_MS   60000
+#define CONTROL_ANSWER_MAX (64 * 1024 * 1024) /* tens of thousands of connections */
+
+struct control_answer {
+	char *line;        /* the whole answer as it came; valid JSON */
+	cJSON *root;       /* the same, parsed */
+	const cJSON *data; /* its "data", an object */
+};
+
+/*
+ * 0 with *answer filled, to be freed with control_answer_free. -EINTR when a signal came; other
+ * -errno with one line in `error`: what went wrong and where. Signals are to be blocked by the
+ * caller; they are let in while waiting.
+ */
+int control_client_ask(const char *path, const char *command, struct control_answer *answer,
+		       char *error, size_t error_len);
+
+void control_answer_free(struct control_answer *answer);
+
+#endif
