@@ -212,8 +212,7 @@ static int read_listener(struct reader *reader, const cJSON *object, size_t inde
 		return fail(reader, "\"listeners[%zu]\": is %s, expected an object", index,
 			    type_name(object));
 	reader->step[reader->depth++] = 0;
-	cJSON_ArrayForEach(member, object)
-	{
+	cJSON_ArrayForEach(member, object) {
 		snprintf(key, sizeof(key), "listeners[%zu].%.100s", index, member->string);
 		if (!is_first(object, member))
 			rc = fail(reader, "\"%s\": given twice", key);
@@ -247,8 +246,7 @@ static int read_listeners(struct reader *reader, const cJSON *list)
 			    type_name(list));
 	reader->config->listeners_len = 0;
 	reader->depth++;
-	cJSON_ArrayForEach(element, list)
-	{
+	cJSON_ArrayForEach(element, list) {
 		reader->step[reader->depth - 1] = index;
 		if (index == CONFIG_MAX_LISTENERS)
 			return fail(reader, "\"listeners[%zu]\": too many, expected at most %d",
@@ -309,8 +307,7 @@ static int read_section(struct reader *reader, const cJSON *object, const char *
 	int rc;
 
 	reader->step[reader->depth++] = 0;
-	cJSON_ArrayForEach(member, object)
-	{
+	cJSON_ArrayForEach(member, object) {
 		if (!is_first(object, member)) {
 			key_join(key, sizeof(key), section, member->string);
 			return fail(reader, "\"%s\": given twice", key);
