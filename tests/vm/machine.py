@@ -57,14 +57,16 @@ def _die_with_parent():
 class Machine:
     """Start with start(), then run() until the guest's command ends; close() always."""
 
-    def __init__(self, kernel_dir):
+    def __init__(self, kernel_dir, interactive=False):
         self.kernel_dir = kernel_dir
+        self.interactive = interactive
         self.dir = tempfile.mkdtemp(prefix="ksplit-vm.", dir="/tmp")
         self.console = os.path.join(self.dir, "console.log")
         self.log = open(os.path.join(self.dir, "emulator.log"), "wb")
         self.children = []
         self.share_args = []
         self.ports = {}
+        self.guest_ends = []
         self.qemu = None
         self.started = None
         self.ready_after = None
@@ -85,8 +87,21 @@ class Machine:
         self.share_args += ["-chardev", f"socket,id=fs-{tag},path={path}",
                             "-device", f"vhost-user-fs-pci,chardev=fs-{tag},tag={tag}"]
 
+    def _kernel_image(self):
+        unpacked = os.path.join(self.kernel_dir, "vmlinux")
+        return unpacked if os.path.exists(unpacked) else os.path.join(self.kernel_dir, "vmlinuz")
+
+    def _port_add(self, name, device):
+        """A channel of the guest whose other end is self.ports[name]; returns its arguments."""
+        ours, theirs = socket.socketpair()
+        self.ports[name] = ours
+        self.guest_ends.append(theirs)
+        return ["-chardev", f"socket,id={name},fd={theirs.fileno()}",
+                "-device", f"{device},chardev={name},name=ksplit.{name}"]
+
     def start(self, qemu, memory, arguments, initramfs, append):
-        """Starts the emulator; initramfs is appended to the one of the kernel."""
+        """Starts the emulator; initramfs is appended to the one of the kernel. The "output"
+        port is a terminal (hvc0) for an interactive machine, else a plain stream."""
         image = os.path.join(self.dir, "initramfs")
         with open(image, "wb") as out:
             with open(os.path.join(self.kernel_dir, "initramfs.cpio"), "rb") as base:
@@ -97,26 +112,23 @@ class Machine:
             "-M", "q35", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-object", f"memory-backend-memfd,id=mem,size={memory}M,share=on",
             "-machine", "memory-backend=mem", "-m", f"{memory}M", "-rtc", "base=utc",
-            "-kernel", os.path.join(self.kernel_dir, "vmlinuz"), "-initrd", image,
+            "-kernel", self._kernel_image(), "-initrd", image,
             "-append", append,
             "-chardev", f"file,id=console,path={self.console}", "-serial", "chardev:console",
             "-device", "virtio-rng-pci", "-device", "virtio-serial-pci",
         ] + self.share_args + arguments
-        fds = []
-        for name in ("status", "output"):
-            ours, theirs = socket.socketpair()
-            self.ports[name] = ours
-            fds.append(theirs)
-            command += ["-chardev", f"socket,id={name},fd={theirs.fileno()}",
-                        "-device", f"virtserialport,chardev={name},name=ksplit.{name}"]
+        # The first port of the bus belongs to a console, so the terminal goes first.
+        command += self._port_add("output", "virtconsole" if self.interactive
+                                  else "virtserialport")
+        command += self._port_add("status", "virtserialport")
         self.qemu = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
-            start_new_session=True,
-            pass_fds=[fd.fileno() for fd in fds], preexec_fn=_die_with_parent)
+            start_new_session=True, pass_fds=[end.fileno() for end in self.guest_ends],
+            preexec_fn=_die_with_parent)
         self.children.append(self.qemu)
         self.started = time.monotonic()
-        for fd in fds:
-            fd.close()
+        for end in self.guest_ends:
+            end.close()
 
     def run(self, timeout, boot_timeout):
         """Copies the guest's output until its command ends; returns the exit code."""
@@ -124,6 +136,8 @@ class Machine:
         open_ports = selectors.DefaultSelector()
         for name, port in self.ports.items():
             open_ports.register(port, selectors.EVENT_READ, name)
+        if self.interactive:
+            open_ports.register(0, selectors.EVENT_READ, "input")
         code = None
         while open_ports.get_map():
             limit = timeout if self.ready_after is not None else boot_timeout
@@ -132,7 +146,9 @@ class Machine:
                 return self._expired(limit)
             for key, _ in open_ports.select(left if code is None else 0.5):
                 data = self._receive(key.fileobj)
-                if not data:
+                if key.data == "input" and data:
+                    self.ports["output"].sendall(data)
+                elif not data:
                     open_ports.unregister(key.fileobj)
                 elif key.data == "output":
                     _write_all(1, data)
@@ -147,7 +163,7 @@ class Machine:
     @staticmethod
     def _receive(port):
         try:
-            return port.recv(1 << 16)
+            return os.read(port if isinstance(port, int) else port.fileno(), 1 << 16)
         except ConnectionResetError:
             return b""
 
