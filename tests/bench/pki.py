@@ -18,23 +18,26 @@ def _key(path):
 
 
 class Pki:
-    """The files of one run, below folder."""
+    """The files of one run, below folder; made unless they are there."""
 
     def __init__(self, folder):
-        self.folder = folder
-        os.makedirs(folder, mode=0o755, exist_ok=True)
+        self.folder = os.path.abspath(folder)
+        os.makedirs(self.folder, mode=0o755, exist_ok=True)
         self.origin_ca = self._authority("origin-ca", "ksplit bench origin CA")
         self.proxy_ca = self._authority("proxy-ca", PROXY_CA_NAME)
         self.origin = self._leaf("origin", "origin-ca")
         self.fixed = self._leaf("fixed", "proxy-ca")
         self.leaf_key = self._path("leaf.key")
-        _key(self.leaf_key)
+        if not os.path.exists(self.leaf_key):
+            _key(self.leaf_key)
 
     def _path(self, name):
         return os.path.join(self.folder, name)
 
     def _authority(self, name, subject):
         cert, key = self._path(name + ".pem"), self._path(name + ".key")
+        if os.path.exists(cert):
+            return cert, key
         _key(key)
         _openssl("req", "-x509", "-new", "-key", key, "-sha256", "-days", "30",
                  "-subj", f"/O=ksplit/CN={subject}", "-out", cert,
@@ -43,6 +46,8 @@ class Pki:
 
     def _leaf(self, name, issuer):
         cert, key = self._path(name + ".pem"), self._path(name + ".key")
+        if os.path.exists(cert):
+            return cert, key
         request, extensions = self._path(name + ".csr"), self._path(name + ".ext")
         _key(key)
         with open(extensions, "w", encoding="utf-8") as out:

@@ -29,7 +29,7 @@ class Proxy:
         self.origin_port = origin_port
         self.port = None
         self.process = None
-        self.folder = folder
+        self.folder = os.path.abspath(folder)
 
     def command(self):
         """The command line; files it needs are written to self.folder."""

@@ -121,7 +121,7 @@ def _idle_lines(results):
         spread = f"{_number(more['min'] / 1024)} .. {_number(more['max'] / 1024)}"
         yield (f"  {name:<20}{_number(more['median'] / 1024):>9}  {spread:<18}"
                f"{_ratio(more['median'], base)}  in all {row['total']['median'] / 1024:.1f}, "
-               f"private dirty +{row['Private_Dirty']['median'] / 1024:.1f}")
+               f"fds {row['descriptors']['median'] / scenarios.IDLE_CONNECTIONS:.1f}")
     if "verdict" in results["idle"]:
         yield f"  {_judgement(results['idle']['verdict'])}"
 
@@ -144,7 +144,7 @@ def _guest_lines(vm):
         for name, row in guest["relays"].items():
             yield (f"  {name:<20}{row['download']:>9.2f}{row['upload']:>9.2f}"
                    f"{row['small1'] / 1000:>13.1f} k{row['new'] / 1e6:>14.2f} M"
-                   f"  {row.get('relay', '')}")
+                   f"  {'kernel TLS' if row['kernel_directions'] else 'user space'}")
     for kernel, row in vm.get("idle", {}).items():
         yield f"kernel {row['release']} in the VM, {scenarios.IDLE_CONNECTIONS} idle connections (MiB)"
         yield f"  {'':<20}{'process':>9}{'in all':>9}{'slab':>9}{'sockets':>9}"

@@ -85,9 +85,11 @@ def load_measure(load, program, proxy, origin, quick=False, ciphers=ends.CIPHER)
             "full": side["full"], "resumed": side["resumed"]}
 
 
-def warm_up(program, proxy, origin, ciphers=ends.CIPHER):
+def warm_up(program, proxy, origin, ciphers=ends.CIPHER, small=False):
     """Some connections and some bytes, so that nothing measured is done for the first time."""
-    for mode, count in (("connect", WARM_CONNECTIONS), ("download", 4), ("upload", 4)):
+    connections = 4 if small else WARM_CONNECTIONS
+    mib = 1 if small else 4
+    for mode, count in (("connect", connections), ("download", mib), ("upload", mib)):
         client = ends.Client(program, proxy.port, proxy.pki.proxy_ca[0], mode, count,
                              ciphers=ciphers)
         try:
