@@ -3,26 +3,23 @@
 
 #include <cJSON.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/config_address.h"
 #include "core/config_error.h"
+#include "core/config_json.h"
 #include "core/config_setting.h"
 #include "core/json_text.h"
 
-#define FILE_MAX  (1024 * 1024)
 #define DEPTH_MAX 4
 
 /* One file on its way into a struct config. */
 struct reader {
 	struct config *config;
 	const char *path;
-	char *text;             /* ours; comments blanked */
+	const char *text;       /* comments blanked */
 	size_t step[DEPTH_MAX]; /* where we are, see json_text_line_of */
 	size_t depth;
 	char *error;
@@ -33,13 +30,12 @@ struct reader {
 static const char *const later_keys[] = {"capture", "pass", "identities", "sampler",
 					 "metrics", "user", NULL};
 
-static int fail_at(struct reader *reader, size_t line, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
 static int fail(struct reader *reader, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* "FILE:LINE: message"; -EINVAL. */
-static int fail_at(struct reader *reader, size_t line, const char *fmt, ...)
+/* "FILE:LINE: message" with the line of what is being read; -EINVAL. */
+static int fail(struct reader *reader, const char *fmt, ...)
 {
+	size_t line = json_text_line_of(reader->text, reader->step, reader->depth);
 	char message[768];
 	va_list args;
 
@@ -49,19 +45,6 @@ static int fail_at(struct reader *reader, size_t line, const char *fmt, ...)
 	config_error_set(reader->error, reader->error_len, "%s:%zu: %s", reader->path, line,
 			 message);
 	return -EINVAL;
-}
-
-/* The same at the member or element that is being read. */
-static int fail(struct reader *reader, const char *fmt, ...)
-{
-	size_t line = json_text_line_of(reader->text, reader->step, reader->depth);
-	char message[640];
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(message, sizeof(message), fmt, args);
-	va_end(args);
-	return fail_at(reader, line, "%s", message);
 }
 
 static const char *type_name(const cJSON *value)
@@ -321,101 +304,21 @@ static int read_section(struct reader *reader, const cJSON *object, const char *
 	return 0;
 }
 
-/* The whole of a file into *text, terminated; the caller frees it. 0 or -errno. */
-static int file_read(const char *path, char **text, size_t *len)
-{
-	char *buffer = malloc(FILE_MAX + 1);
-	ssize_t n = -1;
-	int fd, rc = 0;
-
-	if (!buffer)
-		return -ENOMEM;
-	*len = 0;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0) {
-		rc = -errno;
-		free(buffer);
-		return rc;
-	}
-	/* One byte more than allowed tells a file that is too long. */
-	while (*len <= FILE_MAX && rc == 0 && n != 0) {
-		n = read(fd, buffer + *len, FILE_MAX + 1 - *len);
-		if (n > 0)
-			*len += (size_t)n;
-		else if (n < 0 && errno != EINTR)
-			rc = -errno;
-	}
-	close(fd);
-	if (rc == 0 && *len > FILE_MAX)
-		rc = -EFBIG;
-	if (rc) {
-		free(buffer);
-		return rc;
-	}
-	buffer[*len] = '\0';
-	*text = buffer;
-	return 0;
-}
-
-/* Text to values; NULL with the error told. */
-static cJSON *parse_text(struct reader *reader, size_t len)
-{
-	const char *what = "not JSON", *end = NULL;
-	size_t line = 1, near;
-	cJSON *root;
-
-	if (len >= 3 && memcmp(reader->text, "\xef\xbb\xbf", 3) == 0)
-		memset(reader->text, ' ', 3);
-	if (json_text_blank_comments(reader->text, len, &line)) {
-		fail_at(reader, line, "a comment that starts here does not end");
-		return NULL;
-	}
-	if (json_text_check(reader->text, len, &line, &what)) {
-		fail_at(reader, line, "%s", what);
-		return NULL;
-	}
-	if (reader->text[strspn(reader->text, " \t\r\n")] == '\0') {
-		fail_at(reader, 1, "empty, expected an object: { ... }");
-		return NULL;
-	}
-	root = cJSON_ParseWithLengthOpts(reader->text, len + 1, &end, 1);
-	if (root)
-		return root;
-	near = end ? (size_t)(end - reader->text) : 0;
-	near += strspn(reader->text + near, " \t\r\n");
-	if (near >= len)
-		fail_at(reader, json_text_line(reader->text, len),
-			"not JSON: the file ends before its last bracket is closed");
-	else
-		fail_at(reader, json_text_line(reader->text, near), "not JSON at \"%.*s\"",
-			(int)strcspn(reader->text + near, "\r\n") < 24
-				? (int)strcspn(reader->text + near, "\r\n")
-				: 24,
-			reader->text + near);
-	return NULL;
-}
-
 int config_read_file(struct config *config, const char *path, char *error, size_t error_len)
 {
 	struct reader reader = {
 		.config = config, .path = path, .error = error, .error_len = error_len};
-	cJSON *root;
-	size_t len;
+	struct config_json json;
 	int rc;
 
-	rc = file_read(path, &reader.text, &len);
-	if (rc) {
-		config_error_set(error, error_len, "%s: cannot be read: %s", path,
-				 rc == -EFBIG ? "longer than 1 MiB" : strerror(-rc));
+	rc = config_json_load(path, &json, error, error_len);
+	if (rc)
 		return rc;
-	}
-	root = parse_text(&reader, len);
-	rc = -EINVAL;
-	if (root && !cJSON_IsObject(root))
-		fail(&reader, "is %s, expected an object: { ... }", type_name(root));
-	else if (root)
-		rc = read_section(&reader, root, "");
-	cJSON_Delete(root);
-	free(reader.text);
+	reader.text = json.text;
+	if (cJSON_IsObject(json.root))
+		rc = read_section(&reader, json.root, "");
+	else
+		rc = fail(&reader, "is %s, expected an object: { ... }", type_name(json.root));
+	config_json_free(&json);
 	return rc;
 }
