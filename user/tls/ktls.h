@@ -56,6 +56,8 @@ int ktls_push_keys(int fd, enum ktls_direction direction, const struct tls_keys 
  * type (TLS_GET_RECORD_TYPE). Returns bytes (0: FIN, or an empty record when *type is set) and
  * *type (0 when the kernel named none), or -errno: -EAGAIN, -EBADMSG (tag), -EKEYEXPIRED
  * (KeyUpdate seen, new keys wanted), -EINVAL or -EMSGSIZE (bogus header) ...
+ * From 6.14 a KeyUpdate record blocks its direction: poll(2) reports nothing more, whatever the
+ * peer sends, until the new keys are pushed. So push them when that record is read.
  */
 ssize_t ktls_recv_record(int fd, void *buf, size_t len, uint8_t *type);
 
