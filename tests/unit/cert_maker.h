@@ -51,6 +51,7 @@ static inline void add_test_ext(X509 *cert, X509 *issuer, int nid, const char *v
 	X509_EXTENSION *ext;
 
 	X509V3_set_ctx(&ctx, issuer, cert, NULL, NULL, 0);
+	X509V3_set_ctx_nodb(&ctx);
 	ext = X509V3_EXT_conf_nid(NULL, &ctx, nid, value);
 	if (!ext)
 		fail_msg("extension %s = %s cannot be made", OBJ_nid2sn(nid), value);
