@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The origin's certificate and the forged leaf, as two clients get them, side by side.
+# shellcheck shell=bash
+
+# What the server at a port presents: first certificate to $2, whole chain to $2.chain.
+certificate_fetch()
+{
+	local port=$1 file=$2
+
+	openssl s_client -connect "127.0.0.1:$port" -servername "$name" -showcerts \
+		</dev/null >"$file.chain" 2>/dev/null || die "no TLS answer from port $port"
+	openssl x509 -in "$file.chain" -out "$file"
+}
+
+# One field of a certificate, one entry a line; "-" when it is not there.
+certificate_field()
+{
+	local file=$1 field=$2 text
+
+	case $field in
+	subject | issuer)
+		text=$(openssl x509 -in "$file" -noout "-$field" -nameopt sep_comma_plus_space,sname |
+			sed "s/^$field=//; s/, /\n/g")
+		;;
+	serial) text=$(openssl x509 -in "$file" -noout -serial | sed 's/^serial=//') ;;
+	"not before") text=$(openssl x509 -in "$file" -noout -startdate -dateopt iso_8601 | cut -d= -f2) ;;
+	"not after") text=$(openssl x509 -in "$file" -noout -enddate -dateopt iso_8601 | cut -d= -f2) ;;
+	key)
+		text=$(openssl x509 -in "$file" -noout -text |
+			sed -nE 's/^ *Public Key Algorithm: //p; s/^ *Public-Key: //p')
+		;;
+	signature) text=$(openssl x509 -in "$file" -noout -text |
+		sed -nE 's/^ *Signature Algorithm: //p' | head -n 1) ;;
+	*)
+		text=$(openssl x509 -in "$file" -noout -ext "$field" 2>/dev/null |
+			sed -E '1d; s/^ +//; s/, /\n/g; /^$/d')
+		;;
+	esac
+	printf '%s' "${text:--}"
+}
+
+# The DER of every attribute of the subject: values, order, RDN borders and string types.
+certificate_subject_der()
+{
+	openssl x509 -in "$1" -noout -subject -nameopt RFC2253,dump_all,dump_der
+}
+
+# Row: label, openssl's name of the field, "same" (must be equal) or "ours" (ksplit's own).
+certificate_row()
+{
+	local label=$1 field=$2 word=$3 left right
+
+	left=$(certificate_field "$tmp/origin.crt" "$field")
+	right=$(certificate_field "$tmp/leaf.crt" "$field")
+	if [[ $word == same && $left != "$right" ]]; then
+		row_beside "$label" "$left" "$right" "DIFFERS"
+		die "the forged leaf must have the origin's $label"
+	fi
+	row_beside "$label" "$left" "$right" "$word"
+}
+
+certificate_show()
+{
+	certificate_fetch "$origin_port" "$tmp/origin.crt"
+	certificate_fetch "$proxy_port" "$tmp/leaf.crt"
+	row_beside "" "ORIGIN (127.0.0.1:$origin_port)" "LEAF (127.0.0.1:$proxy_port)" ""
+	certificate_row subject subject same
+	certificate_row SAN subjectAltName same
+	certificate_row "ext. usage" extendedKeyUsage same
+	certificate_row constraints basicConstraints same
+	certificate_row issuer issuer ours
+	certificate_row serial serial ours
+	certificate_row "not before" "not before" "in CA's"
+	certificate_row "not after" "not after" "in CA's"
+	certificate_row key key ours
+	certificate_row signature signature ours
+	certificate_row "key usage" keyUsage ours
+	certificate_row SKI subjectKeyIdentifier ours
+	certificate_row AKI authorityKeyIdentifier ours
+	certificate_row AIA authorityInfoAccess dropped
+	certificate_row "CRL" crlDistributionPoints dropped
+	say ""
+	check_equal "subject is byte for byte the origin's (values, order, string types)" \
+		"$(certificate_subject_der "$tmp/origin.crt")" \
+		"$(certificate_subject_der "$tmp/leaf.crt")"
+	certificate_verify
+}
+
+certificate_verify()
+{
+	local host
+
+	for host in "$name" img.cdn.example; do
+		openssl verify -x509_strict -purpose sslserver -verify_hostname "$host" \
+			-CAfile "$tmp/pki/ksplit-ca.pem" -untrusted "$tmp/leaf.crt.chain" \
+			"$tmp/leaf.crt" >"$tmp/verify" 2>&1 || die "openssl verify: $(<"$tmp/verify")"
+		check_ok "openssl verify -x509_strict -purpose sslserver -verify_hostname $host"
+	done
+	openssl verify -purpose sslserver -verify_ip 2001:db8::7 -CAfile "$tmp/pki/ksplit-ca.pem" \
+		"$tmp/leaf.crt" >"$tmp/verify" 2>&1 || die "openssl verify: $(<"$tmp/verify")"
+	check_ok "openssl verify -verify_ip 2001:db8::7"
+}

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# ksplitd as a newcomer would start it, and what it tells of itself.
+# shellcheck shell=bash
+
+proxy_start()
+{
+	local command
+
+	proxy_port=$(port_free 18443)
+	command=("$top/build/ksplitd" --foreground
+		--listen "127.0.0.1:$proxy_port" --to "127.0.0.1:$origin_port"
+		--ca-cert "$tmp/pki/ksplit-ca.pem" --ca-key "$tmp/pki/ksplit-ca.key"
+		--upstream-ca "$tmp/pki/origin-ca.pem"
+		--control "$tmp/control.sock" --access-log "$tmp/access.log")
+	"${command[@]}" >"$tmp/ksplitd.log" 2>&1 &
+	proxy_pid=$!
+	process_add "$proxy_pid"
+	wait_for 20 "ksplitd" "$proxy_pid" "$top/build/ksplit-status" --control "$tmp/control.sock"
+	note "ksplitd --listen 127.0.0.1:$proxy_port --to 127.0.0.1:$origin_port \\"
+	note "        --ca-cert ksplit-ca.pem --ca-key ksplit-ca.key --upstream-ca origin-ca.pem"
+}
+
+proxy_status() { "$top/build/ksplit-status" --control "$tmp/control.sock" "$@"; }
+
+# SIGTERM must end it in order, with exit code 0.
+proxy_stop()
+{
+	local status=0
+
+	process_end "$proxy_pid"
+	wait "$proxy_pid" || status=$?
+	check_equal "ksplitd ended in order on SIGTERM (exit code)" 0 "$status"
+	[[ ! -e $tmp/control.sock ]] || die "ksplitd left its control socket behind"
+}
+
+# The access log, one line a connection; each is there only once the connection has ended.
+proxy_show_log()
+{
+	local lines=$1
+
+	wait_for 10 "$lines lines in the access log" "$proxy_pid" proxy_log_has "$lines"
+	{
+		printf 'ALPN\tto client\tto origin\tkTLS\tclient->origin\torigin->client\tms\tend\n'
+		jq -r "$proxy_log_row" "$tmp/access.log"
+	} | table
+	note "kTLS: how many of the four directions (receive and send, client and origin) the kernel has"
+	check_equal "connections that ended otherwise than in order" 0 \
+		"$(jq -s '[.[] | select(.reason != "closed")] | length' "$tmp/access.log")"
+	[[ $ktls == 1 ]] || return 0
+	check_equal "connections with a direction outside the kernel" 0 \
+		"$(jq -r "$proxy_log_row" "$tmp/access.log" | awk -F '\t' '$4 != "4/4"' | wc -l)"
+}
+
+proxy_log_has() { [[ $(wc -l <"$tmp/access.log") -ge $1 ]]; }
+
+# shellcheck disable=SC2016  # $x are jq's
+readonly proxy_log_row='
+	def short: . // "-" | sub("^TLS_"; "") | sub("^ECDHE_[A-Z]+_WITH_"; "") | sub("_SHA[0-9]+$"; "");
+	def tls: if . == null then "-" else (.version | sub("^TLSv"; "")) + " " + (.cipher | short) end;
+	def size: if . < 10240 then "\(.) B" else "\(. / 1048576 * 100 | round / 100) MiB" end;
+	def flow: .relay + " " + (.bytes | size);
+	[ (.alpn // "-"), (.client_tls | tls), (.upstream_tls | tls),
+	  "\([.client_tls.ktls[]?, .upstream_tls.ktls[]? | select(. == true)] | length)/4",
+	  (.to_origin | flow), (.to_client | flow), (.duration_ms | round), .reason ] | @tsv'
+
+proxy_show_status() { proxy_status; }
