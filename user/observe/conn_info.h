@@ -9,9 +9,13 @@
 
 #include <ksplit/reason.h>
 
-/* What is known of one connection: kept by the connection, copied for status, printed by the access log. */
+/*
+ * What is known of one connection: kept by the connection, copied for status, printed by the
+ * access log.
+ */
 
-enum conn_state { /* also its phase; X-macro not needed: names in conn_state_name */
+/* Also the phase that the time is counted to. */
+enum conn_state {
 	CONN_PEEK,
 	CONN_RESOLVE,
 	CONN_CONNECT,
@@ -25,7 +29,13 @@ enum conn_state { /* also its phase; X-macro not needed: names in conn_state_nam
 
 enum conn_side { SIDE_CLIENT, SIDE_UPSTREAM, SIDES };
 enum conn_flow { FLOW_TO_ORIGIN, FLOW_TO_CLIENT, FLOWS };
-enum conn_relay { CONN_RELAY_NONE, CONN_RELAY_SPLICE, CONN_RELAY_COPY, CONN_RELAY_USER, CONN_RELAY_RAW };
+enum conn_relay {
+	CONN_RELAY_NONE,
+	CONN_RELAY_SPLICE,
+	CONN_RELAY_COPY,
+	CONN_RELAY_USER,
+	CONN_RELAY_RAW
+};
 
 union conn_address {
 	struct sockaddr sa;
@@ -34,34 +44,35 @@ union conn_address {
 };
 
 struct conn_side_info {
-	uint16_t version;	/* 0x0303, 0x0304; 0: no handshake finished */
-	uint16_t suite;		/* IANA code */
+	uint16_t version; /* 0x0303, 0x0304; 0: no handshake finished */
+	uint16_t suite;   /* IANA code */
 	bool resumed;
 	bool rx_kernel, tx_kernel;
-	enum ksplit_reason rx_reason, tx_reason; /* FALLBACK class; NONE when in the kernel or not yet decided */
+	/* FALLBACK class; NONE when in the kernel or not yet decided */
+	enum ksplit_reason rx_reason, tx_reason;
 	int alert_received, alert_sent; /* alert descriptions, -1: none; close_notify is 0 */
 };
 
 struct conn_flow_info {
-	enum conn_relay relay;	/* how the last bytes went */
-	uint64_t bytes;		/* plaintext bytes relayed (raw: bytes as they are) */
-	uint64_t spliced;	/* of these by splice */
-	uint64_t records_in;	/* user space and splice: records read; 0 where nobody counts */
+	enum conn_relay relay; /* how the last bytes went */
+	uint64_t bytes;        /* plaintext bytes relayed (raw: bytes as they are) */
+	uint64_t spliced;      /* of these by splice */
+	uint64_t records_in;   /* user space and splice: records read; 0 where nobody counts */
 };
 
 struct conn_info {
-	uint64_t id;		/* unique in this process */
-	int64_t start_ms;	/* wall clock, ms since the epoch */
+	uint64_t id;      /* unique in this process */
+	int64_t start_ms; /* wall clock, ms since the epoch */
 	enum conn_state state;
-	bool passed;		/* raw */
+	bool passed;                    /* raw */
 	enum ksplit_reason pass_reason; /* PASS class or NONE */
-	enum ksplit_reason end_reason;	/* END class; NONE while open */
-	union conn_address client;   /* sa_family 0: not known */
-	union conn_address local;    /* our address on the client's side */
+	enum ksplit_reason end_reason;  /* END class; NONE while open */
+	union conn_address client;      /* sa_family 0: not known */
+	union conn_address local;       /* our address on the client's side */
 	union conn_address upstream;
 	union conn_address upstream_local; /* our address on the origin's side */
 	char sni[256];
-	char alpn[32];		/* what the origin chose, printable; "" none */
+	char alpn[32]; /* what the origin chose, printable; "" none */
 	struct conn_side_info side[SIDES];
 	struct conn_flow_info flow[FLOWS];
 	/* microseconds spent in each state; the current one counts up to the snapshot */
@@ -70,14 +81,21 @@ struct conn_info {
 	uint8_t origin_fp[32], leaf_fp[32]; /* SHA-256 of the DER certificates */
 };
 
-/* Names as status and log print them: "peek", "resolve", ..., "relay"; "splice", "copy", "user", "raw", "none"; "TLSv1.3";
- * "TLS_AES_128_GCM_SHA256" (NULL for a suite that we do not negotiate). Static strings. */
+/*
+ * Names as status and log print them, static strings: "peek", "resolve", "connect",
+ * "upstream_handshake", "leaf", "client_handshake", "relay", "closing"; "none", "splice", "copy",
+ * "user", "raw"; "TLSv1.2", "TLSv1.3", "none" for 0; "unknown" for what is none of these.
+ * A suite by its IANA name, "TLS_AES_128_GCM_SHA256"; NULL for one that we do not negotiate.
+ */
 const char *conn_state_name(enum conn_state state);
 const char *conn_relay_name(enum conn_relay relay);
 const char *conn_version_name(uint16_t version);
 const char *conn_suite_name(uint16_t suite);
 
-/* "192.0.2.1:443", "[2001:db8::1]:443", "" for an unknown address; v4-mapped IPv6 prints as IPv4. Returns buf. */
+/*
+ * "192.0.2.1:443", "[2001:db8::1]:443", "[fe80::1%2]:443", "" for an unknown address; v4-mapped
+ * IPv6 prints as IPv4. At most `len` bytes with the NUL; 64 are enough. Returns buf.
+ */
 const char *conn_address_print(const union conn_address *address, char *buf, size_t len);
 
 #endif

@@ -7,7 +7,10 @@
 
 #include <ksplit/reason.h>
 
-/* X(identifier, JSON group, JSON name). Monotonic counters; each worker counts its own and readers sum. */
+/*
+ * X(identifier, JSON group, JSON name). Monotonic counters; each worker counts its own and readers
+ * sum.
+ */
 #define STATS_COUNTERS(X)                                                                          \
 	X(ACCEPTED, "connections", "accepted")                                                     \
 	X(INTERCEPTED, "connections", "intercepted")                                               \
