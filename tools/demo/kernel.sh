@@ -2,10 +2,10 @@
 # What the kernel itself says: is TLS in it, which sockets carry it, what did it count.
 # shellcheck shell=bash
 
-# Tried, not guessed: a connected loopback socket is given the TLS ULP (the module loads by that).
+# Tried, not guessed: a connected loopback socket is given the TLS ULP.
 kernel_has_tls()
 {
-	[[ $EUID -ne 0 ]] || modprobe --quiet tls 2>/dev/null || true
+	[[ $EUID -ne 0 ]] || kernel_load_tls
 	/usr/bin/python3 - <<-END
 	import socket, sys
 	server = socket.create_server(("127.0.0.1", 0))
@@ -15,6 +15,19 @@ kernel_has_tls()
 	except OSError:
 	    sys.exit(1)
 	END
+}
+
+# A module that was not there before leaves again with the demo.
+kernel_load_tls()
+{
+	[[ -e /sys/module/tls ]] && return
+	modprobe --quiet tls 2>/dev/null || return 0
+	tls_loaded=1
+}
+
+kernel_unload_tls()
+{
+	[[ ${tls_loaded:-0} == 0 ]] || modprobe --quiet --remove tls 2>/dev/null || true
 }
 
 kernel_read_stat() { cat /proc/net/tls_stat >"$1" 2>/dev/null || : >"$1"; }
