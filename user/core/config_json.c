@@ -52,11 +52,28 @@ static int file_read(const char *path, char **text, size_t *len)
 	return 0;
 }
 
+/*
+ * The place of the error. Where a member's name should be, cJSON stops one character behind what it
+ * found instead.
+ */
+static const char *error_place(const char *text, const char *end)
+{
+	const char *before = end - 1;
+
+	if (end == text || strchr(BLANKS "[{,:", *before))
+		return end + strspn(end, BLANKS);
+	while (before > text && strchr(BLANKS, before[-1]))
+		before--;
+	if (before > text && (before[-1] == '{' || before[-1] == ','))
+		return end - 1;
+	return end + strspn(end, BLANKS);
+}
+
 /* Where cJSON gave up. */
 static void describe_end(const char *path, const char *text, const char *end, char *error,
 			 size_t error_len)
 {
-	const char *near = end ? end + strspn(end, BLANKS) : text;
+	const char *near = end ? error_place(text, end) : text;
 	size_t len = strcspn(near, "\r\n");
 
 	if (*near)
