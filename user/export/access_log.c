@@ -125,16 +125,30 @@ static size_t write_all(struct access_log *log, const char *text, size_t len, in
 	return done;
 }
 
+static const char *log_name(const struct access_log *log)
+{
+	return log->path ? log->path : "stdout";
+}
+
 static void warn_lost(struct access_log *log, int err)
 {
 	int64_t now = monotonic_ms() / 1000;
+	const char *why = err == -ETIMEDOUT ? "nobody reads it" : strerrordesc_np(-err);
 
 	if (log->warned_at_s >= 0 && now - log->warned_at_s < WARN_EVERY_S)
 		return;
 	log->warned_at_s = now;
-	log_warn("access log %s: %s; %" PRIu64 " lines lost", log->path ? log->path : "stdout",
-		 strerrordesc_np(-err), log->lost_unwarned);
+	log_warn("access log %s: %s; %" PRIu64 " lines lost", log_name(log), why,
+		 log->lost_unwarned);
 	log->lost_unwarned = 0;
+}
+
+/* At the end: what was lost since the last warning. */
+static void warn_rest(const struct access_log *log)
+{
+	if (log->lost_unwarned)
+		log_warn("access log %s: %" PRIu64 " more lines lost", log_name(log),
+			 log->lost_unwarned);
 }
 
 static void count(struct access_log *log, uint64_t written, uint64_t lost, int err)
@@ -249,6 +263,7 @@ static void *writer_main(void *arg)
 
 	while ((n = take_batch(log)) > 0)
 		write_batch(log, n);
+	warn_rest(log);
 	return NULL;
 }
 
