@@ -7,7 +7,7 @@ proxy_start()
 	local command
 
 	proxy_port=$(port_free 18443)
-	command=("$top/build/ksplitd" --foreground
+	command=("$build/ksplitd" --foreground
 		--listen "127.0.0.1:$proxy_port" --to "127.0.0.1:$origin_port"
 		--ca-cert "$tmp/pki/ksplit-ca.pem" --ca-key "$tmp/pki/ksplit-ca.key"
 		--upstream-ca "$tmp/pki/origin-ca.pem"
@@ -15,12 +15,12 @@ proxy_start()
 	"${command[@]}" >"$tmp/ksplitd.log" 2>&1 &
 	proxy_pid=$!
 	process_add "$proxy_pid"
-	wait_for 20 "ksplitd" "$proxy_pid" "$top/build/ksplit-status" --control "$tmp/control.sock"
+	wait_for 20 "ksplitd" "$proxy_pid" "$build/ksplit-status" --control "$tmp/control.sock"
 	note "ksplitd --listen 127.0.0.1:$proxy_port --to 127.0.0.1:$origin_port \\"
 	note "        --ca-cert ksplit-ca.pem --ca-key ksplit-ca.key --upstream-ca origin-ca.pem"
 }
 
-proxy_status() { "$top/build/ksplit-status" --control "$tmp/control.sock" "$@"; }
+proxy_status() { "$build/ksplit-status" --control "$tmp/control.sock" "$@"; }
 
 # SIGTERM must end it in order, with exit code 0.
 proxy_stop()
