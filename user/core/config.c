@@ -21,6 +21,7 @@ void config_init(struct config *config)
 	config->ktls = KTLS_AUTO;
 	config->control = strdup(KSPLIT_CONTROL_PATH);
 	config->log_level = LOG_LEVEL_INFO;
+	config->gcm_records = CONFIG_GCM_RECORDS;
 	config->deadlines = (struct config_deadlines){
 		.peek = 10000,
 		.resolve = 5000,

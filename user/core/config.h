@@ -11,6 +11,7 @@
 #include "core/log.h"
 
 #define CONFIG_MAX_LISTENERS 16
+#define CONFIG_GCM_RECORDS   23726566 /* 2^24.5, RFC 8446 5.5 */
 #define CONFIG_PATH	     "/etc/ksplit/ksplit.json"
 
 /* Where a listener's connections go. */
@@ -59,6 +60,7 @@ struct config {
 	char *access_log;     /* path, "-" for stdout; NULL: none */
 	uint32_t workers;     /* 0: one per CPU that we may run on */
 	uint32_t max_connections; /* per process, 0: what RLIMIT_NOFILE allows */
+	uint32_t gcm_records; /* records sealed with one AES-GCM key before it is replaced */
 	struct config_deadlines deadlines;
 	bool foreground;
 	bool check;	      /* --check: read and check everything, open nothing, exit */

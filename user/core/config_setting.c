@@ -58,6 +58,7 @@ const struct config_setting config_settings[] = {
 	{SETTING("control", "control", SETTING_TEXT, control), .may_be_empty = true},
 	NUMBER("workers", "workers", workers, 0, MAX_WORKERS),
 	NUMBER("limits.max_connections", "max-connections", max_connections, 0, MANY),
+	NUMBER("limits.gcm_records", NULL, gcm_records, 1, CONFIG_GCM_RECORDS),
 	DEADLINE(peek),
 	DEADLINE(resolve),
 	DEADLINE(connect),

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KSPLIT_CORE_CONN_H
+#define KSPLIT_CORE_CONN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "core/config.h"
+#include "core/deadline.h"
+#include "core/resolver.h"
+#include "core/worker.h"
+#include "observe/conn_info.h"
+#include "pki/leaf_cache.h"
+#include "relay/end.h"
+#include "relay/relay.h"
+#include "tls/client_hello.h"
+#include "tls/out_buffer.h"
+#include "tls/session.h"
+
+#define CONN_MAX_ADDRESSES 8
+
+struct conn;
+
+/* How a side is left when the connection ends. */
+enum conn_goodbye {
+	GOODBYE_CLOSE,	/* nothing is owed: FIN */
+	GOODBYE_NOTIFY, /* close_notify, then FIN */
+	GOODBYE_ALERT,	/* a fatal alert, then FIN */
+	GOODBYE_RESET,	/* RST, as the other side was */
+};
+
+/* One of the two sockets. */
+struct conn_socket {
+	struct watch watch; /* first: epoll leads here */
+	struct conn *conn;
+	int fd; /* owned; -1: none */
+	bool is_client;
+	bool registered;
+	uint32_t armed; /* events in the epoll set */
+	struct out_buffer out;
+	struct tls_session session;
+	struct relay_end end;
+	bool has_end; /* `end` is set up */
+	/* while closing */
+	enum conn_goodbye goodbye;
+	uint8_t alert;
+	bool goodbye_said, fin_sent, gone;
+};
+
+/* One client connection and all that belongs to it; lives on one worker's thread. */
+struct conn {
+	LIST_ENTRY(conn) link;
+	STAILQ_ENTRY(conn) again_link;
+	bool in_again;
+	bool dead;
+	bool counted_passed; /* in worker->open_passed */
+	struct worker *worker;		     /* not owned */
+	const struct config_listener *listener; /* not owned */
+	struct conn_socket side[SIDES];
+	struct conn_info info;
+	uint64_t phase_start_us;
+	struct deadline deadline; /* of the phase */
+	struct deadline settle;
+	struct client_hello *hello; /* owned; until the client's handshake begins */
+	union conn_address *addresses; /* owned; of the origin, while connecting */
+	size_t addresses_len, addresses_next;
+	struct resolver_request *resolving; /* answer under way; NULL: none */
+	struct conn_leaf_wait *leaf_waiting; /* another thread forges; NULL: none */
+	X509 *origin_cert;	/* owned; until the leaf is there */
+	struct leaf *leaf;	/* a reference; until the client's handshake is done */
+	uint8_t alpn[256];	/* what the origin chose, as bytes */
+	uint8_t alpn_len;
+	struct relay_flow flow[FLOWS];
+	enum relay_result flow_result[FLOWS];
+	enum ksplit_reason first_end; /* how the first flow ended */
+};
+
+/* --- conn.c: life, phases, events --- */
+
+/* A client was accepted: takes over `fd`. */
+void conn_accept(struct worker *worker, const struct config_listener *listener, int fd,
+		 const union conn_address *peer);
+
+/* Leave one phase and enter another: times, state, and its deadline. */
+void conn_enter(struct conn *conn, enum conn_state state);
+
+/* Ask epoll for these events (0: none) on a side. */
+void conn_side_watch(struct conn_socket *side, uint32_t events);
+
+/* More work without waiting (see worker_run_again). */
+void conn_run_again(struct conn *conn);
+
+/* A snapshot for status: the current phase counted up to now. */
+void conn_snapshot(const struct conn *conn, struct conn_info *out);
+
+/* Free what a dead connection still holds. */
+void conn_free(struct conn *conn);
+
+/* --- conn_peek.c: what does the client want? --- */
+void conn_peek_ready(struct conn *conn, uint32_t events);
+void conn_peek_expired(struct conn *conn);
+
+/* --- conn_destination.c: where does it want to go? --- */
+
+/* Find the origin's addresses, then connect. Raw or not is decided already. */
+void conn_destination_find(struct conn *conn);
+
+/* --- conn_upstream.c: the origin's side --- */
+void conn_upstream_connect(struct conn *conn);
+void conn_upstream_ready(struct conn *conn, uint32_t events);
+
+/* The origin will not talk to us as it would to the client: start over, raw. */
+void conn_upstream_pass(struct conn *conn, enum ksplit_reason reason);
+
+/* --- conn_client.c: the leaf and the client's side --- */
+void conn_leaf_find(struct conn *conn);
+void conn_client_ready(struct conn *conn, uint32_t events);
+
+/* Forget about a leaf that another thread is forging. */
+void conn_leaf_cancel(struct conn *conn);
+
+/* --- conn_relay.c: bytes --- */
+void conn_relay_start(struct conn *conn);
+void conn_relay_start_raw(struct conn *conn);
+void conn_relay_ready(struct conn_socket *side, uint32_t events);
+void conn_relay_run(struct conn *conn);
+void conn_relay_settle(struct conn *conn);
+
+/* --- conn_close.c: the end --- */
+
+/* What each side is told. */
+struct conn_farewell {
+	enum conn_goodbye client, upstream;
+	uint8_t client_alert, upstream_alert; /* for GOODBYE_ALERT */
+};
+
+/* End in order: say goodbye on both sides, then close; the reason is the first that was given. */
+void conn_end(struct conn *conn, enum ksplit_reason reason, struct conn_farewell farewell);
+
+/* End before anything was agreed on with the client: alert `description` for a TLS client, the origin is just left. */
+void conn_refuse(struct conn *conn, enum ksplit_reason reason, uint8_t description);
+
+/* End at once. */
+void conn_abort(struct conn *conn, enum ksplit_reason reason);
+
+void conn_close_ready(struct conn *conn);
+void conn_close_expired(struct conn *conn);
+
+#endif

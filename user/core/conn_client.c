@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The client's side: a leaf that says what the origin's certificate says, then the handshake with it. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "core/conn.h"
+#include "core/log.h"
+#include "core/server.h"
+
+#define ALERT_BAD_CERTIFICATE	  42
+#define ALERT_CERTIFICATE_UNKNOWN 46
+#define ALERT_UNKNOWN_CA	  48
+#define ALERT_INTERNAL_ERROR	  80
+
+/* Another thread forges our leaf; it comes back as a post. */
+struct conn_leaf_wait {
+	struct worker_post post; /* first */
+	struct worker *worker;
+	struct conn *conn; /* NULL: no longer wanted */
+	struct leaf *leaf;
+};
+
+static void handshake_begin(struct conn *conn)
+{
+	struct conn_socket *side = &conn->side[SIDE_CLIENT];
+	struct leaf *leaf = conn->leaf;
+
+	X509_free(conn->origin_cert);
+	conn->origin_cert = NULL;
+	memcpy(conn->info.leaf_fp, leaf->fingerprint, sizeof(leaf->fingerprint));
+	conn->info.has_leaf_fp = true;
+	conn_enter(conn, CONN_CLIENT_HANDSHAKE);
+	if (tls_session_accept(&side->session, conn->worker->server->tls, side->fd, &side->out,
+			       conn->worker->kdf, leaf->cert, leaf->fingerprint)) {
+		conn_refuse(conn, KSPLIT_NO_MEMORY, ALERT_INTERNAL_ERROR);
+		return;
+	}
+	side->session.alpn = conn->alpn;
+	side->session.alpn_len = conn->alpn_len;
+	free(conn->hello);
+	conn->hello = NULL;
+	conn_client_ready(conn, 0);
+}
+
+static void leaf_arrived(struct worker_post *post)
+{
+	struct conn_leaf_wait *wait = (struct conn_leaf_wait *)post;
+	struct conn *conn = wait->conn;
+
+	if (conn) {
+		conn->leaf_waiting = NULL;
+		conn->leaf = wait->leaf;
+		if (wait->leaf)
+			handshake_begin(conn);
+		else
+			conn_refuse(conn, KSPLIT_FORGE_FAILED, ALERT_INTERNAL_ERROR);
+	} else {
+		leaf_put(wait->leaf);
+	}
+	free(wait);
+}
+
+/* On the forging thread. */
+static void leaf_ready(void *waiter, struct leaf *leaf)
+{
+	struct conn_leaf_wait *wait = waiter;
+
+	wait->leaf = leaf;
+	worker_post(wait->worker, &wait->post);
+}
+
+void conn_leaf_cancel(struct conn *conn)
+{
+	if (conn->leaf_waiting)
+		conn->leaf_waiting->conn = NULL;
+	conn->leaf_waiting = NULL;
+}
+
+void conn_leaf_find(struct conn *conn)
+{
+	struct conn_leaf_wait *wait = calloc(1, sizeof(*wait));
+	int err = -ENOMEM;
+
+	conn_enter(conn, CONN_LEAF);
+	if (wait) {
+		wait->post.run = leaf_arrived;
+		wait->worker = conn->worker;
+		wait->conn = conn;
+		err = leaf_cache_get(conn->worker->server->leaf_cache, conn->origin_cert,
+				     conn->info.origin_fp, conn->info.sni, leaf_ready, wait,
+				     &conn->leaf);
+	}
+	if (err == -EINPROGRESS) {
+		conn->leaf_waiting = wait;
+		return;
+	}
+	free(wait);
+	if (err)
+		conn_refuse(conn, KSPLIT_FORGE_FAILED, ALERT_INTERNAL_ERROR);
+	else
+		handshake_begin(conn);
+}
+
+static bool refuses_leaf(int alert)
+{
+	return alert == ALERT_UNKNOWN_CA || alert == ALERT_BAD_CERTIFICATE ||
+	       alert == ALERT_CERTIFICATE_UNKNOWN;
+}
+
+static void handshake_failed(struct conn *conn, const struct tls_failure *failure)
+{
+	enum ksplit_reason reason = KSPLIT_CLIENT_FAILED;
+
+	stats_add(&conn->worker->stats, STAT_HANDSHAKES_CLIENT_FAILED, 1);
+	if (failure->kind == TLS_FAILURE_ALERT && refuses_leaf(failure->alert))
+		reason = KSPLIT_LEAF_REJECTED;
+	else if (failure->kind == TLS_FAILURE_CLOSED || failure->kind == TLS_FAILURE_RESET)
+		reason = KSPLIT_CLIENT_GONE;
+	log_info("connection %lu: %s: handshake with the client: %s", (unsigned long)conn->info.id,
+		 conn->info.sni, failure->text);
+	conn_end(conn, reason,
+		 (struct conn_farewell){.client = GOODBYE_CLOSE, .upstream = GOODBYE_NOTIFY});
+}
+
+static void handshake_done(struct conn *conn)
+{
+	struct conn_side_info *info = &conn->info.side[SIDE_CLIENT];
+	SSL *ssl = conn->side[SIDE_CLIENT].session.ssl;
+
+	stats_add(&conn->worker->stats, STAT_HANDSHAKES_CLIENT, 1);
+	info->version = (uint16_t)SSL_version(ssl);
+	info->suite = SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl));
+	info->resumed = SSL_session_reused(ssl);
+	if (info->resumed)
+		stats_add(&conn->worker->stats, STAT_HANDSHAKES_CLIENT_RESUMED, 1);
+	leaf_put(conn->leaf);
+	conn->leaf = NULL;
+	conn_relay_start(conn);
+}
+
+void conn_client_ready(struct conn *conn, uint32_t events)
+{
+	struct conn_socket *side = &conn->side[SIDE_CLIENT];
+	struct tls_failure failure;
+
+	(void)events;
+	switch (tls_session_step(&side->session, &failure)) {
+	case TLS_STEP_DONE: handshake_done(conn); break;
+	case TLS_STEP_AGAIN:
+		conn_side_watch(side, EPOLLIN | (out_buffer_empty(&side->out) ? 0 : EPOLLOUT));
+		break;
+	default: handshake_failed(conn, &failure); break;
+	}
+}

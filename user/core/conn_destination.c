@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Where a connection goes: the configured host, the name in the SNI, or where the client wanted to go. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "capture/original_dst.h"
+#include "core/conn.h"
+#include "core/log.h"
+#include "core/server.h"
+
+#define ALERT_ACCESS_DENIED	49
+#define ALERT_INTERNAL_ERROR	80
+#define ALERT_UNRECOGNIZED_NAME 112
+
+static bool address_of_text(const char *host, uint16_t port, union conn_address *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (inet_pton(AF_INET, host, &out->in.sin_addr) == 1) {
+		out->in.sin_family = AF_INET;
+		out->in.sin_port = htons(port);
+		return true;
+	}
+	if (inet_pton(AF_INET6, host, &out->in6.sin6_addr) == 1) {
+		out->in6.sin6_family = AF_INET6;
+		out->in6.sin6_port = htons(port);
+		return true;
+	}
+	return false;
+}
+
+static bool addresses_reserve(struct conn *conn)
+{
+	if (!conn->addresses)
+		conn->addresses = calloc(CONN_MAX_ADDRESSES, sizeof(*conn->addresses));
+	conn->addresses_len = conn->addresses_next = 0;
+	if (!conn->addresses)
+		conn_abort(conn, KSPLIT_NO_MEMORY);
+	return conn->addresses;
+}
+
+static void connect_to(struct conn *conn, const union conn_address *address)
+{
+	if (server_is_self(conn->worker->server, &address->sa)) {
+		log_warn("connection %lu: its destination is ksplitd itself; refused (is the "
+			 "client meant to come through a redirect rule?)",
+			 (unsigned long)conn->info.id);
+		conn_refuse(conn, KSPLIT_DESTINATION_SELF, ALERT_ACCESS_DENIED);
+		return;
+	}
+	if (!addresses_reserve(conn))
+		return;
+	conn->addresses[conn->addresses_len++] = *address;
+	conn_upstream_connect(conn);
+}
+
+static void answered(struct resolver_request *request)
+{
+	struct conn *conn = request->asker;
+	bool self = false;
+
+	conn->resolving = NULL;
+	if (!request->error && addresses_reserve(conn)) {
+		for (struct addrinfo *ai = request->addresses;
+		     ai && conn->addresses_len < CONN_MAX_ADDRESSES; ai = ai->ai_next) {
+			union conn_address *slot = &conn->addresses[conn->addresses_len];
+
+			if (ai->ai_addrlen > sizeof(*slot))
+				continue;
+			if (server_is_self(conn->worker->server, ai->ai_addr)) {
+				self = true;
+				continue;
+			}
+			memcpy(slot, ai->ai_addr, ai->ai_addrlen);
+			conn->addresses_len++;
+		}
+	}
+	if (!conn->dead) {
+		if (request->error)
+			log_info("connection %lu: no address for %s: %s",
+				 (unsigned long)conn->info.id, request->host,
+				 gai_strerror(request->error));
+		if (conn->addresses && conn->addresses_len)
+			conn_upstream_connect(conn);
+		else
+			conn_refuse(conn, self ? KSPLIT_DESTINATION_SELF : KSPLIT_RESOLVE_FAILED,
+				    self ? ALERT_ACCESS_DENIED : ALERT_UNRECOGNIZED_NAME);
+	}
+	resolver_request_free(request);
+}
+
+static void resolve(struct conn *conn, const char *host)
+{
+	conn_enter(conn, CONN_RESOLVE);
+	if (resolver_ask(conn->worker->server->resolver, conn->worker, host, conn->listener->port,
+			 conn, answered, &conn->resolving))
+		conn_refuse(conn, KSPLIT_RESOLVE_FAILED, ALERT_INTERNAL_ERROR);
+}
+
+static void find_original(struct conn *conn)
+{
+	bool tproxy = conn->listener->destination == DESTINATION_TPROXY;
+	union conn_address address = {0};
+	socklen_t len = sizeof(address);
+	int fd = conn->side[SIDE_CLIENT].fd;
+	int err = tproxy ? original_dst_read_tproxy(fd, &address.sa, &len)
+			 : original_dst_read(fd, &address.sa, &len);
+
+	/* No rule brought it here, so the only place it can have wanted to go to is us. */
+	if (err == -ENOENT)
+		conn_refuse(conn, KSPLIT_DESTINATION_SELF, ALERT_ACCESS_DENIED);
+	else if (err)
+		conn_refuse(conn, KSPLIT_DESTINATION_UNKNOWN, ALERT_INTERNAL_ERROR);
+	else
+		connect_to(conn, &address);
+}
+
+void conn_destination_find(struct conn *conn)
+{
+	const struct config_listener *listener = conn->listener;
+	union conn_address address;
+
+	switch (listener->destination) {
+	case DESTINATION_STATIC:
+		if (address_of_text(listener->host, listener->port, &address))
+			connect_to(conn, &address);
+		else
+			resolve(conn, listener->host);
+		break;
+	case DESTINATION_SNI:
+		if (conn->info.sni[0])
+			resolve(conn, conn->info.sni);
+		else
+			conn_refuse(conn, KSPLIT_SNI_MISSING, ALERT_UNRECOGNIZED_NAME);
+		break;
+	default: find_original(conn); break;
+	}
+}

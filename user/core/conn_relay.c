@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Both handshakes are done: hand keys to the kernel, set up the two flows, and drive them by events. */
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "core/conn.h"
+#include "core/log.h"
+#include "core/server.h"
+
+#define ALERT_UNEXPECTED_MESSAGE 10
+#define ALERT_BAD_RECORD_MAC	 20
+#define ALERT_INTERNAL_ERROR	 80
+
+static enum conn_flow flow_from(const struct conn_socket *side)
+{
+	return side->is_client ? FLOW_TO_ORIGIN : FLOW_TO_CLIENT;
+}
+
+static enum conn_flow flow_to(const struct conn_socket *side)
+{
+	return side->is_client ? FLOW_TO_CLIENT : FLOW_TO_ORIGIN;
+}
+
+/* --- keys into the kernel --- */
+
+struct direction_stats {
+	enum stats_counter kernel, user;
+};
+
+static const struct direction_stats rx_stats[SIDES] = {
+	[SIDE_CLIENT] = {STAT_KTLS_CLIENT_RX, STAT_USER_CLIENT_RX},
+	[SIDE_UPSTREAM] = {STAT_KTLS_UPSTREAM_RX, STAT_USER_UPSTREAM_RX},
+};
+
+static const struct direction_stats tx_stats[SIDES] = {
+	[SIDE_CLIENT] = {STAT_KTLS_CLIENT_TX, STAT_USER_CLIENT_TX},
+	[SIDE_UPSTREAM] = {STAT_KTLS_UPSTREAM_TX, STAT_USER_UPSTREAM_TX},
+};
+
+static bool to_kernel(struct conn *conn, struct conn_socket *side, enum ktls_direction direction,
+		      enum ksplit_reason *reason, const struct direction_stats *counters)
+{
+	struct stats *stats = &conn->worker->stats;
+
+	if (*reason == KSPLIT_NONE)
+		*reason = tls_session_to_kernel(&side->session, side->fd, direction,
+						&conn->worker->server->ktls);
+	if (*reason == KSPLIT_NONE) {
+		stats_add(stats, counters->kernel, 1);
+		return true;
+	}
+	stats_add(stats, counters->user, 1);
+	stats_count_reason(stats, *reason);
+	log_debug("connection %lu: %s %s stays in user space: %s", (unsigned long)conn->info.id,
+		  side->is_client ? "client" : "upstream", direction == KTLS_TX ? "tx" : "rx",
+		  ksplit_reason_text(*reason));
+	return false;
+}
+
+/* True: all of it is the kernel's. */
+static bool side_arm(struct conn *conn, enum conn_side index)
+{
+	struct conn_socket *side = &conn->side[index];
+	struct conn_side_info *info = &conn->info.side[index];
+
+	info->tx_kernel = to_kernel(conn, side, KTLS_TX, &info->tx_reason, &tx_stats[index]);
+	info->rx_kernel = to_kernel(conn, side, KTLS_RX, &info->rx_reason, &rx_stats[index]);
+	relay_end_init(&side->end, &(struct relay_end_options){
+					   .fd = side->fd,
+					   .session = &side->session,
+					   .out = &side->out,
+					   .support = &conn->worker->server->ktls,
+					   .stats = &conn->worker->stats,
+					   .version = info->version,
+					   .suite = info->suite,
+					   .is_client_side = side->is_client,
+					   .rx_kernel = info->rx_kernel,
+					   .tx_kernel = info->tx_kernel,
+					   .record_limit = conn->worker->server->config->gcm_records,
+				   });
+	side->has_end = true;
+	if (info->rx_kernel && info->tx_kernel)
+		tls_session_release(&side->session);
+	else if (!info->rx_kernel)
+		tls_session_read_ahead(&side->session);
+	return info->rx_kernel && info->tx_kernel;
+}
+
+/* --- flows --- */
+
+static enum relay_choice relay_choice(const struct conn *conn)
+{
+	if (conn->info.passed)
+		return RELAY_CHOICE_SPLICE;
+	switch (conn->worker->server->config->relay) {
+	case RELAY_SPLICE: return RELAY_CHOICE_SPLICE;
+	case RELAY_COPY: return RELAY_CHOICE_COPY;
+	default: return RELAY_CHOICE_AUTO;
+	}
+}
+
+static void flows_begin(struct conn *conn)
+{
+	struct relay_end *client = &conn->side[SIDE_CLIENT].end;
+	struct relay_end *upstream = &conn->side[SIDE_UPSTREAM].end;
+
+	relay_flow_init(&conn->flow[FLOW_TO_ORIGIN], client, upstream, relay_choice(conn),
+			STAT_BYTES_TO_ORIGIN, &conn->info.flow[FLOW_TO_ORIGIN]);
+	relay_flow_init(&conn->flow[FLOW_TO_CLIENT], upstream, client, relay_choice(conn),
+			STAT_BYTES_TO_CLIENT, &conn->info.flow[FLOW_TO_CLIENT]);
+	conn_enter(conn, CONN_RELAY);
+	conn_relay_run(conn);
+}
+
+void conn_relay_start(struct conn *conn)
+{
+	const struct config *config = conn->worker->server->config;
+	bool client_armed = side_arm(conn, SIDE_CLIENT);
+	bool upstream_armed = side_arm(conn, SIDE_UPSTREAM);
+
+	stats_add(&conn->worker->stats, STAT_INTERCEPTED, 1);
+	if (config->ktls == KTLS_REQUIRE && !(client_armed && upstream_armed)) {
+		conn_end(conn, KSPLIT_KTLS_REQUIRED,
+			 (struct conn_farewell){.client = GOODBYE_ALERT,
+						.client_alert = ALERT_INTERNAL_ERROR,
+						.upstream = GOODBYE_NOTIFY});
+		return;
+	}
+	flows_begin(conn);
+}
+
+void conn_relay_start_raw(struct conn *conn)
+{
+	for (int i = 0; i < SIDES; i++) {
+		struct conn_socket *side = &conn->side[i];
+
+		relay_end_init(&side->end,
+			       &(struct relay_end_options){.fd = side->fd,
+							   .out = &side->out,
+							   .stats = &conn->worker->stats});
+		side->has_end = true;
+	}
+	stats_add(&conn->worker->stats, STAT_PASSED, 1);
+	conn->counted_passed = true;
+	conn->worker->open_passed++;
+	flows_begin(conn);
+}
+
+/* --- the end of a flow is the end of the connection --- */
+
+struct failure {
+	enum ksplit_reason by_client, by_origin;
+	enum conn_goodbye source, sink;
+	uint8_t source_alert, sink_alert;
+};
+
+static const struct failure failures[] = {
+	[END_ALERT] = {KSPLIT_ALERT_FROM_CLIENT, KSPLIT_ALERT_FROM_ORIGIN, GOODBYE_CLOSE,
+		       GOODBYE_ALERT, 0, 0},
+	[END_RESET] = {KSPLIT_RESET_BY_CLIENT, KSPLIT_RESET_BY_ORIGIN, GOODBYE_RESET,
+		       GOODBYE_RESET, 0, 0},
+	[END_BAD_RECORD] = {KSPLIT_BAD_RECORD_CLIENT, KSPLIT_BAD_RECORD_ORIGIN, GOODBYE_ALERT,
+			    GOODBYE_ALERT, ALERT_BAD_RECORD_MAC, ALERT_INTERNAL_ERROR},
+	[END_UNEXPECTED] = {KSPLIT_UNEXPECTED_RECORD_CLIENT, KSPLIT_UNEXPECTED_RECORD_ORIGIN,
+			    GOODBYE_ALERT, GOODBYE_ALERT, ALERT_UNEXPECTED_MESSAGE,
+			    ALERT_INTERNAL_ERROR},
+	[END_KEY_UPDATE] = {KSPLIT_KEY_UPDATE, KSPLIT_KEY_UPDATE, GOODBYE_NOTIFY, GOODBYE_NOTIFY,
+			    0, 0},
+	[END_RECORD_LIMIT] = {KSPLIT_RECORD_LIMIT, KSPLIT_RECORD_LIMIT, GOODBYE_NOTIFY,
+			      GOODBYE_NOTIFY, 0, 0},
+};
+
+static void fail(struct conn *conn, enum conn_flow index)
+{
+	const struct relay_flow *flow = &conn->flow[index];
+	const struct failure *failure = &failures[flow->closing];
+	bool by_client = index == FLOW_TO_ORIGIN;
+	uint8_t sink_alert = failure->sink_alert;
+	struct conn_farewell farewell;
+
+	if (flow->closing == END_ALERT) {
+		sink_alert = flow->alert[1];
+		stats_add(&conn->worker->stats, STAT_ALERTS_FORWARDED, 1);
+	}
+	if (by_client)
+		farewell = (struct conn_farewell){failure->source, failure->sink,
+						  failure->source_alert, sink_alert};
+	else
+		farewell = (struct conn_farewell){failure->sink, failure->source, sink_alert,
+						  failure->source_alert};
+	conn_end(conn, by_client ? failure->by_client : failure->by_origin, farewell);
+}
+
+/*
+ * A sink that takes no more has been reset - but it may have said why before: its last record is still to be
+ * read then.
+ */
+static void sink_gone(struct conn *conn, enum conn_flow index)
+{
+	enum conn_flow other = index == FLOW_TO_ORIGIN ? FLOW_TO_CLIENT : FLOW_TO_ORIGIN;
+
+	if (conn->flow_result[other] != RELAY_SINK_GONE)
+		conn->flow_result[other] =
+			relay_flow_pump(&conn->flow[other], &conn->worker->relay_env);
+	if (conn->flow_result[other] != RELAY_FAILED)
+		conn->flow[other].closing = END_RESET;
+	fail(conn, other);
+}
+
+static bool is_over(const struct conn *conn, enum conn_flow index)
+{
+	const struct relay_flow *flow = &conn->flow[index];
+
+	return conn->flow_result[index] == RELAY_FINISHED &&
+	       (flow->phase == RELAY_HALF || flow->phase == RELAY_DONE);
+}
+
+/* Who was first to end, and how? Later ends are mere answers. */
+static void note_first_end(struct conn *conn)
+{
+	for (int i = 0; i < FLOWS && conn->first_end == KSPLIT_NONE; i++) {
+		const struct relay_flow *flow = &conn->flow[i];
+
+		if (flow->phase == RELAY_OPEN)
+			continue;
+		conn->first_end = KSPLIT_CLOSED;
+		if (flow->closing == END_FIN && !conn->info.passed)
+			conn->first_end = i == FLOW_TO_ORIGIN ? KSPLIT_TRUNCATED_BY_CLIENT
+							      : KSPLIT_TRUNCATED_BY_ORIGIN;
+	}
+}
+
+/* --- events --- */
+
+static uint32_t wanted(const struct conn *conn, const struct conn_socket *side)
+{
+	enum conn_flow from = flow_from(side), to = flow_to(side);
+	enum relay_result reading = conn->flow_result[from];
+	uint32_t events = 0;
+
+	if (reading == RELAY_WAIT_SOURCE || reading == RELAY_MORE ||
+	    (reading == RELAY_FINISHED && conn->flow[from].phase == RELAY_HALF))
+		events |= EPOLLIN;
+	if (conn->flow_result[to] == RELAY_WAIT_SINK || !out_buffer_empty(&side->out) ||
+	    side->end.key_update_due)
+		events |= EPOLLOUT;
+	return events;
+}
+
+/*
+ * Interest is added at once but taken away only when an event shows that it is in the way: most back-pressure is over before that, and
+ * costs no system call.
+ */
+static void watch_side(struct conn *conn, struct conn_socket *side, uint32_t fired)
+{
+	uint32_t want = wanted(conn, side);
+
+	if ((want & ~side->armed) || (fired & ~want & ~(want ? EPOLLERR | EPOLLHUP : 0)))
+		conn_side_watch(side, want);
+}
+
+static void pump(struct conn *conn, enum conn_flow index)
+{
+	conn->flow_result[index] =
+		relay_flow_pump(&conn->flow[index], &conn->worker->relay_env);
+}
+
+/* Act on what the pumps have said. `fired`: the events that `side` (NULL: none) was told of. */
+static void conclude(struct conn *conn, const struct conn_socket *side, uint32_t fired)
+{
+	bool settling = false;
+
+	note_first_end(conn);
+	for (int i = 0; i < FLOWS; i++) {
+		if (conn->flow_result[i] == RELAY_FAILED) {
+			fail(conn, i);
+			return;
+		}
+	}
+	for (int i = 0; i < FLOWS; i++) {
+		if (conn->flow_result[i] == RELAY_SINK_GONE) {
+			sink_gone(conn, i);
+			return;
+		}
+		settling |= conn->flow_result[i] == RELAY_WAIT_SETTLE;
+	}
+	if (is_over(conn, FLOW_TO_ORIGIN) && is_over(conn, FLOW_TO_CLIENT)) {
+		conn_end(conn, conn->first_end,
+			 (struct conn_farewell){.client = GOODBYE_CLOSE, .upstream = GOODBYE_CLOSE});
+		return;
+	}
+	if (settling && !conn->settle.set)
+		deadline_set(&conn->worker->deadlines, &conn->settle, DEADLINE_SETTLE,
+			     conn->worker->now_us);
+	for (int i = 0; i < SIDES && !conn->dead; i++)
+		watch_side(conn, &conn->side[i], side == &conn->side[i] ? fired : 0);
+	for (int i = 0; i < FLOWS && !conn->dead; i++)
+		if (conn->flow_result[i] == RELAY_MORE &&
+		    relay_end_has_pending(conn->flow[i].src))
+			worker_run_again(conn->worker, conn);
+}
+
+/* The source failed while its bytes wait for the sink, so that nobody reads the error from it. */
+static void source_error(struct conn *conn, enum conn_flow index, int fd)
+{
+	socklen_t len = sizeof(int);
+	int error = 0;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len))
+		error = errno;
+	if (!error)
+		return;
+	conn->flow[index].closing = error == EBADMSG ? END_BAD_RECORD : END_RESET;
+	conn->flow_result[index] = RELAY_FAILED;
+}
+
+static void touch(struct conn *conn)
+{
+	deadline_set(&conn->worker->deadlines, &conn->deadline, DEADLINE_IDLE,
+		     conn->worker->now_us);
+}
+
+void conn_relay_ready(struct conn_socket *side, uint32_t events)
+{
+	struct conn *conn = side->conn;
+	enum conn_flow from = flow_from(side), to = flow_to(side);
+
+	touch(conn);
+	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+		pump(conn, from);
+	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+		pump(conn, to);
+	if ((events & EPOLLERR) && conn->flow_result[from] == RELAY_WAIT_SINK)
+		source_error(conn, from, side->fd);
+	conclude(conn, side, events);
+}
+
+void conn_relay_run(struct conn *conn)
+{
+	pump(conn, FLOW_TO_ORIGIN);
+	pump(conn, FLOW_TO_CLIENT);
+	conclude(conn, NULL, 0);
+}
+
+void conn_relay_settle(struct conn *conn)
+{
+	for (int i = 0; i < FLOWS; i++)
+		if (conn->flow_result[i] == RELAY_WAIT_SETTLE)
+			pump(conn, i);
+	conclude(conn, NULL, 0);
+}

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The origin's side: TCP, then TLS with the client's own wishes, then what its certificate says. */
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/conn.h"
+#include "core/log.h"
+#include "core/server.h"
+
+#define ALERT_HANDSHAKE_FAILURE 40
+#define ALERT_INTERNAL_ERROR	80
+
+static void connect_next(struct conn *conn);
+
+static void side_close(struct conn_socket *side)
+{
+	if (side->fd >= 0)
+		close(side->fd); /* leaves the epoll set by itself */
+	side->fd = -1;
+	side->registered = false;
+	side->armed = 0;
+	out_buffer_reset(&side->out);
+}
+
+static socklen_t address_len(const union conn_address *address)
+{
+	return address->sa.sa_family == AF_INET6 ? sizeof(address->in6) : sizeof(address->in);
+}
+
+/* 0: under way or done; -errno: this address is none. */
+static int connect_address(struct conn *conn, const union conn_address *address)
+{
+	struct conn_socket *side = &conn->side[SIDE_UPSTREAM];
+	const int on = 1;
+
+	side->fd = socket(address->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (side->fd < 0)
+		return -errno;
+	setsockopt(side->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	conn->info.upstream = *address;
+	if (connect(side->fd, &address->sa, address_len(address)) && errno != EINPROGRESS) {
+		int err = -errno;
+
+		side_close(side);
+		return err;
+	}
+	conn_side_watch(side, EPOLLOUT);
+	return 0;
+}
+
+static void connect_failed(struct conn *conn, int err)
+{
+	char name[64];
+
+	if (err == -EMFILE || err == -ENFILE) {
+		conn_refuse(conn, KSPLIT_NO_MEMORY, ALERT_INTERNAL_ERROR);
+		return;
+	}
+	log_info("connection %lu: %s: %s", (unsigned long)conn->info.id,
+		 conn_address_print(&conn->info.upstream, name, sizeof(name)), strerror(-err));
+	conn_refuse(conn, KSPLIT_CONNECT_FAILED, ALERT_INTERNAL_ERROR);
+}
+
+static void connect_next(struct conn *conn)
+{
+	int err = -EADDRNOTAVAIL;
+
+	while (conn->addresses_next < conn->addresses_len) {
+		err = connect_address(conn, &conn->addresses[conn->addresses_next++]);
+		if (!err || conn->dead)
+			return;
+	}
+	connect_failed(conn, err);
+}
+
+void conn_upstream_connect(struct conn *conn)
+{
+	conn_enter(conn, CONN_CONNECT);
+	connect_next(conn);
+}
+
+/* The name that the origin's certificate must be for: the client's SNI; else what the administrator called it. */
+static const char *verify_name(const struct conn *conn)
+{
+	if (conn->info.sni[0])
+		return conn->info.sni;
+	return conn->listener->destination == DESTINATION_STATIC ? conn->listener->host : NULL;
+}
+
+static void handshake_begin(struct conn *conn)
+{
+	const struct server *server = conn->worker->server;
+	struct conn_socket *side = &conn->side[SIDE_UPSTREAM];
+	struct conn_side_info *info = &conn->info.side[SIDE_UPSTREAM];
+	struct tls_upstream_target target = {
+		.sni = conn->info.sni,
+		.verify_name = verify_name(conn),
+		.alpn = conn->hello->alpn,
+		.alpn_len = conn->hello->alpn_len,
+	};
+
+	info->rx_reason = server_ktls_reason(server);
+	if (info->rx_reason == KSPLIT_NONE && ktls_install_ulp(side->fd))
+		info->rx_reason = KSPLIT_KTLS_ULP_REFUSED;
+	info->tx_reason = info->rx_reason;
+	if (tls_session_connect(&side->session, server->tls, side->fd, &side->out,
+				conn->worker->kdf, &target)) {
+		conn_refuse(conn, KSPLIT_NO_MEMORY, ALERT_INTERNAL_ERROR);
+		return;
+	}
+	conn_enter(conn, CONN_UPSTREAM_HANDSHAKE);
+	conn_upstream_ready(conn, 0);
+}
+
+static void connected(struct conn *conn)
+{
+	struct conn_socket *side = &conn->side[SIDE_UPSTREAM];
+	socklen_t len = sizeof(int);
+	int error = 0;
+
+	if (getsockopt(side->fd, SOL_SOCKET, SO_ERROR, &error, &len))
+		error = errno;
+	if (error) {
+		side_close(side);
+		if (conn->addresses_next < conn->addresses_len)
+			connect_next(conn);
+		else
+			connect_failed(conn, -error);
+		return;
+	}
+	len = sizeof(conn->info.upstream_local);
+	getsockname(side->fd, &conn->info.upstream_local.sa, &len);
+	if (conn->info.passed)
+		conn_relay_start_raw(conn);
+	else
+		handshake_begin(conn);
+}
+
+void conn_upstream_pass(struct conn *conn, enum ksplit_reason reason)
+{
+	struct conn_socket *side = &conn->side[SIDE_UPSTREAM];
+
+	stats_count_reason(&conn->worker->stats, reason);
+	log_info("connection %lu: %s: passed through: %s", (unsigned long)conn->info.id,
+		 conn->info.sni, ksplit_reason_text(reason));
+	conn->info.passed = true;
+	conn->info.pass_reason = reason;
+	tls_session_free(&side->session);
+	side_close(side);
+	conn->addresses_next = 0;
+	conn_upstream_connect(conn);
+}
+
+/*
+ * The origin refused what we offered, or asked for what only the client has: then let the two talk to
+ * each other. Any other failure is told to the client by an alert.
+ */
+static void handshake_failed(struct conn *conn, const struct tls_failure *failure)
+{
+	stats_add(&conn->worker->stats, STAT_HANDSHAKES_UPSTREAM_FAILED, 1);
+	log_info("connection %lu: %s: handshake with the origin: %s", (unsigned long)conn->info.id,
+		 conn->info.sni, failure->text);
+	switch (failure->kind) {
+	case TLS_FAILURE_ALERT:
+	case TLS_FAILURE_PROTOCOL: conn_upstream_pass(conn, KSPLIT_PASS_UPSTREAM_REFUSED); break;
+	case TLS_FAILURE_UNVERIFIED:
+		conn_refuse(conn, KSPLIT_UPSTREAM_UNVERIFIED, (uint8_t)failure->alert);
+		break;
+	default: conn_refuse(conn, KSPLIT_UPSTREAM_FAILED, ALERT_HANDSHAKE_FAILURE); break;
+	}
+}
+
+static void alpn_keep(struct conn *conn, SSL *ssl)
+{
+	const unsigned char *alpn;
+	unsigned int len;
+	size_t printable = 0;
+
+	SSL_get0_alpn_selected(ssl, &alpn, &len);
+	if (!alpn || len > 255)
+		return;
+	memcpy(conn->alpn, alpn, len);
+	conn->alpn_len = (uint8_t)len;
+	for (; printable < len && printable < sizeof(conn->info.alpn) - 1; printable++)
+		conn->info.alpn[printable] =
+			(char)(alpn[printable] > 32 && alpn[printable] < 127 ? alpn[printable]
+									     : '?');
+}
+
+static void handshake_done(struct conn *conn)
+{
+	struct conn_side_info *info = &conn->info.side[SIDE_UPSTREAM];
+	SSL *ssl = conn->side[SIDE_UPSTREAM].session.ssl;
+
+	stats_add(&conn->worker->stats, STAT_HANDSHAKES_UPSTREAM, 1);
+	info->version = (uint16_t)SSL_version(ssl);
+	info->suite = SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl));
+	info->resumed = SSL_session_reused(ssl);
+	alpn_keep(conn, ssl);
+	conn->origin_cert = SSL_get1_peer_certificate(ssl);
+	if (!conn->origin_cert) {
+		conn_refuse(conn, KSPLIT_FORGE_FAILED, ALERT_INTERNAL_ERROR);
+		return;
+	}
+	conn->info.has_origin_fp = !fingerprint_of(conn->origin_cert, conn->info.origin_fp);
+	free(conn->addresses);
+	conn->addresses = NULL;
+	/* Data that the origin sends first waits for the client's handshake. */
+	conn_side_watch(&conn->side[SIDE_UPSTREAM], 0);
+	if (!conn->dead)
+		conn_leaf_find(conn);
+}
+
+void conn_upstream_ready(struct conn *conn, uint32_t events)
+{
+	struct conn_socket *side = &conn->side[SIDE_UPSTREAM];
+	struct tls_failure failure;
+
+	(void)events;
+	if (conn->info.state == CONN_CONNECT) {
+		connected(conn);
+		return;
+	}
+	if (conn->info.state != CONN_UPSTREAM_HANDSHAKE) {
+		conn_side_watch(side, 0); /* waiting for the leaf */
+		return;
+	}
+	switch (tls_session_step(&side->session, &failure)) {
+	case TLS_STEP_DONE: handshake_done(conn); break;
+	case TLS_STEP_AGAIN:
+		conn_side_watch(side, EPOLLIN | (out_buffer_empty(&side->out) ? 0 : EPOLLOUT));
+		break;
+	case TLS_STEP_CLIENT_CERT: conn_upstream_pass(conn, KSPLIT_PASS_CLIENT_CERT); break;
+	case TLS_STEP_FAILED:
+		out_buffer_send(&side->out, side->fd); /* OpenSSL's own alert, if it can go */
+		handshake_failed(conn, &failure);
+		break;
+	}
+}

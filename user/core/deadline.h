@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KSPLIT_CORE_DEADLINE_H
+#define KSPLIT_CORE_DEADLINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+/*
+ * Deadlines of one worker. Each kind has one length for all, so a queue per kind is in order by itself
+ * and setting, moving and clearing a deadline cost a few pointers.
+ */
+enum deadline_kind {
+	DEADLINE_PEEK,
+	DEADLINE_RESOLVE,
+	DEADLINE_CONNECT,
+	DEADLINE_UPSTREAM_HANDSHAKE,
+	DEADLINE_CLIENT_HANDSHAKE,
+	DEADLINE_IDLE,
+	DEADLINE_CLOSE,
+	DEADLINE_SETTLE,       /* look again at a socket that still sends */
+	DEADLINE_ACCEPT_PAUSE, /* try to accept again */
+	DEADLINE_KINDS
+};
+
+struct deadline {
+	TAILQ_ENTRY(deadline) link;
+	enum deadline_kind kind;
+	bool set;
+	uint64_t at_us;
+	void (*expired)(struct deadline *deadline);
+};
+
+TAILQ_HEAD(deadline_queue, deadline);
+
+struct deadlines {
+	struct deadline_queue queues[DEADLINE_KINDS];
+	uint64_t length_us[DEADLINE_KINDS];
+};
+
+/* Empty queues; lengths in milliseconds by kind. */
+void deadlines_init(struct deadlines *deadlines, const uint32_t length_ms[DEADLINE_KINDS]);
+
+/* (Re)start a deadline, now_us + its kind's length from now. The struct is the caller's and must stay until it is cleared or expired. */
+void deadline_set(struct deadlines *deadlines, struct deadline *deadline, enum deadline_kind kind,
+		  uint64_t now_us);
+void deadline_clear(struct deadlines *deadlines, struct deadline *deadline);
+
+/* Call `expired` of all that are due (each is cleared first and may be set again). */
+void deadlines_run(struct deadlines *deadlines, uint64_t now_us);
+
+/* Milliseconds to the next one, rounded up; -1: none. For epoll_wait(2). */
+int deadlines_next_ms(const struct deadlines *deadlines, uint64_t now_us);
+
+#endif

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/listener.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/conn.h"
+#include "core/log.h"
+
+/* A turn's share, so that a storm of new connections does not starve those that are there. */
+#define ACCEPTS_PER_TURN 64
+
+static socklen_t address_len(const struct config_listener *config)
+{
+	return config->address.sa.sa_family == AF_INET6 ? sizeof(config->address.in6)
+							 : sizeof(config->address.in);
+}
+
+static void address_print(const struct config_listener *config, char *buf, size_t len)
+{
+	union conn_address address = {0};
+
+	memcpy(&address, &config->address, address_len(config));
+	conn_address_print(&address, buf, len);
+}
+
+static int set_option(int fd, int level, int name)
+{
+	const int on = 1;
+
+	return setsockopt(fd, level, name, &on, sizeof(on)) ? -errno : 0;
+}
+
+static int listener_bind(struct listener *listener)
+{
+	const struct config_listener *config = listener->config;
+	bool v6 = config->address.sa.sa_family == AF_INET6;
+	int err = set_option(listener->fd, SOL_SOCKET, SO_REUSEADDR);
+
+	if (!err)
+		err = set_option(listener->fd, SOL_SOCKET, SO_REUSEPORT);
+	if (!err && v6)
+		err = set_option(listener->fd, IPPROTO_IPV6, IPV6_V6ONLY);
+	/* IP_TRANSPARENT is what lets a socket accept for addresses that are not ours. */
+	if (!err && config->destination == DESTINATION_TPROXY)
+		err = v6 ? set_option(listener->fd, IPPROTO_IPV6, IPV6_TRANSPARENT)
+			 : set_option(listener->fd, IPPROTO_IP, IP_TRANSPARENT);
+	if (!err && bind(listener->fd, &config->address.sa, address_len(config)))
+		err = -errno;
+	if (!err && listen(listener->fd, SOMAXCONN))
+		err = -errno;
+	return err;
+}
+
+static void accept_ready(struct watch *watch, uint32_t events)
+{
+	struct listener *listener = (struct listener *)watch;
+	struct worker *worker = listener->worker;
+
+	(void)events;
+	for (int i = 0; i < ACCEPTS_PER_TURN && !worker->accept_paused; i++) {
+		union conn_address peer = {0};
+		socklen_t len = sizeof(peer);
+		int fd;
+
+		if (worker->conns_len >= worker->conns_max) {
+			worker_pause_accept(worker, "connection limit reached");
+			return;
+		}
+		fd = accept4(listener->fd, &peer.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd >= 0) {
+			conn_accept(worker, listener->config, fd, &peer);
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+			worker_pause_accept(worker, strerror(errno));
+		if (errno != EINTR && errno != ECONNABORTED)
+			return;
+	}
+}
+
+int listener_open(struct listener *listener, struct worker *worker,
+		  const struct config_listener *config, char *error, size_t error_len)
+{
+	char name[64];
+	int err = 0;
+
+	*listener = (struct listener){.watch.ready = accept_ready,
+				      .worker = worker,
+				      .config = config,
+				      .fd = socket(config->address.sa.sa_family,
+						   SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+	if (listener->fd < 0)
+		err = -errno;
+	if (!err)
+		err = listener_bind(listener);
+	if (err) {
+		address_print(config, name, sizeof(name));
+		snprintf(error, error_len, "cannot listen on %s: %s%s", name, strerror(-err),
+			 err == -EADDRINUSE ? "; another program has this port (ss -ltnp tells)"
+			 : err == -EACCES || err == -EPERM
+				 ? "; root or CAP_NET_BIND_SERVICE (tproxy: CAP_NET_ADMIN) is needed"
+				 : "");
+		listener_close(listener);
+	}
+	return err;
+}
+
+void listener_close(struct listener *listener)
+{
+	if (listener->fd >= 0)
+		close(listener->fd);
+	listener->fd = -1;
+}
+
+int listener_accept_on(struct listener *listener)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = &listener->watch};
+
+	if (listener->fd < 0)
+		return 0;
+	return epoll_ctl(listener->worker->epoll_fd, EPOLL_CTL_ADD, listener->fd, &event) ? -errno
+											  : 0;
+}
+
+void listener_accept_off(struct listener *listener)
+{
+	if (listener->fd >= 0)
+		epoll_ctl(listener->worker->epoll_fd, EPOLL_CTL_DEL, listener->fd, NULL);
+}

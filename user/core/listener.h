@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KSPLIT_CORE_LISTENER_H
+#define KSPLIT_CORE_LISTENER_H
+
+#include <stddef.h>
+
+#include "core/config.h"
+#include "core/worker.h"
+
+/* One worker's listening socket for one configured address (SO_REUSEPORT: the kernel spreads connections). */
+struct listener {
+	struct watch watch;
+	struct worker *worker; /* not owned */
+	const struct config_listener *config; /* not owned */
+	int fd;
+};
+
+/* Bind and listen. 0 or -errno with one line in `error`. */
+int listener_open(struct listener *listener, struct worker *worker,
+		  const struct config_listener *config, char *error, size_t error_len);
+void listener_close(struct listener *listener);
+
+/* Take the socket into the worker's epoll set or out of it. 0 or -errno. */
+int listener_accept_on(struct listener *listener);
+void listener_accept_off(struct listener *listener);
+
+#endif

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* ksplitd: start, wait for signals, end. */
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/background.h"
+#include "core/config.h"
+#include "core/log.h"
+#include "core/options.h"
+#include "core/server.h"
+
+#define EXIT_OK	    0 /* ended in order */
+#define EXIT_FAILED 1 /* could not start, though the configuration is right */
+#define EXIT_CONFIG 2 /* configuration or command line */
+
+#define ERROR_LEN 1024
+#define POLL_MS	  50
+
+static void block_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGUSR1);
+	sigaddset(set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static void reopen_log(const struct server *server)
+{
+	int err = server->access_log ? access_log_reopen(server->access_log) : 0;
+
+	if (err)
+		log_error("access log %s: cannot open it again: %s; the old file stays in use",
+			  server->config->access_log, strerror(-err));
+}
+
+/* -1: the time is up without a signal. */
+static int wait_signal(const sigset_t *set, int timeout_ms)
+{
+	const struct timespec timeout = {.tv_sec = timeout_ms / 1000,
+					 .tv_nsec = (long)(timeout_ms % 1000) * 1000000};
+	int sig;
+
+	do {
+		sig = timeout_ms < 0 ? sigwaitinfo(set, NULL) : sigtimedwait(set, NULL, &timeout);
+	} while (sig < 0 && errno == EINTR);
+	return sig;
+}
+
+/* Until SIGTERM or SIGINT. */
+static void serve(struct server *server, const sigset_t *set)
+{
+	for (;;) {
+		switch (wait_signal(set, -1)) {
+		case SIGTERM:
+		case SIGINT: return;
+		case SIGUSR1: reopen_log(server); break;
+		case SIGHUP:
+			log_warn("SIGHUP: reloading is not supported yet by this version; the "
+				 "configuration stays as it is");
+			break;
+		default: break;
+		}
+	}
+}
+
+/* Connections end by themselves, or the time is up, or a second signal comes. */
+static void drain(struct server *server, const sigset_t *set)
+{
+	uint64_t until = worker_clock_us() + (uint64_t)server->config->deadlines.drain * 1000;
+
+	log_info("ending: no new connections; those that are open have %u s",
+		 server->config->deadlines.drain / 1000);
+	server_drain(server);
+	while (!server_ended(server) && worker_clock_us() < until) {
+		int sig = wait_signal(set, POLL_MS);
+
+		if (sig == SIGTERM || sig == SIGINT) {
+			log_info("second signal: ending now");
+			return;
+		}
+	}
+}
+
+static int run(struct server *server, struct background *background, const sigset_t *set)
+{
+	char error[ERROR_LEN];
+
+	if (server_start(server, error, sizeof(error))) {
+		log_error("%s", error);
+		background_failed(background, error);
+		return EXIT_FAILED;
+	}
+	log_info("ready: %zu worker%s, at most %zu connections", server->workers_len,
+		 server->workers_len == 1 ? "" : "s", server->max_connections);
+	background_ready(background);
+	serve(server, set);
+	drain(server, set);
+	return EXIT_OK;
+}
+
+/* Plaintext and keys must not reach a core file (prctl(2)). */
+static void forbid_core(void)
+{
+	prctl(PR_SET_DUMPABLE, 0);
+}
+
+static int start(const struct config *config)
+{
+	struct background background = {.notify_fd = -1};
+	struct server server;
+	char error[ERROR_LEN] = "";
+	sigset_t signals;
+	int status = EXIT_FAILED;
+
+	forbid_core();
+	block_signals(&signals);
+	if (server_init(&server, config, error, sizeof(error))) {
+		fprintf(stderr, "ksplitd: %s\n", error);
+		server_destroy(&server);
+		return EXIT_FAILED;
+	}
+	if (!config->foreground) {
+		int err = background_enter(&background);
+
+		if (err) {
+			fprintf(stderr, "ksplitd: cannot go to the background: %s\n",
+				strerror(-err));
+			server_destroy(&server);
+			return EXIT_FAILED;
+		}
+		log_setup(config->log_level, true);
+	}
+	status = run(&server, &background, &signals);
+	server_destroy(&server);
+	return status;
+}
+
+/* --check: read what the configuration names, open no socket and start nothing. */
+static int check(const struct config *config)
+{
+	char error[ERROR_LEN] = "";
+
+	if (server_check(config, error, sizeof(error))) {
+		fprintf(stderr, "ksplitd: %s\n", error);
+		return EXIT_CONFIG;
+	}
+	printf("ksplitd: the configuration is good\n");
+	return EXIT_OK;
+}
+
+int main(int argc, char **argv)
+{
+	enum options_action action;
+	struct config config;
+	char error[ERROR_LEN] = "";
+	int status = EXIT_OK;
+
+	config_init(&config);
+	if (options_read(argc, argv, &config, &action, error, sizeof(error))) {
+		fprintf(stderr, "ksplitd: %s\n", error);
+		status = EXIT_CONFIG;
+	} else if (action == OPTIONS_RUN && !config.check) {
+		log_setup(config.log_level, false);
+		status = start(&config);
+	} else if (action == OPTIONS_RUN) {
+		status = check(&config);
+	}
+	config_free(&config);
+	return status;
+}

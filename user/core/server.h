@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KSPLIT_CORE_SERVER_H
+#define KSPLIT_CORE_SERVER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/config.h"
+#include "core/resolver.h"
+#include "core/worker.h"
+#include "export/access_log.h"
+#include "export/control.h"
+#include "pki/ca.h"
+#include "pki/leaf_cache.h"
+#include "tls/context.h"
+#include "tls/ktls.h"
+
+/* The daemon's root object: everything that lives as long as the process. Workers read it and share no more than it. */
+struct server {
+	const struct config *config; /* not owned */
+	/* As configured, but with the ports that the kernel chose for port 0. */
+	struct config_listener listeners[CONFIG_MAX_LISTENERS];
+	size_t listeners_len;
+	struct ca *ca;
+	EVP_PKEY *leaf_key;
+	struct leaf_cache *leaf_cache;
+	struct tls_context *tls;
+	struct ktls_support ktls;
+	struct resolver *resolver;
+	struct access_log *access_log; /* NULL: none */
+	struct control *control;       /* NULL: none */
+	struct worker *workers;
+	size_t workers_len;
+	size_t workers_ready; /* of these are set up */
+	size_t max_connections;
+	int64_t start_ms; /* wall clock */
+	_Atomic bool draining;
+};
+
+/*
+ * Load the CA and the trust anchors, make contexts, probe the kernel, bind the listeners: everything that can fail for a
+ * reason that an administrator has to know. No thread is started. 0 or -errno with one line in `error`.
+ */
+int server_init(struct server *server, const struct config *config, char *error, size_t error_len);
+
+/* Read the files that the configuration names (CA, trust anchors) and nothing more. 0 or -errno with one line in `error`. */
+int server_check(const struct config *config, char *error, size_t error_len);
+
+/* Start all threads (after a fork to the background). 0 or -errno with one line in `error`. */
+int server_start(struct server *server, char *error, size_t error_len);
+
+/* Stop accepting; workers end when their last connection has. */
+void server_drain(struct server *server);
+
+/* Close everything now. */
+void server_stop(struct server *server);
+
+/* Have all workers' threads come to their end? */
+bool server_ended(const struct server *server);
+
+/* Stop, join and free everything. Safe after a failed server_init or server_start. */
+void server_destroy(struct server *server);
+
+/* May kernel TLS be tried at all? KSPLIT_NONE, or the reason (FALLBACK class). */
+enum ksplit_reason server_ktls_reason(const struct server *server);
+
+/* Is this address one of our own listeners (a connection to it would come back to us)? */
+bool server_is_self(const struct server *server, const struct sockaddr *address);
+
+#endif

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/worker.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/conn.h"
+#include "core/listener.h"
+#include "core/log.h"
+#include "core/server.h"
+
+#define EVENTS_PER_TURN	  256
+#define SCRATCH_LEN	  (128 * 1024)
+#define SETTLE_LOOK_MS	  10
+#define ACCEPT_RETRY_MS	  100
+
+uint64_t worker_clock_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+void worker_post(struct worker *worker, struct worker_post *post)
+{
+	const uint64_t one = 1;
+	ssize_t n;
+
+	pthread_mutex_lock(&worker->posts_lock);
+	STAILQ_INSERT_TAIL(&worker->posts, post, link);
+	pthread_mutex_unlock(&worker->posts_lock);
+	n = write(worker->wake_fd, &one, sizeof(one));
+	(void)n; /* EAGAIN: the counter is full, so a wake-up is on its way */
+}
+
+static void posts_run(struct worker *worker)
+{
+	struct worker_posts posts = STAILQ_HEAD_INITIALIZER(posts);
+	struct worker_post *post;
+
+	pthread_mutex_lock(&worker->posts_lock);
+	STAILQ_CONCAT(&posts, &worker->posts);
+	pthread_mutex_unlock(&worker->posts_lock);
+	while ((post = STAILQ_FIRST(&posts))) {
+		STAILQ_REMOVE_HEAD(&posts, link);
+		post->run(post);
+	}
+}
+
+static void wake_ready(struct watch *watch, uint32_t events)
+{
+	struct worker *worker =
+		(void *)((char *)watch - offsetof(struct worker, wake_watch));
+	uint64_t count;
+	ssize_t n = read(worker->wake_fd, &count, sizeof(count));
+
+	(void)events;
+	(void)n;
+	posts_run(worker);
+}
+
+static void accept_all(struct worker *worker, bool on)
+{
+	for (size_t i = 0; i < worker->listeners_len; i++) {
+		if (on)
+			listener_accept_on(&worker->listeners[i]);
+		else
+			listener_accept_off(&worker->listeners[i]);
+	}
+}
+
+void worker_pause_accept(struct worker *worker, const char *why)
+{
+	if (worker->accept_paused || worker->draining)
+		return;
+	log_warn("worker %u: %s with %zu connections; new ones wait", worker->index, why,
+		 worker->conns_len);
+	stats_add(&worker->stats, STAT_ACCEPT_PAUSED, 1);
+	worker->accept_paused = true;
+	accept_all(worker, false);
+	deadline_set(&worker->deadlines, &worker->accept_pause, DEADLINE_ACCEPT_PAUSE,
+		     worker->now_us);
+}
+
+void worker_resume_accept(struct worker *worker)
+{
+	if (!worker->accept_paused || worker->draining || worker->conns_len >= worker->conns_max)
+		return;
+	worker->accept_paused = false;
+	deadline_clear(&worker->deadlines, &worker->accept_pause);
+	accept_all(worker, true);
+}
+
+/* Descriptors may have come free elsewhere in the process or the system. */
+static void accept_pause_expired(struct deadline *deadline)
+{
+	struct worker *worker =
+		(void *)((char *)deadline - offsetof(struct worker, accept_pause));
+
+	worker_resume_accept(worker);
+	if (worker->accept_paused)
+		deadline_set(&worker->deadlines, deadline, DEADLINE_ACCEPT_PAUSE, worker->now_us);
+}
+
+void worker_run_again(struct worker *worker, struct conn *conn)
+{
+	if (conn->in_again)
+		return;
+	conn->in_again = true;
+	STAILQ_INSERT_TAIL(&worker->again, conn, again_link);
+}
+
+static void again_run(struct worker *worker)
+{
+	struct conn_again again = STAILQ_HEAD_INITIALIZER(again);
+	struct conn *conn;
+
+	STAILQ_CONCAT(&again, &worker->again);
+	while ((conn = STAILQ_FIRST(&again))) {
+		STAILQ_REMOVE_HEAD(&again, again_link);
+		conn->in_again = false;
+		if (!conn->dead)
+			conn_run_again(conn);
+	}
+}
+
+/* Events of this turn may still point to what died in it. */
+static void dead_free(struct worker *worker)
+{
+	struct conn *conn;
+
+	while ((conn = LIST_FIRST(&worker->dead))) {
+		LIST_REMOVE(conn, link);
+		if (conn->in_again)
+			STAILQ_REMOVE(&worker->again, conn, conn, again_link);
+		conn_free(conn);
+	}
+}
+
+static void turn(struct worker *worker)
+{
+	struct epoll_event events[EVENTS_PER_TURN];
+	int timeout = STAILQ_EMPTY(&worker->again)
+			      ? deadlines_next_ms(&worker->deadlines, worker->now_us)
+			      : 0;
+	int n = epoll_wait(worker->epoll_fd, events, EVENTS_PER_TURN, timeout);
+
+	worker->now_us = worker_clock_us();
+	for (int i = 0; i < n; i++) {
+		struct watch *watch = events[i].data.ptr;
+
+		watch->ready(watch, events[i].events);
+	}
+	again_run(worker);
+	deadlines_run(&worker->deadlines, worker->now_us);
+	dead_free(worker);
+}
+
+static void close_all(struct worker *worker)
+{
+	struct conn *conn, *next;
+
+	for (conn = LIST_FIRST(&worker->conns); conn; conn = next) {
+		next = LIST_NEXT(conn, link);
+		conn_abort(conn, KSPLIT_SHUTDOWN);
+	}
+	dead_free(worker);
+}
+
+static void *worker_thread(void *arg)
+{
+	struct worker *worker = arg;
+	char name[16];
+
+	snprintf(name, sizeof(name), "ksplit-%u", worker->index);
+	pthread_setname_np(pthread_self(), name);
+	worker->now_us = worker_clock_us();
+	accept_all(worker, true);
+	while (!worker->stop && !(worker->draining && worker->conns_len == 0))
+		turn(worker);
+	close_all(worker);
+	atomic_store(&worker->ended, true);
+	return NULL;
+}
+
+struct order {
+	struct worker_post post;
+	struct worker *worker;
+	bool stop;
+};
+
+static void close_listeners(struct worker *worker)
+{
+	for (size_t i = 0; i < worker->listeners_len; i++)
+		listener_close(&worker->listeners[i]);
+}
+
+static void order_run(struct worker_post *post)
+{
+	struct order *order = (struct order *)post;
+
+	order->worker->draining = true;
+	order->worker->stop |= order->stop;
+	deadline_clear(&order->worker->deadlines, &order->worker->accept_pause);
+	close_listeners(order->worker);
+	free(order);
+}
+
+static void give_order(struct worker *worker, bool stop)
+{
+	struct order *order = calloc(1, sizeof(*order));
+
+	if (!order) {
+		log_error("out of memory: cannot end in order");
+		abort();
+	}
+	order->post.run = order_run;
+	order->worker = worker;
+	order->stop = stop;
+	worker_post(worker, &order->post);
+}
+
+void worker_drain(struct worker *worker)
+{
+	give_order(worker, false);
+}
+
+void worker_stop(struct worker *worker)
+{
+	give_order(worker, true);
+}
+
+static int open_listeners(struct worker *worker, char *error, size_t error_len)
+{
+	const struct server *server = worker->server;
+
+	worker->listeners = calloc(server->listeners_len, sizeof(*worker->listeners));
+	if (!worker->listeners)
+		return -ENOMEM;
+	for (size_t i = 0; i < server->listeners_len; i++) {
+		int err = listener_open(&worker->listeners[i], worker, &server->listeners[i], error,
+					error_len);
+
+		if (err)
+			return err;
+		worker->listeners_len++;
+	}
+	return 0;
+}
+
+static int open_epoll(struct worker *worker)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = &worker->wake_watch};
+
+	worker->wake_watch.ready = wake_ready;
+	worker->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	worker->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (worker->epoll_fd < 0 || worker->wake_fd < 0 ||
+	    epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, worker->wake_fd, &event))
+		return -errno;
+	return 0;
+}
+
+static void init_deadlines(struct worker *worker)
+{
+	const struct config_deadlines *ms = &worker->server->config->deadlines;
+	const uint32_t lengths[DEADLINE_KINDS] = {
+		[DEADLINE_PEEK] = ms->peek,
+		[DEADLINE_RESOLVE] = ms->resolve,
+		[DEADLINE_CONNECT] = ms->connect,
+		[DEADLINE_UPSTREAM_HANDSHAKE] = ms->upstream_handshake,
+		[DEADLINE_CLIENT_HANDSHAKE] = ms->client_handshake,
+		[DEADLINE_IDLE] = ms->idle,
+		[DEADLINE_CLOSE] = ms->close,
+		[DEADLINE_SETTLE] = SETTLE_LOOK_MS,
+		[DEADLINE_ACCEPT_PAUSE] = ACCEPT_RETRY_MS,
+	};
+
+	deadlines_init(&worker->deadlines, lengths);
+	worker->accept_pause.expired = accept_pause_expired;
+}
+
+int worker_init(struct worker *worker, const struct server *server, unsigned int index,
+		char *error, size_t error_len)
+{
+	int err;
+
+	*worker = (struct worker){.server = server, .index = index, .epoll_fd = -1, .wake_fd = -1};
+	pthread_mutex_init(&worker->posts_lock, NULL);
+	STAILQ_INIT(&worker->posts);
+	LIST_INIT(&worker->conns);
+	LIST_INIT(&worker->dead);
+	STAILQ_INIT(&worker->again);
+	init_deadlines(worker);
+	worker->conns_max = server->max_connections / server->workers_len;
+	if (!worker->conns_max)
+		worker->conns_max = 1;
+	worker->relay_env = (struct relay_env){.scratch = malloc(SCRATCH_LEN),
+					       .scratch_len = SCRATCH_LEN,
+					       .pipes = &worker->pipe_pool,
+					       .stats = &worker->stats};
+	snprintf(error, error_len, "cannot set up a worker");
+	err = worker->relay_env.scratch ? tls_kdf_new(&worker->kdf) : -ENOMEM;
+	if (!err)
+		err = open_epoll(worker);
+	if (!err)
+		err = open_listeners(worker, error, error_len);
+	return err;
+}
+
+int worker_start(struct worker *worker)
+{
+	int err = pthread_create(&worker->thread, NULL, worker_thread, worker);
+
+	worker->thread_started = !err;
+	return -err;
+}
+
+void worker_join(struct worker *worker)
+{
+	if (worker->thread_started)
+		pthread_join(worker->thread, NULL);
+	worker->thread_started = false;
+}
+
+void worker_destroy(struct worker *worker)
+{
+	posts_run(worker);
+	close_listeners(worker);
+	free(worker->listeners);
+	if (worker->relay_env.scratch)
+		OPENSSL_cleanse(worker->relay_env.scratch, SCRATCH_LEN);
+	free(worker->relay_env.scratch);
+	pipe_pool_free(&worker->pipe_pool);
+	out_pool_free(&worker->out_pool);
+	tls_kdf_free(worker->kdf);
+	if (worker->epoll_fd >= 0)
+		close(worker->epoll_fd);
+	if (worker->wake_fd >= 0)
+		close(worker->wake_fd);
+	pthread_mutex_destroy(&worker->posts_lock);
+}
