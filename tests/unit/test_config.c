@@ -147,6 +147,33 @@ static void test_everything(void **state)
 	config_free(&config);
 }
 
+/* The example that is installed says what holds without it, so that a reader may start from it. */
+static void test_example(void **state)
+{
+	struct config config, defaults;
+	char error[1024] = "";
+
+	(void)state;
+	config_init(&config);
+	config_init(&defaults);
+	if (config_read_file(&config, "docs/ksplit.json.example", error, sizeof(error)))
+		fail_msg("%s", error);
+	assert_int_equal(config_check(&config, error, sizeof(error)), 0);
+	assert_string_equal(config.leaf_key_type, defaults.leaf_key_type);
+	assert_int_equal(config.leaf_cache, defaults.leaf_cache);
+	assert_int_equal(config.verify, defaults.verify);
+	assert_int_equal(config.relay, defaults.relay);
+	assert_int_equal(config.ktls, defaults.ktls);
+	assert_string_equal(config.control, defaults.control);
+	assert_int_equal(config.workers, defaults.workers);
+	assert_int_equal(config.max_connections, defaults.max_connections);
+	assert_memory_equal(&config.deadlines, &defaults.deadlines, sizeof(config.deadlines));
+	assert_int_equal(config.log_level, defaults.log_level);
+	assert_false(config.foreground);
+	config_free(&config);
+	config_free(&defaults);
+}
+
 static void test_empty_object_changes_nothing(void **state)
 {
 	struct config config;
@@ -788,6 +815,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_everything),
+		cmocka_unit_test(test_example),
 		cmocka_unit_test(test_empty_object_changes_nothing),
 		cmocka_unit_test(test_choices),
 		cmocka_unit_test(test_wrong_values),

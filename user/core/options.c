@@ -48,7 +48,7 @@ static const char usage[] =
 	"(default " CONFIG_PATH ", if it is there). See ksplitd(8), ksplit.json(5).\n"
 	"\n"
 	"  -c FILE                      read this configuration\n"
-	"  --check                      check everything, open nothing, exit\n"
+	"  --check                      check this and the files it names, exit\n"
 	"  --foreground                 stay in the foreground, log to stderr\n"
 	"  --listen ADDR:PORT           accept here ([ADDR6]:PORT, :PORT); repeatable\n"
 	"  --to DESTINATION             where the --listen before it leads: original, tproxy,\n"
