@@ -52,7 +52,7 @@ static int tear_down(void **state)
 
 	access_log_close(f->log);
 	assert_int_equal(count_fds(), f->fds);
-	assert_int_equal(count_threads(), f->threads);
+	assert_threads(f->threads);
 	unlink(f->path);
 	unlink(f->rotated);
 	assert_int_equal(rmdir(f->folder), 0);
@@ -358,7 +358,8 @@ static int count_text(const char *text, const char *word)
 
 /*
  * SIGPIPE has its default action here: it would end the test. Warned about once, however often it
- * fails. */
+ * fails.
+ */
 static void a_closed_stdout_loses_lines_and_no_more(void **state)
 {
 	struct fixture *f = *state;
