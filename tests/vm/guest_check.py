@@ -97,8 +97,9 @@ def check_clock(_kernel, _cwd):
 
 def check_namespaces(_kernel, _cwd):
     script = ("ip link add ka type veth peer name kb && ip link add kd type dummy && "
-              "nft add table inet k && nft 'add chain inet k c { type nat hook output priority 0; }' "
-              "&& nft add rule inet k c tcp dport 1 redirect to :2 && "
+              "nft add table inet k && "
+              "nft 'add chain inet k c { type nat hook output priority 0; }' && "
+              "nft add rule inet k c tcp dport 1 redirect to :2 && "
               "nft 'add chain inet k p { type filter hook prerouting priority -150; }' && "
               "nft add rule inet k p tcp dport 1 tproxy ip to 127.0.0.1:2 && "
               "nft add rule inet k p ct state established accept && "

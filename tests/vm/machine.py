@@ -2,6 +2,8 @@
 """One test VM: its shares, its emulator, and the streams between guest and caller."""
 
 import ctypes
+import fcntl
+import glob
 import os
 import selectors
 import shutil
@@ -13,6 +15,7 @@ import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+DIR_PREFIX = "ksplit-vm."
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -54,13 +57,30 @@ def _die_with_parent():
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def _stale_remove():
+    """Removes the folders of machines whose runner was killed: nobody holds their lock."""
+    for folder in glob.glob(f"/tmp/{DIR_PREFIX}*"):
+        try:
+            with open(os.path.join(folder, "lock"), "rb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+        except OSError:
+            continue
+
+
 class Machine:
     """Start with start(), then run() until the guest's command ends; close() always."""
 
     def __init__(self, kernel_dir, interactive=False):
         self.kernel_dir = kernel_dir
         self.interactive = interactive
-        self.dir = tempfile.mkdtemp(prefix="ksplit-vm.", dir="/tmp")
+        _stale_remove()
+        # A short path: the sockets in it have at most 107 bytes (unix(7)).
+        self.dir = tempfile.mkdtemp(prefix=DIR_PREFIX, dir="/tmp")
+        # Locked before it has the name that _stale_remove() looks for.
+        self.lock = open(os.path.join(self.dir, "lock.new"), "wb")
+        fcntl.flock(self.lock, fcntl.LOCK_EX)
+        os.rename(self.lock.name, os.path.join(self.dir, "lock"))
         self.console = os.path.join(self.dir, "console.log")
         self.log = open(os.path.join(self.dir, "emulator.log"), "wb")
         self.children = []
@@ -213,6 +233,7 @@ class Machine:
                 child.kill()
                 child.wait()
         self.log.close()
+        self.lock.close()
         for port in self.ports.values():
             port.close()
         shutil.rmtree(self.dir, ignore_errors=True)
