@@ -173,7 +173,7 @@ static void test_key_update(void **state)
 static void test_contexts_are_reused(void **state)
 {
 	struct tls_secret sha256 = {.len = 32}, sha384 = {.len = 48};
-	struct tls_keys first256, first384, client, server, again;
+	struct tls_keys first256, first384, client, server, again, first12 = {0};
 	uint8_t master[48] = {1}, randoms[2][32] = {{2}, {3}};
 
 	memset(sha256.bytes, 0xa5, 32);
@@ -186,6 +186,10 @@ static void test_contexts_are_reused(void **state)
 						   i % 2 ? 32 : 48, TLS_AEAD_AES256_GCM, &client,
 						   &server),
 				 0);
+		if (i == 0)
+			first12 = server;
+		else if (i == 2) /* the same hash, hence the same context */
+			assert_memory_equal(&server, &first12, sizeof(server));
 		assert_int_equal(tls13_derive_keys(*state, &sha256, TLS_AEAD_AES128_GCM, &again),
 				 0);
 		assert_memory_equal(&again, &first256, sizeof(again));

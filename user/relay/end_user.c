@@ -20,12 +20,12 @@ static enum end_event event_of_error(struct relay_end *end, int result, uint8_t 
 	switch (SSL_get_error(session->ssl, result)) {
 	case SSL_ERROR_WANT_READ:
 	case SSL_ERROR_WANT_WRITE: return END_AGAIN;
-	case SSL_ERROR_ZERO_RETURN: return END_CLOSE_NOTIFY;
+	case SSL_ERROR_ZERO_RETURN: /* either: SSL_OP_IGNORE_UNEXPECTED_EOF */
+		return session->track.alert_received == ALERT_CLOSE_NOTIFY ? END_CLOSE_NOTIFY
+									    : END_FIN;
 	case SSL_ERROR_SYSCALL: return sock_bio_errno(session->bio) ? END_RESET : END_FIN;
 	default: break;
 	}
-	if (ERR_GET_REASON(error) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
-		return END_FIN;
 	if (ERR_GET_LIB(error) == ERR_LIB_SSL && ERR_GET_REASON(error) >= SSL_AD_REASON_OFFSET) {
 		alert[0] = ALERT_FATAL;
 		alert[1] = (uint8_t)(ERR_GET_REASON(error) - SSL_AD_REASON_OFFSET);

@@ -66,7 +66,12 @@ static int chain_build(struct tls_context *context, const struct tls_context_opt
 /* Settings that both sides have in common. */
 static int common_setup(SSL_CTX *ctx)
 {
-	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+	/*
+	 * A FIN without close_notify is not OpenSSL's to judge: it is forwarded as what it is, and the other direction
+	 * goes on. Whether there was a close_notify is what key_track saw.
+	 */
+	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+					 SSL_OP_IGNORE_UNEXPECTED_EOF);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_read_ahead(ctx, 0); /* not a byte past the handshake: the kernel wants it */

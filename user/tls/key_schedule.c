@@ -220,20 +220,23 @@ int tls13_update_secret(struct tls_kdf *kdf, struct tls_secret *secret)
 }
 
 /* key_block of RFC 5246 6.3. An AEAD has no MAC keys, so it is keys and then IVs. */
-static int expand_key_block(EVP_KDF_CTX *ctx, const uint8_t master[48],
+static int expand_key_block(EVP_KDF_CTX *ctx, enum kdf_hash hash, const uint8_t master[48],
 			    const uint8_t client_random[32], const uint8_t server_random[32],
 			    uint8_t *block, size_t block_len)
 {
 	static const char label[] = "key expansion";
 	uint8_t seed[sizeof(label) - 1 + 64];
-	OSSL_PARAM params[3];
+	OSSL_PARAM params[4];
 
+	/* Seeds add up in a TLS1-PRF context (EVP_KDF-TLS1_PRF(7)): each derivation starts afresh. */
+	EVP_KDF_CTX_reset(ctx);
 	memcpy(seed, label, sizeof(label) - 1);
 	memcpy(seed + sizeof(label) - 1, server_random, 32);
 	memcpy(seed + sizeof(label) - 1 + 32, client_random, 32);
 	params[0] = param_octets(OSSL_KDF_PARAM_SECRET, master, 48);
 	params[1] = param_octets(OSSL_KDF_PARAM_SEED, seed, sizeof(seed));
-	params[2] = OSSL_PARAM_construct_end();
+	params[2] = param_digest(hash);
+	params[3] = OSSL_PARAM_construct_end();
 	return derive(ctx, params, OSSL_KDF_PARAM_SECRET, block, block_len);
 }
 
@@ -268,7 +271,7 @@ int tls12_derive_keys(struct tls_kdf *kdf, const uint8_t master[48],
 	memset(server_write, 0, sizeof(*server_write));
 	if (key_len == 0 || !hash_by_len(prf_hash_len, &hash))
 		return -EINVAL;
-	err = expand_key_block(kdf->prf[hash], master, client_random, server_random, block,
+	err = expand_key_block(kdf->prf[hash], hash, master, client_random, server_random, block,
 			       2 * (key_len + iv_len));
 	if (!err) {
 		set_tls12_keys(client_write, aead, block, ivs, iv_len);

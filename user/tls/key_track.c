@@ -62,6 +62,16 @@ static void on_keylog(const SSL *ssl, const char *line)
 	track->records[direction] = 0;
 }
 
+/* TLS 1.2 changes keys with this record (RFC 5246 7.1), which OpenSSL tells of by its header alone. */
+static void count_record(struct key_track *track, const SSL *ssl, enum ktls_direction direction,
+			 uint8_t type)
+{
+	if (type == SSL3_RT_CHANGE_CIPHER_SPEC && SSL_version(ssl) == TLS1_2_VERSION)
+		track->records[direction] = 0;
+	else
+		track->records[direction]++;
+}
+
 static void on_message(int write_p, int version, int content_type, const void *buf, size_t len,
 		       SSL *ssl, void *arg)
 {
@@ -73,11 +83,7 @@ static void on_message(int write_p, int version, int content_type, const void *b
 	if (!track)
 		return;
 	switch (content_type) {
-	case SSL3_RT_HEADER: track->records[direction]++; break;
-	case SSL3_RT_CHANGE_CIPHER_SPEC:
-		if (SSL_version(ssl) == TLS1_2_VERSION)
-			track->records[direction] = 0;
-		break;
+	case SSL3_RT_HEADER: count_record(track, ssl, direction, bytes[0]); break;
 	case SSL3_RT_ALERT:
 		if (len < 2)
 			break;
