@@ -83,6 +83,12 @@ static enum end_event user_read(struct relay_end *end, void *buf, size_t size, s
 			  end->session->track.key_updates - key_updates);
 	if (event == END_AGAIN && must_answer_key_update(end))
 		event = END_KEY_UPDATE;
+	/*
+	 * SSL_MODE_RELEASE_BUFFERS keeps the buffer of a read that found nothing, and the write
+	 * buffer that a session ticket made OpenSSL set up. It frees none that is in use.
+	 */
+	if (event == END_AGAIN)
+		SSL_free_buffers(end->session->ssl);
 	if (*len == 0)
 		return event;
 	if (event != END_AGAIN) {

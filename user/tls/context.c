@@ -19,9 +19,6 @@
 #define CIPHERS_TLS12 "ECDHE+AES128+AESGCM:ECDHE+AESGCM:ECDHE+CHACHA20:DEFAULT"
 #define CIPHERS_TLS13 "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 
-/* Four records of plaintext and their overhead in one recv(2) of the user relay. */
-#define READ_AHEAD_BYTES (4 * (16384 + 256 + 5) + 64)
-
 struct suite {
 	uint16_t id;
 	bool tls13;
@@ -75,7 +72,6 @@ static int common_setup(SSL_CTX *ctx)
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_read_ahead(ctx, 0); /* not a byte past the handshake: the kernel wants it */
-	SSL_CTX_set_default_read_buffer_len(ctx, READ_AHEAD_BYTES);
 	if (!SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) ||
 	    !SSL_CTX_set_cipher_list(ctx, CIPHERS_TLS12) ||
 	    !SSL_CTX_set_ciphersuites(ctx, CIPHERS_TLS13) ||

@@ -9,6 +9,9 @@
 
 #include "tls/sock_bio.h"
 
+/* Four records and their overhead in one recv(2). */
+#define READ_AHEAD_BYTES (4 * (16384 + 256 + 5) + 64)
+
 /* SSL_R_* above this are received alerts (ssl.h, SSL_AD_REASON_OFFSET). */
 #define ALERT_REASON(reason) ((reason) - SSL_AD_REASON_OFFSET)
 
@@ -203,6 +206,7 @@ enum ksplit_reason tls_session_to_kernel(struct tls_session *session, int fd,
 void tls_session_read_ahead(struct tls_session *session)
 {
 	SSL_set_read_ahead(session->ssl, 1);
+	SSL_set_default_read_buffer_len(session->ssl, READ_AHEAD_BYTES);
 }
 
 void tls_session_release(struct tls_session *session)
