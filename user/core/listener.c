@@ -36,24 +36,61 @@ static int set_option(int fd, int level, int name)
 	return setsockopt(fd, level, name, &on, sizeof(on)) ? -errno : 0;
 }
 
-static int listener_bind(struct listener *listener)
+static int bind_address(int fd, const struct config_listener *config)
 {
-	const struct config_listener *config = listener->config;
 	bool v6 = config->address.sa.sa_family == AF_INET6;
-	int err = set_option(listener->fd, SOL_SOCKET, SO_REUSEADDR);
+	int err = set_option(fd, SOL_SOCKET, SO_REUSEADDR);
 
-	if (!err)
-		err = set_option(listener->fd, SOL_SOCKET, SO_REUSEPORT);
 	if (!err && v6)
-		err = set_option(listener->fd, IPPROTO_IPV6, IPV6_V6ONLY);
+		err = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY);
 	/* IP_TRANSPARENT is what lets a socket accept for addresses that are not ours. */
 	if (!err && config->destination == DESTINATION_TPROXY)
-		err = v6 ? set_option(listener->fd, IPPROTO_IPV6, IPV6_TRANSPARENT)
-			 : set_option(listener->fd, IPPROTO_IP, IP_TRANSPARENT);
-	if (!err && bind(listener->fd, &config->address.sa, address_len(config)))
+		err = v6 ? set_option(fd, IPPROTO_IPV6, IPV6_TRANSPARENT)
+			 : set_option(fd, IPPROTO_IP, IP_TRANSPARENT);
+	if (!err && bind(fd, &config->address.sa, address_len(config)))
 		err = -errno;
+	return err;
+}
+
+static int listener_bind(struct listener *listener)
+{
+	int err = set_option(listener->fd, SOL_SOCKET, SO_REUSEPORT);
+
+	if (!err)
+		err = bind_address(listener->fd, listener->config);
 	if (!err && listen(listener->fd, SOMAXCONN))
 		err = -errno;
+	return err;
+}
+
+static int open_socket(const struct config_listener *config)
+{
+	int fd = socket(config->address.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static void say_why(const struct config_listener *config, int err, char *error, size_t error_len)
+{
+	char name[64];
+
+	address_print(config, name, sizeof(name));
+	snprintf(error, error_len, "cannot listen on %s: %s%s", name, strerror(-err),
+		 err == -EADDRINUSE ? "; another program has this port (ss -ltnp tells which)"
+		 : err == -EACCES || err == -EPERM
+			 ? "; root or CAP_NET_BIND_SERVICE (tproxy: CAP_NET_ADMIN) is needed"
+			 : "");
+}
+
+int listener_check_free(const struct config_listener *config, char *error, size_t error_len)
+{
+	int fd = open_socket(config);
+	int err = fd < 0 ? fd : bind_address(fd, config);
+
+	if (fd >= 0)
+		close(fd);
+	if (err)
+		say_why(config, err, error, error_len);
 	return err;
 }
 
@@ -87,25 +124,15 @@ static void accept_ready(struct watch *watch, uint32_t events)
 int listener_open(struct listener *listener, struct worker *worker,
 		  const struct config_listener *config, char *error, size_t error_len)
 {
-	char name[64];
-	int err = 0;
+	int err;
 
 	*listener = (struct listener){.watch.ready = accept_ready,
 				      .worker = worker,
 				      .config = config,
-				      .fd = socket(config->address.sa.sa_family,
-						   SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
-	if (listener->fd < 0)
-		err = -errno;
-	if (!err)
-		err = listener_bind(listener);
+				      .fd = open_socket(config)};
+	err = listener->fd < 0 ? listener->fd : listener_bind(listener);
 	if (err) {
-		address_print(config, name, sizeof(name));
-		snprintf(error, error_len, "cannot listen on %s: %s%s", name, strerror(-err),
-			 err == -EADDRINUSE ? "; another program has this port (ss -ltnp tells)"
-			 : err == -EACCES || err == -EPERM
-				 ? "; root or CAP_NET_BIND_SERVICE (tproxy: CAP_NET_ADMIN) is needed"
-				 : "");
+		say_why(config, err, error, error_len);
 		listener_close(listener);
 	}
 	return err;

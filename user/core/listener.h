@@ -15,6 +15,12 @@ struct listener {
 	int fd;
 };
 
+/*
+ * Is the address free? SO_REUSEPORT alone would let a second ksplitd of the same user listen beside the first and take half of
+ * its connections. 0 or -errno (-EADDRINUSE ...) with one line in `error`.
+ */
+int listener_check_free(const struct config_listener *config, char *error, size_t error_len);
+
 /* Bind and listen. 0 or -errno with one line in `error`. */
 int listener_open(struct listener *listener, struct worker *worker,
 		  const struct config_listener *config, char *error, size_t error_len);

@@ -125,6 +125,12 @@ static int make_workers(struct server *server, char *error, size_t error_len)
 		return -ENOMEM;
 	server->workers_len = count;
 	server->max_connections = connection_limit(server->config);
+	for (size_t i = 0; i < server->listeners_len; i++) {
+		int err = listener_check_free(&server->listeners[i], error, error_len);
+
+		if (err)
+			return err;
+	}
 	for (server->workers_ready = 0; server->workers_ready < count; server->workers_ready++) {
 		struct worker *worker = &server->workers[server->workers_ready];
 		int err = worker_init(worker, server, (unsigned int)server->workers_ready, error,
@@ -188,8 +194,7 @@ static int start_services(struct server *server, char *error, size_t error_len)
 	if (err || !config->control || !config->control[0])
 		return err;
 	status_source(server, &source);
-	snprintf(error, error_len, "control socket %s%s", config->control,
-		 "; name another with --control, or \"\" for none");
+	snprintf(error, error_len, "control socket %s", config->control);
 	return control_open(config->control, &source, &server->control);
 }
 
