@@ -37,6 +37,8 @@ static void handshake_begin(struct conn *conn)
 		conn_refuse(conn, KSPLIT_NO_MEMORY, ALERT_INTERNAL_ERROR);
 		return;
 	}
+	if (conn->info.side[SIDE_CLIENT].rx_reason != KSPLIT_NONE)
+		tls_session_read_ahead(&side->session);
 	side->session.alpn = conn->alpn;
 	side->session.alpn_len = conn->alpn_len;
 	free(conn->hello);

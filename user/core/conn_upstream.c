@@ -113,6 +113,8 @@ static void handshake_begin(struct conn *conn)
 		conn_refuse(conn, KSPLIT_NO_MEMORY, ALERT_INTERNAL_ERROR);
 		return;
 	}
+	if (info->rx_reason != KSPLIT_NONE)
+		tls_session_read_ahead(&side->session);
 	conn_enter(conn, CONN_UPSTREAM_HANDSHAKE);
 	conn_upstream_ready(conn, 0);
 }

@@ -77,7 +77,10 @@ enum ksplit_reason tls_session_to_kernel(struct tls_session *session, int fd,
 					 enum ktls_direction direction,
 					 const struct ktls_support *support);
 
-/* The direction stays in user space: read ahead, to save system calls. */
+/*
+ * The socket's receive direction stays in user space: read ahead, to save system calls. Before the handshake where
+ * that is known by then, after it otherwise - never while the kernel may still get the keys.
+ */
 void tls_session_read_ahead(struct tls_session *session);
 
 /* Free the SSL object without a word to the peer. The track stays (rekeying needs it). */
