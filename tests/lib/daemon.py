@@ -10,7 +10,8 @@ import tempfile
 from pathlib import Path
 
 from .env import BUILD, PATIENCE, free_port, wait_for
-from .process import ENV, proc_cpu_seconds, proc_fds, proc_listens, proc_rss_kib
+from .process import (ENV, proc_connections, proc_cpu_seconds, proc_fds, proc_listens,
+                      proc_rss_kib)
 
 PROGRAM = BUILD / "ksplitd"
 CONTROL_VERSION = 1
@@ -61,7 +62,6 @@ class Ksplitd:
         self.options, self.prefix = [str(o) for o in options], [str(p) for p in prefix]
         self.env = dict(ENV, **sanitizer_env(self.folder / "sanitizer"), **(env or {}))
         self.process = None
-        self.fds_at_start = self.sockets_at_start = 0
 
     def _configuration(self, pki, ca, settings):
         host = "[%s]" % self.host if ":" in self.host else self.host
@@ -113,7 +113,6 @@ class Ksplitd:
         except BaseException:
             self.kill()
             raise
-        self.fds_at_start, self.sockets_at_start = self.fd_count(), self.socket_count()
         return self
 
     def _up(self):
@@ -229,13 +228,14 @@ class Ksplitd:
         return proc_cpu_seconds(self.pid)
 
     def socket_count(self):
-        return sum(link.startswith("socket:") for link in proc_fds(self.pid).values())
+        """TCP sockets that are no listeners: two for each connection."""
+        return proc_connections(self.pid)
 
     def settle(self):
         """Wait until no connection is open and no socket is left of those that were."""
         wait_for(lambda: self.open_count() == 0,
                  lambda: "connections to end: %s\n%s" % (self.connections(), self.tail()))
-        wait_for(lambda: self.socket_count() <= self.sockets_at_start,
+        wait_for(lambda: self.socket_count() == 0,
                  lambda: "sockets to be closed: %s\n%s" % (proc_fds(self.pid), self.tail()))
 
 

@@ -107,8 +107,9 @@ def openssl_s_server(port, certificate, *options):
 
 
 def gnutls_serv(port, certificate, *options):
-    """`gnutls-serv`, echoing or (with "--http") serving a page."""
-    return _await_listening(Program("gnutls-serv", "--port", port,
+    """`gnutls-serv`, echoing or (with "--http") serving a page. By itself it would ask for a client
+    certificate, and such connections are passed through."""
+    return _await_listening(Program("gnutls-serv", "--port", port, "--disable-client-cert",
                                     "--x509certfile", certificate.cert,
                                     "--x509keyfile", certificate.key, *options), port)
 

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Programs run by tests: always bounded in time, always ended by their own pid."""
 
+import fcntl
 import os
 import signal
+import struct
 import subprocess
+import termios
 import threading
 from pathlib import Path
 
@@ -21,6 +24,11 @@ def run(*argv, stdin=b"", check=True, timeout=None, env=None, cwd=None):
             " ".join(str(a) for a in argv), done.returncode,
             done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")))
     return done
+
+
+def unread(pipe):
+    """Bytes in a pipe that its reader has not taken (FIONREAD of pipe(7))."""
+    return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))[0]
 
 
 class Program:
@@ -68,7 +76,11 @@ class Program:
         return self.output().decode(errors="replace")
 
     def say(self, data):
-        """Write to its standard input."""
+        """Write to its standard input, once it has read what was said before: openssl takes for
+        a command only what begins a read."""
+        pipe = self.process.stdin.fileno()
+        wait_for(lambda: unread(pipe) == 0 or self.process.poll() is not None,
+                 lambda: "%s to read its input; it said:\n%s" % (self.argv[:2], self.text()))
         self.process.stdin.write(data if isinstance(data, bytes) else data.encode())
         self.process.stdin.flush()
 
@@ -149,15 +161,27 @@ def proc_cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def proc_listens(pid, port):
-    """Is a TCP socket of this process's network namespace listening on the port?"""
+TCP_LISTEN = "0A"
+
+
+def _proc_tcp(pid):
+    """(local port, state, inode) of every TCP socket in a process's network namespace."""
     for name in ("tcp", "tcp6"):
         try:
             lines = Path("/proc/%d/net/%s" % (pid, name)).read_text().splitlines()[1:]
         except OSError:
             continue
-        for line in lines:
-            fields = line.split()
-            if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
-                return True
-    return False
+        for fields in map(str.split, lines):
+            yield int(fields[1].rpartition(":")[2], 16), fields[3], fields[9]
+
+
+def proc_listens(pid, port):
+    """Is a TCP socket of this process's network namespace listening on the port?"""
+    return any(local == port and state == TCP_LISTEN for local, state, _ in _proc_tcp(pid))
+
+
+def proc_connections(pid):
+    """How many TCP sockets that are no listeners does the process hold?"""
+    held = {link for link in proc_fds(pid).values() if link.startswith("socket:")}
+    return sum("socket:[%s]" % inode in held
+               for _, state, inode in _proc_tcp(pid) if state != TCP_LISTEN)

@@ -56,10 +56,11 @@ class Proxy:
         """`size` random bytes both ways at once, compared; then an orderly close from the client.
         while_open() is called in between, its value returned."""
         def act(sock):
+            cipher = sock.cipher()[0]
             flows = stream.exchange(sock, stream.random_chunks(size, origin_records), size)
             stream.receive_all(sock)
             stream.close_orderly(sock)
-            return flows, sock.cipher()[0]
+            return flows, cipher
 
         with self.origin(act, origin_suite) as play:
             sock = self.client(client_suite)
