@@ -12,28 +12,36 @@ certificate_fetch()
 	openssl x509 -in "$file.chain" -out "$file"
 }
 
-# One field of a certificate, one entry a line; "-" when it is not there.
+# Everything that is shown of a certificate, in two calls: an emulated machine starts programs slowly.
+certificate_read()
+{
+	local file=$1
+
+	openssl x509 -in "$file" -noout -subject -issuer -serial -startdate -enddate \
+		-dateopt iso_8601 -nameopt sep_comma_plus_space,sname >"$file.plain"
+	openssl x509 -in "$file" -noout -text >"$file.text"
+}
+
+# One field of a certificate, one entry a line; "-" when it is not there. Fields are named as in the
+# two outputs of openssl above.
 certificate_field()
 {
 	local file=$1 field=$2 text
 
 	case $field in
-	subject | issuer)
-		text=$(openssl x509 -in "$file" -noout "-$field" -nameopt sep_comma_plus_space,sname |
-			sed "s/^$field=//; s/, /\n/g")
-		;;
-	serial) text=$(openssl x509 -in "$file" -noout -serial | sed 's/^serial=//') ;;
-	"not before") text=$(openssl x509 -in "$file" -noout -startdate -dateopt iso_8601 | cut -d= -f2) ;;
-	"not after") text=$(openssl x509 -in "$file" -noout -enddate -dateopt iso_8601 | cut -d= -f2) ;;
+	subject | issuer) text=$(sed -n "s/^$field=//p" "$file.plain"); text=${text//, /$'\n'} ;;
+	serial | notBefore | notAfter) text=$(sed -n "s/^$field=//p" "$file.plain") ;;
 	key)
-		text=$(openssl x509 -in "$file" -noout -text |
-			sed -nE 's/^ *Public Key Algorithm: //p; s/^ *Public-Key: //p')
+		text=$(sed -nE 's/^ *Public Key Algorithm: //p; s/^ *Public-Key: //p' "$file.text")
+		text=${text//$'\n'/ }
 		;;
-	signature) text=$(openssl x509 -in "$file" -noout -text |
-		sed -nE 's/^ *Signature Algorithm: //p' | head -n 1) ;;
+	"Signature Algorithm") text=$(sed -nE "s/^ *$field: //p;T;q" "$file.text") ;;
 	*)
-		text=$(openssl x509 -in "$file" -noout -ext "$field" 2>/dev/null |
-			sed -E '1d; s/^ +//; s/, /\n/g; /^$/d')
+		# From its heading to the next one, which is indented less than the values are.
+		text=$(awk -v field="$field" '
+			index($0, field ":") { inside = 1; next }
+			match($0, /[^ ]/) && RSTART <= 13 { inside = 0 }
+			inside && NF { sub(/^ +/, ""); gsub(/, /, "\n"); print }' "$file.text")
 		;;
 	esac
 	printf '%s' "${text:--}"
@@ -63,22 +71,24 @@ certificate_show()
 {
 	certificate_fetch "$origin_port" "$tmp/origin.crt"
 	certificate_fetch "$proxy_port" "$tmp/leaf.crt"
+	certificate_read "$tmp/origin.crt"
+	certificate_read "$tmp/leaf.crt"
 	row_beside "" "ORIGIN (127.0.0.1:$origin_port)" "LEAF (127.0.0.1:$proxy_port)" ""
 	certificate_row subject subject same
-	certificate_row SAN subjectAltName same
-	certificate_row "ext. usage" extendedKeyUsage same
-	certificate_row constraints basicConstraints same
+	certificate_row SAN "X509v3 Subject Alternative Name" same
+	certificate_row "ext. usage" "X509v3 Extended Key Usage" same
+	certificate_row constraints "X509v3 Basic Constraints" same
 	certificate_row issuer issuer ours
 	certificate_row serial serial ours
-	certificate_row "not before" "not before" "in CA's"
-	certificate_row "not after" "not after" "in CA's"
+	certificate_row "not before" notBefore "in CA's"
+	certificate_row "not after" notAfter "in CA's"
 	certificate_row key key ours
-	certificate_row signature signature ours
-	certificate_row "key usage" keyUsage ours
-	certificate_row SKI subjectKeyIdentifier ours
-	certificate_row AKI authorityKeyIdentifier ours
-	certificate_row AIA authorityInfoAccess dropped
-	certificate_row "CRL" crlDistributionPoints dropped
+	certificate_row signature "Signature Algorithm" ours
+	certificate_row "key usage" "X509v3 Key Usage" ours
+	certificate_row SKI "X509v3 Subject Key Identifier" ours
+	certificate_row AKI "X509v3 Authority Key Identifier" ours
+	certificate_row AIA "Authority Information Access" dropped
+	certificate_row CRL "X509v3 CRL Distribution Points" dropped
 	say ""
 	check_equal "subject is byte for byte the origin's (values, order, string types)" \
 		"$(certificate_subject_der "$tmp/origin.crt")" \

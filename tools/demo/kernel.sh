@@ -83,6 +83,9 @@ kernel_show_open()
 	rows=$(kernel_list_sockets)
 	note "ss -tiO on ksplitd's own sockets: one to each client, one to the origin"
 	printf 'side\tlocal\tpeer\tULP\tversion\tcipher\trxconf\ttxconf\n%s\n' "$rows" | table
+	if grep -q $'\ttls\t1[^\t]*\t-\t' <<<"$rows"; then
+		note "cipher -: this ss ($(ss --version | sed 's/.*iproute2-//;s/,.*//')) has no name for CHACHA20-POLY1305"
+	fi
 	if [[ $ktls == 0 ]]; then
 		return
 	elif [[ $EUID -ne 0 ]]; then

@@ -69,18 +69,35 @@ table()
 		}'
 }
 
+# Lines of at most $1 characters: sets the array `folded`.
+fold_text()
+{
+	local width=$1 line
+
+	folded=()
+	while IFS= read -r line; do
+		while [[ ${#line} -gt $width ]]; do
+			folded+=("${line:0:width}")
+			line=${line:width}
+		done
+		folded+=("$line")
+	done <<<"$2"
+}
+
 # One row of the two certificates: field, two texts of any number of lines, and a word at the end.
 # Texts are folded to their column.
 row_beside()
 {
-	local field=$1 left=$2 right=$3 word=$4 i lines line width=36
-	local -a l r
+	local field=$1 word=$4 i lines line width=36
+	local -a folded left right
 
-	mapfile -t l < <(fold -w $width <<<"$left")
-	mapfile -t r < <(fold -w $width <<<"$right")
-	lines=$((${#l[@]} > ${#r[@]} ? ${#l[@]} : ${#r[@]}))
+	fold_text $width "$2"
+	left=("${folded[@]}")
+	fold_text $width "$3"
+	right=("${folded[@]}")
+	lines=$((${#left[@]} > ${#right[@]} ? ${#left[@]} : ${#right[@]}))
 	for ((i = 0; i < lines; i++)); do
-		printf -v line '%-*s  %-*s %s' $width "${l[i]:-}" $width "${r[i]:-}" "$word"
+		printf -v line '%-*s  %-*s %s' $width "${left[i]:-}" $width "${right[i]:-}" "$word"
 		printf '  %s%-11s%s %s\n' "$bold" "$field" "$plain" "${line%"${line##*[! ]}"}"
 		field="" word=""
 	done
