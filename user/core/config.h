@@ -15,7 +15,12 @@
 #define CONFIG_PATH	     "/etc/ksplit/ksplit.json"
 
 /* Where a listener's connections go. */
-enum destination_kind { DESTINATION_STATIC, DESTINATION_SNI, DESTINATION_ORIGINAL, DESTINATION_TPROXY };
+enum destination_kind {
+	DESTINATION_STATIC,
+	DESTINATION_SNI,
+	DESTINATION_ORIGINAL,
+	DESTINATION_TPROXY,
+};
 
 struct config_listener {
 	union {
@@ -77,10 +82,16 @@ void config_free(struct config *config);
  */
 int config_read_file(struct config *config, const char *path, char *error, size_t error_len);
 
-/* After file and command line: does it make sense as a whole (a listener, a CA, ...)? 0 or -EINVAL with one line. */
+/*
+ * After file and command line: does it make sense as a whole (a listener, a CA, ...)? 0 or -EINVAL
+ * with one line.
+ */
 int config_check(const struct config *config, char *error, size_t error_len);
 
-/* Parse pieces that the file and the command line share. 0 or -EINVAL. "ADDR:PORT", "[ADDR6]:PORT", ":PORT". */
+/*
+ * Parse pieces that the file and the command line share. 0 or -EINVAL. "ADDR:PORT", "[ADDR6]:PORT",
+ * ":PORT".
+ */
 int config_parse_listen(const char *text, struct config_listener *listener);
 /* "original", "tproxy", "sni:PORT", "HOST:PORT", "[ADDR6]:PORT". 0 or -EINVAL. */
 int config_parse_destination(const char *text, struct config_listener *listener);

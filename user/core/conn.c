@@ -22,7 +22,10 @@ void conn_side_watch(struct conn_socket *side, uint32_t events)
 	if (side->fd < 0 || (side->registered && side->armed == events))
 		return;
 	if (!events) {
-		/* Taken out altogether: errors and hang-ups would be told of even with an empty set. */
+		/*
+		 * Taken out altogether: errors and hang-ups would be told of even with an empty
+		 * set.
+		 */
 		if (side->registered)
 			epoll_ctl(epoll_fd, EPOLL_CTL_DEL, side->fd, NULL);
 		side->registered = false;

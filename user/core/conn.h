@@ -138,7 +138,10 @@ struct conn_farewell {
 /* End in order: say goodbye on both sides, then close; the reason is the first that was given. */
 void conn_end(struct conn *conn, enum ksplit_reason reason, struct conn_farewell farewell);
 
-/* End before anything was agreed on with the client: alert `description` for a TLS client, the origin is just left. */
+/*
+ * End before anything was agreed on with the client: alert `description` for a TLS client, the
+ * origin is just left.
+ */
 void conn_refuse(struct conn *conn, enum ksplit_reason reason, uint8_t description);
 
 /* End at once. */

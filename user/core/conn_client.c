@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The client's side: a leaf that says what the origin's certificate says, then the handshake with it. */
+/*
+ * The client's side: a leaf that says what the origin's certificate says, then the handshake with
+ * it.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The end of a connection: each side is told what the other did, its last bytes are seen off, and only then
- * is it closed.
+ * The end of a connection: each side is told what the other did, its last bytes are seen off, and
+ * only then is it closed.
  */
 #include <openssl/ssl.h>
 #include <errno.h>
@@ -112,8 +112,8 @@ static int say_goodbye(struct conn_socket *side)
 }
 
 /*
- * Closing a socket with unread bytes in it resets the connection and can take our last words with it, so a peer that was told something
- * is listened to until it closes too.
+ * Closing a socket with unread bytes in it resets the connection and can take our last words with
+ * it, so a peer that was told something is listened to until it closes too.
  */
 static bool must_linger(const struct conn_socket *side)
 {
@@ -135,7 +135,10 @@ static enum end_event discard(struct conn_socket *side)
 	return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) ? END_AGAIN : END_FIN;
 }
 
-/* Get on with one side; what to wait for comes back as epoll events, 0: nothing (a timer, or it is gone). */
+/*
+ * Get on with one side; what to wait for comes back as epoll events, 0: nothing (a timer, or it is
+ * gone).
+ */
 static uint32_t side_step(struct conn_socket *side)
 {
 	struct conn *conn = side->conn;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Where a connection goes: the configured host, the name in the SNI, or where the client wanted to go. */
+/*
+ * Where a connection goes: the configured host, the name in the SNI, or where the client wanted to
+ * go.
+ */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The first phase: look at the client's first bytes without taking them from the socket, so that whoever
- * gets the connection in the end - OpenSSL or the origin itself - finds them all there.
+ * The first phase: look at the client's first bytes without taking them from the socket, so that
+ * whoever gets the connection in the end - OpenSSL or the origin itself - finds them all there.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Both handshakes are done: hand keys to the kernel, set up the two flows, and drive them by events. */
+/*
+ * Both handshakes are done: hand keys to the kernel, set up the two flows, and drive them by
+ * events.
+ */
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -63,22 +66,25 @@ static bool side_arm(struct conn *conn, enum conn_side index)
 {
 	struct conn_socket *side = &conn->side[index];
 	struct conn_side_info *info = &conn->info.side[index];
+	const struct server *server = conn->worker->server;
+	struct relay_end_options options;
 
 	info->tx_kernel = to_kernel(conn, side, KTLS_TX, &info->tx_reason, &tx_stats[index]);
 	info->rx_kernel = to_kernel(conn, side, KTLS_RX, &info->rx_reason, &rx_stats[index]);
-	relay_end_init(&side->end, &(struct relay_end_options){
-					   .fd = side->fd,
-					   .session = &side->session,
-					   .out = &side->out,
-					   .support = &conn->worker->server->ktls,
-					   .stats = &conn->worker->stats,
-					   .version = info->version,
-					   .suite = info->suite,
-					   .is_client_side = side->is_client,
-					   .rx_kernel = info->rx_kernel,
-					   .tx_kernel = info->tx_kernel,
-					   .record_limit = conn->worker->server->config->gcm_records,
-				   });
+	options = (struct relay_end_options){
+		.fd = side->fd,
+		.session = &side->session,
+		.out = &side->out,
+		.support = &server->ktls,
+		.stats = &conn->worker->stats,
+		.version = info->version,
+		.suite = info->suite,
+		.is_client_side = side->is_client,
+		.rx_kernel = info->rx_kernel,
+		.tx_kernel = info->tx_kernel,
+		.record_limit = server->config->gcm_records,
+	};
+	relay_end_init(&side->end, &options);
 	side->has_end = true;
 	if (info->rx_kernel && info->tx_kernel)
 		tls_session_release(&side->session);
@@ -193,8 +199,8 @@ static void fail(struct conn *conn, enum conn_flow index)
 }
 
 /*
- * A sink that takes no more has been reset - but it may have said why before: its last record is still to be
- * read then.
+ * A sink that takes no more has been reset - but it may have said why before: its last record is
+ * still to be read then.
  */
 static void sink_gone(struct conn *conn, enum conn_flow index)
 {
@@ -249,8 +255,8 @@ static uint32_t wanted(const struct conn *conn, const struct conn_socket *side)
 }
 
 /*
- * Interest is added at once but taken away only when an event shows that it is in the way: most back-pressure is over before that, and
- * costs no system call.
+ * Interest is added at once but taken away only when an event shows that it is in the way: most
+ * back-pressure is over before that, and costs no system call.
  */
 static void watch_side(struct conn *conn, struct conn_socket *side, uint32_t fired)
 {
@@ -287,7 +293,8 @@ static void conclude(struct conn *conn, const struct conn_socket *side, uint32_t
 	}
 	if (is_over(conn, FLOW_TO_ORIGIN) && is_over(conn, FLOW_TO_CLIENT)) {
 		conn_end(conn, conn->first_end,
-			 (struct conn_farewell){.client = GOODBYE_CLOSE, .upstream = GOODBYE_CLOSE});
+			 (struct conn_farewell){.client = GOODBYE_CLOSE,
+						.upstream = GOODBYE_CLOSE});
 		return;
 	}
 	if (settling && !conn->settle.set)

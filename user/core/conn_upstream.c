@@ -84,7 +84,10 @@ void conn_upstream_connect(struct conn *conn)
 	connect_next(conn);
 }
 
-/* The name that the origin's certificate must be for: the client's SNI; else what the administrator called it. */
+/*
+ * The name that the origin's certificate must be for: the client's SNI; else what the administrator
+ * called it.
+ */
 static const char *verify_name(const struct conn *conn)
 {
 	if (conn->info.sni[0])
@@ -159,8 +162,8 @@ void conn_upstream_pass(struct conn *conn, enum ksplit_reason reason)
 }
 
 /*
- * The origin refused what we offered, or asked for what only the client has: then let the two talk to
- * each other. Any other failure is told to the client by an alert.
+ * The origin refused what we offered, or asked for what only the client has: then let the two talk
+ * to each other. Any other failure is told to the client by an alert.
  */
 static void handshake_failed(struct conn *conn, const struct tls_failure *failure)
 {

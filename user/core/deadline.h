@@ -7,8 +7,8 @@
 #include <sys/queue.h>
 
 /*
- * Deadlines of one worker. Each kind has one length for all, so a queue per kind is in order by itself
- * and setting, moving and clearing a deadline cost a few pointers.
+ * Deadlines of one worker. Each kind has one length for all, so a queue per kind is in order by
+ * itself and setting, moving and clearing a deadline cost a few pointers.
  */
 enum deadline_kind {
 	DEADLINE_PEEK,
@@ -41,7 +41,10 @@ struct deadlines {
 /* Empty queues; lengths in milliseconds by kind. */
 void deadlines_init(struct deadlines *deadlines, const uint32_t length_ms[DEADLINE_KINDS]);
 
-/* (Re)start a deadline, now_us + its kind's length from now. The struct is the caller's and must stay until it is cleared or expired. */
+/*
+ * (Re)start a deadline, now_us + its kind's length from now. The struct is the caller's and must
+ * stay until it is cleared or expired.
+ */
 void deadline_set(struct deadlines *deadlines, struct deadline *deadline, enum deadline_kind kind,
 		  uint64_t now_us);
 void deadline_clear(struct deadlines *deadlines, struct deadline *deadline);

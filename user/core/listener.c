@@ -65,7 +65,8 @@ static int listener_bind(struct listener *listener)
 
 static int open_socket(const struct config_listener *config)
 {
-	int fd = socket(config->address.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = socket(config->address.sa.sa_family,
+			SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	return fd < 0 ? -errno : fd;
 }

@@ -7,7 +7,10 @@
 #include "core/config.h"
 #include "core/worker.h"
 
-/* One worker's listening socket for one configured address (SO_REUSEPORT: the kernel spreads connections). */
+/*
+ * One worker's listening socket for one configured address (SO_REUSEPORT: the kernel spreads
+ * connections).
+ */
 struct listener {
 	struct watch watch;
 	struct worker *worker; /* not owned */
@@ -16,8 +19,9 @@ struct listener {
 };
 
 /*
- * Is the address free? SO_REUSEPORT alone would let a second ksplitd of the same user listen beside the first and take half of
- * its connections. 0 or -errno (-EADDRINUSE ...) with one line in `error`.
+ * Is the address free? SO_REUSEPORT alone would let a second ksplitd of the same user listen beside
+ * the first and take half of its connections. 0 or -errno (-EADDRINUSE ...) with one line in
+ * `error`.
  */
 int listener_check_free(const struct config_listener *config, char *error, size_t error_len);
 

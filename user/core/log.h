@@ -10,7 +10,10 @@
  */
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
-/* Set the level and the sink once, before threads start. stderr lines carry time and level; syslog(3) has its own. */
+/*
+ * Set the level and the sink once, before threads start. stderr lines carry time and level;
+ * syslog(3) has its own.
+ */
 void log_setup(enum log_level level, bool to_syslog);
 
 /* Parse "error", "warn", "info" or "debug". 0, or -EINVAL. */

@@ -8,8 +8,8 @@
 #include "core/worker.h"
 
 /*
- * Names to addresses without blocking a worker: getaddrinfo(3), which honours nsswitch.conf, on threads of its own.
- * AI_ADDRCONFIG is not used: it fails in a namespace that has only loopback.
+ * Names to addresses without blocking a worker: getaddrinfo(3), which honours nsswitch.conf, on
+ * threads of its own. AI_ADDRCONFIG is not used: it fails in a namespace that has only loopback.
  */
 struct resolver;
 
@@ -18,8 +18,9 @@ struct resolver_request {
 	struct worker_post post; /* first: how the answer comes back */
 	STAILQ_ENTRY(resolver_request) link;
 	struct worker *worker;
-	void *asker;		/* worker's thread only; set to NULL when it no longer wants to know */
-	void (*answered)(struct resolver_request *request); /* worker's thread; not called for a NULL asker */
+	void *asker;		/* worker's thread only; NULL: no longer wants to know */
+	/* Worker's thread; not called for a NULL asker. */
+	void (*answered)(struct resolver_request *request);
 	char host[256];
 	char port[8];
 	int error;		/* EAI_*; 0: `addresses` has at least one */
@@ -32,7 +33,10 @@ int resolver_new(struct resolver **out);
 /* End the threads (waits for questions under way); unanswered ones are freed. NULL allowed. */
 void resolver_free(struct resolver *resolver);
 
-/* Ask. `answered` is called on the worker's thread. *out stays valid until then. 0, -ENOMEM or -EAGAIN (too many questions are waiting). */
+/*
+ * Ask. `answered` is called on the worker's thread. *out stays valid until then. 0, -ENOMEM or
+ * -EAGAIN (too many questions are waiting).
+ */
 int resolver_ask(struct resolver *resolver, struct worker *worker, const char *host, uint16_t port,
 		 void *asker, void (*answered)(struct resolver_request *request),
 		 struct resolver_request **out);

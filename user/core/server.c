@@ -19,7 +19,9 @@
 #include "core/status.h"
 #include "pki/forge.h"
 
-/* Descriptors that are not a connection's: log, control, epoll sets, listeners, pipes of the pools. */
+/*
+ * Descriptors that are not a connection's: log, control, epoll sets, listeners, pipes of the pools.
+ */
 #define DESCRIPTORS_KEPT_MIN 32
 /* Two sockets, and in the worst moment a third for a second try upstream or half a pipe. */
 #define DESCRIPTORS_PER_CONNECTION 3

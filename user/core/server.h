@@ -17,7 +17,10 @@
 #include "tls/context.h"
 #include "tls/ktls.h"
 
-/* The daemon's root object: everything that lives as long as the process. Workers read it and share no more than it. */
+/*
+ * The daemon's root object: everything that lives as long as the process. Workers read it and share
+ * no more than it.
+ */
 struct server {
 	const struct config *config; /* not owned */
 	/* As configured, but with the ports that the kernel chose for port 0. */
@@ -40,12 +43,16 @@ struct server {
 };
 
 /*
- * Load the CA and the trust anchors, make contexts, probe the kernel, bind the listeners: everything that can fail for a
- * reason that an administrator has to know. No thread is started. 0 or -errno with one line in `error`.
+ * Load the CA and the trust anchors, make contexts, probe the kernel, bind the listeners:
+ * everything that can fail for a reason that an administrator has to know. No thread is started. 0
+ * or -errno with one line in `error`.
  */
 int server_init(struct server *server, const struct config *config, char *error, size_t error_len);
 
-/* Read the files that the configuration names (CA, trust anchors) and nothing more. 0 or -errno with one line in `error`. */
+/*
+ * Read the files that the configuration names (CA, trust anchors) and nothing more. 0 or -errno
+ * with one line in `error`.
+ */
 int server_check(const struct config *config, char *error, size_t error_len);
 
 /* Start all threads (after a fork to the background). 0 or -errno with one line in `error`. */

@@ -92,8 +92,9 @@ static void read_summary(void *ctx, struct control_summary *out)
 }
 
 /*
- * A snapshot is taken on the workers' own threads. The object is shared by the asker and the workers asked, and freed by
- * the last of them, so that an asker can give up on a worker that hangs.
+ * A snapshot is taken on the workers' own threads. The object is shared by the asker and the
+ * workers asked, and freed by the last of them, so that an asker can give up on a worker that
+ * hangs.
  */
 struct snapshot {
 	pthread_mutex_t lock;

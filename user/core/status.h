@@ -5,7 +5,10 @@
 #include "core/server.h"
 #include "export/control.h"
 
-/* What the control socket asks of the daemon, answered from a server. `server` must outlive the control socket. */
+/*
+ * What the control socket asks of the daemon, answered from a server. `server` must outlive the
+ * control socket.
+ */
 void status_source(struct server *server, struct control_source *source);
 
 #endif

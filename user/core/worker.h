@@ -34,7 +34,10 @@ STAILQ_HEAD(worker_posts, worker_post);
 LIST_HEAD(conn_list, conn);
 STAILQ_HEAD(conn_again, conn);
 
-/* A thread, its epoll set, and everything that its connections share. Touched by its own thread only, but for what is marked. */
+/*
+ * A thread, its epoll set, and everything that its connections share. Touched by its own thread
+ * only, but for what is marked.
+ */
 struct worker {
 	const struct server *server;
 	unsigned int index;
@@ -70,7 +73,10 @@ struct worker {
 	_Atomic bool ended;	     /* read anywhere: the thread has come to its end */
 };
 
-/* Make a worker with its listeners (bound and listening, not yet accepting). 0 or -errno with one line in `error`. */
+/*
+ * Make a worker with its listeners (bound and listening, not yet accepting). 0 or -errno with one
+ * line in `error`.
+ */
 int worker_init(struct worker *worker, const struct server *server, unsigned int index,
 		char *error, size_t error_len);
 
@@ -80,7 +86,10 @@ int worker_start(struct worker *worker);
 /* Have a call made on the worker's thread. Any thread. */
 void worker_post(struct worker *worker, struct worker_post *post);
 
-/* Any thread: stop accepting and end when the last connection has gone; or end at once, closing all. */
+/*
+ * Any thread: stop accepting and end when the last connection has gone; or end at once, closing
+ * all.
+ */
 void worker_drain(struct worker *worker);
 void worker_stop(struct worker *worker);
 
@@ -93,7 +102,10 @@ void worker_destroy(struct worker *worker);
 /* Worker's thread: have a connection run again before the next wait. */
 void worker_run_again(struct worker *worker, struct conn *conn);
 
-/* Worker's thread: no more accepts for now (limit or descriptors), `why` for the log; tried again by itself. */
+/*
+ * Worker's thread: no more accepts for now (limit or descriptors), `why` for the log; tried again
+ * by itself.
+ */
 void worker_pause_accept(struct worker *worker, const char *why);
 
 /* Worker's thread: a connection has gone, so there may be room to accept. */

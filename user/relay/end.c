@@ -55,7 +55,10 @@ enum end_event relay_end_drain(struct relay_end *end, void *buf, size_t size)
 
 		if (end->rx == &relay_rx_kernel) {
 			n = ktls_recv_record(end->fd, buf, size, &type);
-			/* Whatever follows a close_notify is void (RFC 8446 6.1), broken records too. */
+			/*
+			 * Whatever follows a close_notify is void (RFC 8446 6.1), broken records
+			 * too.
+			 */
 			if (n == 0 && type)
 				continue;
 			if (n == -EBADMSG || n == -EINVAL || n == -EMSGSIZE || n == -EKEYEXPIRED)
@@ -121,10 +124,11 @@ static bool writable(int fd)
 }
 
 /*
- * net/tls/tls_sw.c keeps records that tcp_sendmsg had no room for and goes on with them from a
- * work item when the socket has room again; a FIN in between would cut them off. There is no question that the kernel
- * answers for this, so: not backed up as long as the socket is writable, and afterwards only when TCP has had every byte
- * acknowledged at two looks in a row, between which the work item has had its time.
+ * net/tls/tls_sw.c keeps records that tcp_sendmsg had no room for and goes on with them from a work
+ * item when the socket has room again; a FIN in between would cut them off. There is no question
+ * that the kernel answers for this, so: not backed up as long as the socket is writable, and
+ * afterwards only when TCP has had every byte acknowledged at two looks in a row, between which the
+ * work item has had its time.
  */
 bool relay_end_settled(struct relay_end *end)
 {

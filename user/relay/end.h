@@ -44,7 +44,9 @@ struct relay_tx_ops {
 	/* Take all of it: what the socket does not take now waits in end->out. */
 	int (*write)(struct relay_end *end, const void *buf, size_t len);
 	int (*send_alert)(struct relay_end *end, uint8_t level, uint8_t description);
-	/* Is the key used up? Replaces it where possible: 0, -EAGAIN, -EKEYEXPIRED (not possible). */
+	/*
+	 * Is the key used up? Replaces it where possible: 0, -EAGAIN, -EKEYEXPIRED (not possible).
+	 */
 	int (*renew_key)(struct relay_end *end);
 };
 
@@ -56,7 +58,7 @@ struct relay_end {
 	const struct relay_tx_ops *tx;
 	int fd;			      /* not owned */
 	struct tls_session *session;  /* not owned; NULL: raw */
-	struct out_buffer *out;	      /* not owned: wire bytes (user) or plaintext (kernel, raw) unsent */
+	struct out_buffer *out;	      /* not owned; unsent: wire bytes (user) or plaintext */
 	const struct ktls_support *support; /* not owned */
 	struct stats *stats;	      /* not owned */
 	uint16_t version;	      /* 0x0303, 0x0304; 0: raw */
@@ -64,18 +66,19 @@ struct relay_end {
 	bool is_client_side;	      /* we are the server on this socket */
 	struct handshake_skim skim;
 	uint64_t tx_records;	      /* kernel: sealed with the present key, at least */
-	uint64_t record_limit;	      /* ... until it has to be replaced; 0: no limit (RFC 8446 5.5) */
+	uint64_t record_limit;	      /* ... until it is replaced; 0: none (RFC 8446 5.5) */
 	bool key_update_due;	      /* kernel: a KeyUpdate of ours waits for room in the socket */
-	bool backed_up;		      /* the socket was full: bytes may wait where we cannot see them */
+	bool backed_up;		      /* was full: bytes may wait where we cannot see them */
 	uint32_t swallowed;	      /* control records consumed, to tell progress from none */
 	int write_errno;	      /* of the last write that failed, positive */
-	enum end_event stashed;	      /* user: event that came behind data just read; END_DATA: none */
+	enum end_event stashed;	      /* user: event behind data just read; END_DATA: none */
 	uint8_t stashed_alert[2];
 };
 
 /*
- * Describe a socket that is to be relayed. Raw when `session` is NULL; otherwise each direction is the
- * kernel's or OpenSSL's as told. Everything pointed to stays the caller's and must outlive the end.
+ * Describe a socket that is to be relayed. Raw when `session` is NULL; otherwise each direction is
+ * the kernel's or OpenSSL's as told. Everything pointed to stays the caller's and must outlive the
+ * end.
  */
 struct relay_end_options {
 	int fd;
@@ -92,9 +95,10 @@ struct relay_end_options {
 void relay_end_init(struct relay_end *end, const struct relay_end_options *options);
 
 /*
- * Read what is there: END_DATA and *len plaintext bytes (as many as are ready without waiting, up to `size`, which
- * must be at least 16 KiB), or another event. For END_ALERT alert[] is level and description. Session tickets and
- * warnings are consumed, key updates are followed where that is possible.
+ * Read what is there: END_DATA and *len plaintext bytes (as many as are ready without waiting, up
+ * to `size`, which must be at least 16 KiB), or another event. For END_ALERT alert[] is level and
+ * description. Session tickets and warnings are consumed, key updates are followed where that is
+ * possible.
  */
 enum end_event relay_end_read(struct relay_end *end, void *buf, size_t size, size_t *len,
 			      uint8_t alert[2]);
@@ -105,21 +109,31 @@ enum end_event relay_end_drain(struct relay_end *end, void *buf, size_t size);
 /* Bytes inside OpenSSL that epoll cannot tell of? */
 bool relay_end_has_pending(const struct relay_end *end);
 
-/* Write all of it; what does not fit into the socket waits in the out buffer. 0 or -errno: the socket is gone. */
+/*
+ * Write all of it; what does not fit into the socket waits in the out buffer. 0 or -errno: the
+ * socket is gone.
+ */
 int relay_end_write(struct relay_end *end, const void *buf, size_t len);
 
-/* Send what waits. 0, -EAGAIN (wait until writable), -EKEYEXPIRED (the key is used up) or another -errno: gone. */
+/*
+ * Send what waits. 0, -EAGAIN (wait until writable), -EKEYEXPIRED (the key is used up) or another
+ * -errno: gone.
+ */
 int relay_end_flush(struct relay_end *end);
 
 /* Count records that a splice has sent past us. */
 void relay_end_count_spliced(struct relay_end *end, size_t len);
 
-/* Send an alert; all data must have been flushed. 0, -EAGAIN, -ENOTSUP (cipher suite that we cannot seal by hand), -errno. */
+/*
+ * Send an alert; all data must have been flushed. 0, -EAGAIN, -ENOTSUP (cipher suite that we cannot
+ * seal by hand), -errno.
+ */
 int relay_end_send_alert(struct relay_end *end, uint8_t level, uint8_t description);
 
 /*
- * May the socket be shut down or closed without losing bytes? Kernel TLS accepts bytes that TCP has no room for and
- * would drop them. Always true where the socket was never full; else call again after a while.
+ * May the socket be shut down or closed without losing bytes? Kernel TLS accepts bytes that TCP has
+ * no room for and would drop them. Always true where the socket was never full; else call again
+ * after a while.
  */
 bool relay_end_settled(struct relay_end *end);
 

@@ -110,7 +110,10 @@ static int user_write(struct relay_end *end, const void *buf, size_t len)
 	int err;
 
 	ERR_clear_error();
-	/* The BIO takes all that fits into the out buffer, and callers write only when that is empty. */
+	/*
+	 * The BIO takes all that fits into the out buffer, and callers write only when that is
+	 * empty.
+	 */
 	if (SSL_write_ex(end->session->ssl, buf, len, &n) != 1) {
 		int sock_error = sock_bio_errno(end->session->bio);
 
@@ -121,9 +124,10 @@ static int user_write(struct relay_end *end, const void *buf, size_t len)
 }
 
 /*
- * OpenSSL sends close_notify and nothing else on request, so any other alert is sealed here with the keys that
- * its next record would have had. It is the last record of its direction: a TLS 1.2 GCM nonce that is not the
- * next of OpenSSL's row (which starts at random) is as good, and nothing follows that could clash with it.
+ * OpenSSL sends close_notify and nothing else on request, so any other alert is sealed here with
+ * the keys that its next record would have had. It is the last record of its direction: a TLS 1.2
+ * GCM nonce that is not the next of OpenSSL's row (which starts at random) is as good, and nothing
+ * follows that could clash with it.
  */
 static int seal_alert(struct relay_end *end, uint8_t level, uint8_t description)
 {

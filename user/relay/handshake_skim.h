@@ -7,8 +7,9 @@
 #include <stdint.h>
 
 /*
- * Handshake messages that arrive after the handshake, read from kernel TLS (RFC 8446 4.6, RFC 5246 7.4.1). They
- * concern one side of the proxy only and are never forwarded. A message may be split over records.
+ * Handshake messages that arrive after the handshake, read from kernel TLS (RFC 8446 4.6, RFC 5246
+ * 7.4.1). They concern one side of the proxy only and are never forwarded. A message may be split
+ * over records.
  */
 struct handshake_skim {
 	uint8_t header[4];
@@ -21,7 +22,7 @@ struct handshake_news {
 	uint32_t tickets;	   /* NewSessionTicket messages that ended in this record */
 	bool key_update;	   /* the peer's next record has new keys */
 	bool key_update_requested; /* ... and it wants ours replaced as well */
-	bool renegotiation;	   /* TLS 1.2: HelloRequest or ClientHello; answer no_renegotiation */
+	bool renegotiation;	   /* TLS 1.2: wants one; answer no_renegotiation */
 };
 
 /*

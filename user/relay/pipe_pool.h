@@ -5,8 +5,8 @@
 #include <stddef.h>
 
 /*
- * Pipes for splice(2). A relay borrows one while bytes are in it and gives it back empty, so that an idle
- * connection holds no descriptor but its two sockets.
+ * Pipes for splice(2). A relay borrows one while bytes are in it and gives it back empty, so that
+ * an idle connection holds no descriptor but its two sockets.
  */
 struct relay_pipe {
 	struct relay_pipe *next; /* in the pool */
@@ -26,8 +26,9 @@ struct pipe_pool {
 #define PIPE_POOL_MIN_CAPACITY (64 * 1024)
 
 /*
- * Borrow an empty pipe. 0 and *out, or -EMFILE/-ENFILE (descriptors), -ENOMEM, -ENOBUFS (this user's pipe pages are used up,
- * pipe(7) pipe-user-pages-soft: the kernel gives only two pages and that is too little).
+ * Borrow an empty pipe. 0 and *out, or -EMFILE/-ENFILE (descriptors), -ENOMEM, -ENOBUFS (this
+ * user's pipe pages are used up, pipe(7) pipe-user-pages-soft: the kernel gives only two pages and
+ * that is too little).
  */
 int pipe_pool_take(struct pipe_pool *pool, struct relay_pipe **out);
 

@@ -67,7 +67,7 @@ enum relay_result {
 	RELAY_WAIT_SETTLE, /* look again after a few milliseconds */
 	RELAY_MORE,	   /* its turn is over, but there is more to do without any wait */
 	RELAY_FINISHED,	   /* RELAY_HALF or RELAY_DONE, and nothing to do at present */
-	RELAY_FAILED,	   /* the connection ends: flow->closing says what came from the source ... */
+	RELAY_FAILED,	   /* the connection ends: flow->closing came from the source ... */
 	RELAY_SINK_GONE,   /* ... or the sink does not take any more (dst->write_errno) */
 };
 

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Through a buffer: recv and send where both ends are the kernel's, OpenSSL's calls where they are not. The
- * buffer is the worker's; only what a full socket leaves over is kept with the connection.
+ * Through a buffer: recv and send where both ends are the kernel's, OpenSSL's calls where they are
+ * not. The buffer is the worker's; only what a full socket leaves over is kept with the connection.
  */
 #include <errno.h>
 #include <openssl/crypto.h>
 
 #include "relay/relay.h"
 
-/* A read much shorter than the buffer has emptied the source: the wait will tell when there is more. */
+/*
+ * A read much shorter than the buffer has emptied the source: the wait will tell when there is
+ * more.
+ */
 static bool drained(const struct relay_flow *flow, size_t len)
 {
 	return len < 16384 && !relay_end_has_pending(flow->src);

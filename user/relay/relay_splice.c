@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Through a pipe: the payload never enters user space. Kernel TLS gives one record a splice; a record goes only
- * into an empty pipe, because kernels before 6.1.189 and 6.12.112 lose bytes when the pipe runs out of slots
- * inside a record.
+ * Through a pipe: the payload never enters user space. Kernel TLS gives one record a splice; a
+ * record goes only into an empty pipe, because kernels before 6.1.189 and 6.12.112 lose bytes when
+ * the pipe runs out of slots inside a record.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -55,10 +55,11 @@ static int splice_flush(struct relay_flow *flow, struct relay_env *env)
 }
 
 /*
- * Splice stopped at something that is not data, or at nothing: recvmsg tells. When it has neither an event nor
- * a record that was consumed, the record is broken and would stay there for ever.
+ * Splice stopped at something that is not data, or at nothing: recvmsg tells. When it has neither
+ * an event nor a record that was consumed, the record is broken and would stay there for ever.
  */
-static enum end_event ask_recvmsg(struct relay_flow *flow, struct relay_env *env, bool must_progress)
+static enum end_event ask_recvmsg(struct relay_flow *flow, struct relay_env *env,
+				  bool must_progress)
 {
 	uint32_t swallowed = flow->src->swallowed;
 	uint64_t bytes = flow->info->bytes;

@@ -13,8 +13,8 @@
 #include "tls/sock_bio.h"
 
 /*
- * What the kernel can do comes first, the cheapest of it at the head; DEFAULT keeps everything else that this
- * OpenSSL allows, so that nobody is refused for the kernel's sake.
+ * What the kernel can do comes first, the cheapest of it at the head; DEFAULT keeps everything else
+ * that this OpenSSL allows, so that nobody is refused for the kernel's sake.
  */
 #define CIPHERS_TLS12 "ECDHE+AES128+AESGCM:ECDHE+AESGCM:ECDHE+CHACHA20:DEFAULT"
 #define CIPHERS_TLS13 "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
@@ -64,8 +64,8 @@ static int chain_build(struct tls_context *context, const struct tls_context_opt
 static int common_setup(SSL_CTX *ctx)
 {
 	/*
-	 * A FIN without close_notify is not OpenSSL's to judge: it is forwarded as what it is, and the other direction
-	 * goes on. Whether there was a close_notify is what key_track saw.
+	 * A FIN without close_notify is not OpenSSL's to judge: it is forwarded as what it is, and
+	 * the other direction goes on. Whether there was a close_notify is what key_track saw.
 	 */
 	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
 					 SSL_OP_IGNORE_UNEXPECTED_EOF);
@@ -113,7 +113,10 @@ static int trust_setup(SSL_CTX *ctx, const char *file, char *error, size_t error
 	return -EINVAL;
 }
 
-/* The origin wants to know who the client is: only the client itself can answer (SSL_CTX_set_cert_cb(3)). */
+/*
+ * The origin wants to know who the client is: only the client itself can answer
+ * (SSL_CTX_set_cert_cb(3)).
+ */
 static int on_certificate_request(SSL *ssl, void *arg)
 {
 	(void)ssl;

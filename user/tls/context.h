@@ -9,8 +9,9 @@
 #include "tls/client_hello.h"
 
 /*
- * What all connections share: one SSL_CTX for each side (the trust store is loaded once, ticket keys are one set) and
- * the tables that say which cipher suites each can do. Immutable after it was made; used by all workers.
+ * What all connections share: one SSL_CTX for each side (the trust store is loaded once, ticket
+ * keys are one set) and the tables that say which cipher suites each can do. Immutable after it was
+ * made; used by all workers.
  */
 struct tls_context;
 
@@ -27,7 +28,10 @@ int tls_context_new(const struct tls_context_options *options, struct tls_contex
 		    char *error, size_t error_len);
 void tls_context_free(struct tls_context *context);
 
-/* Can a client's handshake that offers this succeed at all? False: nothing that we have is in common. */
+/*
+ * Can a client's handshake that offers this succeed at all? False: nothing that we have is in
+ * common.
+ */
 bool tls_context_can_serve(const struct tls_context *context, const struct client_hello *hello);
 
 SSL_CTX *tls_context_client_side(const struct tls_context *context);

@@ -228,7 +228,9 @@ static int expand_key_block(EVP_KDF_CTX *ctx, enum kdf_hash hash, const uint8_t 
 	uint8_t seed[sizeof(label) - 1 + 64];
 	OSSL_PARAM params[4];
 
-	/* Seeds add up in a TLS1-PRF context (EVP_KDF-TLS1_PRF(7)): each derivation starts afresh. */
+	/*
+	 * Seeds add up in a TLS1-PRF context (EVP_KDF-TLS1_PRF(7)): each derivation starts afresh.
+	 */
 	EVP_KDF_CTX_reset(ctx);
 	memcpy(seed, label, sizeof(label) - 1);
 	memcpy(seed + sizeof(label) - 1, server_random, 32);

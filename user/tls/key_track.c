@@ -62,7 +62,9 @@ static void on_keylog(const SSL *ssl, const char *line)
 	track->records[direction] = 0;
 }
 
-/* TLS 1.2 changes keys with this record (RFC 5246 7.1), which OpenSSL tells of by its header alone. */
+/*
+ * TLS 1.2 changes keys with this record (RFC 5246 7.1), which OpenSSL tells of by its header alone.
+ */
 static void count_record(struct key_track *track, const SSL *ssl, enum ktls_direction direction,
 			 uint8_t type)
 {

@@ -10,9 +10,9 @@
 #include "tls/ktls.h"
 
 /*
- * What has to be known of an SSL object before its keys can be taken over by somebody else: traffic secrets and
- * the number of records that each direction has seen since its keys changed. OpenSSL tells both only by
- * callbacks (SSL_CTX_set_keylog_callback(3), SSL_set_msg_callback(3)).
+ * What has to be known of an SSL object before its keys can be taken over by somebody else: traffic
+ * secrets and the number of records that each direction has seen since its keys changed. OpenSSL
+ * tells both only by callbacks (SSL_CTX_set_keylog_callback(3), SSL_set_msg_callback(3)).
  *
  * Indexes are enum ktls_direction as the socket sees it: KTLS_TX is what we send.
  */
@@ -28,12 +28,16 @@ struct key_track {
 /* Callbacks for every SSL object that a context makes. Objects without a track are left alone. */
 void key_track_prepare(SSL_CTX *ctx);
 
-/* Start tracking a new SSL object (before its handshake). `track` must outlive `ssl`; neither owns the other. */
+/*
+ * Start tracking a new SSL object (before its handshake). `track` must outlive `ssl`; neither owns
+ * the other.
+ */
 void key_track_attach(struct key_track *track, SSL *ssl, bool is_server, struct tls_kdf *kdf);
 
 /*
- * The keys that protect the next record of a direction, sequence number included. The handshake must be complete.
- * 0 (the caller wipes *out), -ENOTSUP when the cipher suite is none of enum tls_aead, -EIO.
+ * The keys that protect the next record of a direction, sequence number included. The handshake
+ * must be complete. 0 (the caller wipes *out), -ENOTSUP when the cipher suite is none of enum
+ * tls_aead, -EIO.
  */
 int key_track_keys(const struct key_track *track, const SSL *ssl, enum ktls_direction direction,
 		   struct tls_keys *out);

@@ -7,8 +7,8 @@
 /*
  * The differences between the OpenSSL releases that ksplit is built with, here and nowhere else.
  *
- * Key exchange groups: X25519 first, so that the one key share of a ClientHello is 32 bytes and costs
- * one scalar multiplication. OpenSSL 3.5's own default would add an ML-KEM share (about 0.9 M
+ * Key exchange groups: X25519 first, so that the one key share of a ClientHello is 32 bytes and
+ * costs one scalar multiplication. OpenSSL 3.5's own default would add an ML-KEM share (about 0.9 M
  * instructions); the group is still offered there, for origins and clients that insist.
  */
 #if OPENSSL_VERSION_NUMBER >= 0x30500000L

@@ -7,9 +7,9 @@
 #include <stdint.h>
 
 /*
- * Bytes on their way into a socket. Records are gathered here so that a batch of them costs one system call,
- * and what the socket does not take waits here. The memory comes from a worker's pool and goes back when the
- * last byte has left: an idle connection holds none.
+ * Bytes on their way into a socket. Records are gathered here so that a batch of them costs one
+ * system call, and what the socket does not take waits here. The memory comes from a worker's pool
+ * and goes back when the last byte has left: an idle connection holds none.
  */
 #define OUT_BUFFER_BLOCK (160 * 1024)
 
@@ -47,8 +47,8 @@ size_t out_buffer_room(const struct out_buffer *out);
 int out_buffer_append(struct out_buffer *out, const void *data, size_t len);
 
 /*
- * Send what is unsent to a socket, never blocking, never raising SIGPIPE. 0 when empty now, -EAGAIN when the
- * socket is full, else -errno of send(2).
+ * Send what is unsent to a socket, never blocking, never raising SIGPIPE. 0 when empty now, -EAGAIN
+ * when the socket is full, else -errno of send(2).
  */
 int out_buffer_send(struct out_buffer *out, int fd);
 

@@ -100,7 +100,9 @@ int tls_session_accept(struct tls_session *session, const struct tls_context *co
 	return 0;
 }
 
-/* The alert that tells a client best what was wrong with the origin's certificate (RFC 8446 6.2). */
+/*
+ * The alert that tells a client best what was wrong with the origin's certificate (RFC 8446 6.2).
+ */
 static int alert_for_verify_error(long error)
 {
 	switch (error) {
@@ -178,7 +180,10 @@ enum ksplit_reason tls_session_to_kernel(struct tls_session *session, int fd,
 	bool supported;
 	int err;
 
-	/* What OpenSSL has taken from the socket already, or not yet given to it, the kernel would miss. */
+	/*
+	 * What OpenSSL has taken from the socket already, or not yet given to it, the kernel would
+	 * miss.
+	 */
 	if (transmit ? BIO_ctrl(session->bio, BIO_CTRL_WPENDING, 0, NULL) > 0
 		     : SSL_has_pending(session->ssl))
 		return KSPLIT_KTLS_BYTES_PENDING;

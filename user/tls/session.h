@@ -14,18 +14,21 @@
 #include "tls/ktls.h"
 #include "tls/out_buffer.h"
 
-/* One side of an intercepted connection: an SSL object, its BIO and what is tracked of its keys. Zeroed: nothing there. */
+/*
+ * One side of an intercepted connection: an SSL object, its BIO and what is tracked of its keys.
+ * Zeroed: nothing there.
+ */
 struct tls_session {
-	SSL *ssl; /* owned; NULL before the handshake and after both directions went to the kernel */
+	SSL *ssl; /* owned; NULL: not yet, or both directions are the kernel's */
 	BIO *bio; /* owned by ssl */
 	struct key_track track;
-	const uint8_t *alpn; /* client side: the protocol to choose; not owned, must outlive the handshake */
+	const uint8_t *alpn; /* client side: to be chosen; not owned, outlives the handshake */
 	size_t alpn_len;     /* 0: none */
 };
 
 enum tls_step {
 	TLS_STEP_DONE,
-	TLS_STEP_AGAIN,	     /* wait for the socket: readable, and writable while bytes are queued */
+	TLS_STEP_AGAIN,	     /* wait: readable, and writable while bytes are queued */
 	TLS_STEP_CLIENT_CERT, /* upstream: the origin asks for a client certificate */
 	TLS_STEP_FAILED,
 };
@@ -40,21 +43,21 @@ enum tls_failure_kind {
 
 struct tls_failure {
 	enum tls_failure_kind kind;
-	int alert;	  /* received (ALERT), or the one to tell the client (UNVERIFIED); else -1 */
+	int alert;	  /* received (ALERT), or to tell the client (UNVERIFIED); else -1 */
 	const char *text; /* static or OpenSSL's; never NULL */
 };
 
 struct tls_upstream_target {
 	const char *sni;	 /* "" none */
-	const char *verify_name; /* name that the certificate must have; NULL: the chain alone is checked */
+	const char *verify_name; /* that the certificate must have; NULL: any */
 	const uint8_t *alpn;	 /* ProtocolNameList of the client, sent on as it is */
 	size_t alpn_len;
 };
 
 /*
- * Make an SSL object for the origin's side (connecting) or for the client's (accepting) over a non-blocking
- * socket. `out` gathers what it sends; `fd`, `out` and `kdf` stay the caller's and must outlive the session.
- * 0, -ENOMEM or -EIO.
+ * Make an SSL object for the origin's side (connecting) or for the client's (accepting) over a
+ * non-blocking socket. `out` gathers what it sends; `fd`, `out` and `kdf` stay the caller's and
+ * must outlive the session. 0, -ENOMEM or -EIO.
  */
 int tls_session_connect(struct tls_session *session, const struct tls_context *context, int fd,
 			struct out_buffer *out, struct tls_kdf *kdf,
@@ -66,20 +69,24 @@ int tls_session_accept(struct tls_session *session, const struct tls_context *co
 /* Set the callbacks that sessions of the client's side need; once for each context. */
 void tls_session_prepare_client_side(SSL_CTX *ctx);
 
-/* Get on with the handshake as far as the socket allows. `failure` is filled for TLS_STEP_FAILED. */
+/*
+ * Get on with the handshake as far as the socket allows. `failure` is filled for TLS_STEP_FAILED.
+ */
 enum tls_step tls_session_step(struct tls_session *session, struct tls_failure *failure);
 
 /*
- * Hand one direction of a finished handshake to the kernel. KSPLIT_NONE when the kernel has it (what the track
- * knows of it is wiped, except for what a later KeyUpdate needs), else why not (FALLBACK class).
+ * Hand one direction of a finished handshake to the kernel. KSPLIT_NONE when the kernel has it
+ * (what the track knows of it is wiped, except for what a later KeyUpdate needs), else why not
+ * (FALLBACK class).
  */
 enum ksplit_reason tls_session_to_kernel(struct tls_session *session, int fd,
 					 enum ktls_direction direction,
 					 const struct ktls_support *support);
 
 /*
- * The socket's receive direction stays in user space: read ahead, to save system calls. Before the handshake where
- * that is known by then, after it otherwise - never while the kernel may still get the keys.
+ * The socket's receive direction stays in user space: read ahead, to save system calls. Before the
+ * handshake where that is known by then, after it otherwise - never while the kernel may still get
+ * the keys.
  */
 void tls_session_read_ahead(struct tls_session *session);
 
