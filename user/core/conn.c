@@ -19,19 +19,16 @@ void conn_side_watch(struct conn_socket *side, uint32_t events)
 	struct epoll_event event = {.events = events, .data.ptr = &side->watch};
 	int epoll_fd = side->conn->worker->epoll_fd;
 
-	if (side->fd < 0 || (side->registered && side->armed == events))
+	/*
+	 * Errors and hang-ups are always told of. Where nothing else is wanted they are told once: a
+	 * reset must be noticed, and a hang-up that cannot be acted on yet must not be told for ever.
+	 */
+	if (!events)
+		event.events = EPOLLET;
+	if (side->fd < 0 || (side->registered && side->armed == event.events))
 		return;
-	if (!events) {
-		/*
-		 * Taken out altogether: errors and hang-ups would be told of even with an empty
-		 * set.
-		 */
-		if (side->registered)
-			epoll_ctl(epoll_fd, EPOLL_CTL_DEL, side->fd, NULL);
-		side->registered = false;
-		side->armed = 0;
+	if (!events && !side->registered)
 		return;
-	}
 	if (epoll_ctl(epoll_fd, side->registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, side->fd,
 		      &event)) {
 		log_error("connection %lu: epoll_ctl: %s", (unsigned long)side->conn->info.id,
@@ -40,7 +37,7 @@ void conn_side_watch(struct conn_socket *side, uint32_t events)
 		return;
 	}
 	side->registered = true;
-	side->armed = events;
+	side->armed = event.events;
 }
 
 static const enum deadline_kind deadline_of_state[CONN_STATES] = {

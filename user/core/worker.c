@@ -20,6 +20,7 @@
 #define SCRATCH_LEN	  (128 * 1024)
 #define SETTLE_LOOK_MS	  10
 #define ACCEPT_RETRY_MS	  100
+#define PAUSE_TOLD_US	  60000000
 
 uint64_t worker_clock_us(void)
 {
@@ -81,8 +82,12 @@ void worker_pause_accept(struct worker *worker, const char *why)
 {
 	if (worker->accept_paused || worker->draining)
 		return;
-	log_warn("worker %u: %s with %zu connections; new ones wait", worker->index, why,
-		 worker->conns_len);
+	/* A shortage goes on and off many times a second: one line a minute tells of it. */
+	if (!worker->pause_told_us || worker->now_us - worker->pause_told_us > PAUSE_TOLD_US) {
+		log_warn("worker %u: %s with %zu connections; new ones wait", worker->index, why,
+			 worker->conns_len);
+		worker->pause_told_us = worker->now_us;
+	}
 	stats_add(&worker->stats, STAT_ACCEPT_PAUSED, 1);
 	worker->accept_paused = true;
 	accept_all(worker, false);

@@ -54,6 +54,7 @@ struct worker {
 	size_t listeners_len;
 	struct deadline accept_pause;
 	bool accept_paused;
+	uint64_t pause_told_us;	     /* when the log last told of a pause; 0: never */
 	struct conn_list conns;
 	size_t conns_len;
 	size_t conns_max;
