@@ -189,3 +189,17 @@ def test_tproxy():
 
 def test_nft_owner():
     check("nft-owner", attempt.in_namespace, "nft_owner_inside")
+
+
+def test_daemon_finds_the_same(ksplitd):
+    """What ksplitd's own probe tells in `ksplit-status kernel` is what the rows say."""
+    ktls = ksplitd("127.0.0.1:9").ask("kernel")["ktls"]
+    told = {
+        "ktls-ulp": ktls["ulp"], "ktls-rekey": ktls["rekey"],
+        "ktls-tx": "AES-128-GCM" in ktls["tx"]["TLSv1.2"],
+        "ktls-rx": "AES-128-GCM" in ktls["rx"]["TLSv1.2"],
+        "ktls-tls13": "AES-128-GCM" in ktls["rx"]["TLSv1.3"],
+        "ktls-aes256": "AES-256-GCM" in ktls["rx"]["TLSv1.3"],
+        "ktls-chacha20": "CHACHA20-POLY1305" in ktls["rx"]["TLSv1.3"],
+    }
+    assert told == {name: ROWS[name].expected() for name in told}
