@@ -43,7 +43,7 @@ def ask_control(path, request, timeout=None):
 
 class Ksplitd:
     """One daemon. `to` is a destination or a list of them: a listener each, `ports` in the same
-    order. `settings`: members of the configuration file, nested as there.
+    order (OWN_PORT in it is the listener's own). `settings`: members of the configuration file, nested as there.
 
     As a context manager it starts, and at the end it is stopped and judged (see `stop`).
     """
@@ -67,7 +67,8 @@ class Ksplitd:
         host = "[%s]" % self.host if ":" in self.host else self.host
         config = {
             "ca": {"cert": str(ca.cert), "key": str(ca.key)},
-            "listeners": [{"listen": "%s:%d" % (host, port), "to": to}
+            "listeners": [{"listen": "%s:%d" % (host, port),
+                           "to": to.replace("OWN_PORT", str(port))}
                           for port, to in zip(self.ports, self.to)],
             "upstream": {"ca": str(pki.origin_ca.cert)},
             "control": str(self.control_path),

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`make install` and `make uninstall` into a folder of the test's own."""
+
+import os
+
+import pytest
+
+from lib import env
+from lib.process import run
+
+
+@pytest.mark.needs("make", "man")
+def test_install_is_complete_and_uninstall_leaves_nothing(tmp_path):
+    # The daemon under test is what is installed: nothing is built here.
+    build = os.path.relpath(env.BUILD, env.ROOT)
+    arguments = ["-C", env.ROOT, "BUILD=" + build, "DESTDIR=%s" % tmp_path, "PREFIX=/opt/ksplit",
+                 "-o", build + "/ksplitd", "-o", build + "/ksplit-status"]
+    run("make", "install", *arguments)
+    prefix = tmp_path / "opt" / "ksplit"
+    assert (prefix / "sbin" / "ksplitd").read_bytes() == (env.BUILD / "ksplitd").read_bytes()
+    assert run(prefix / "sbin" / "ksplitd", "--version").stdout
+    assert run(prefix / "bin" / "ksplit-status", "--help").stdout
+    pages = sorted(path.relative_to(prefix).as_posix()
+                   for path in (prefix / "share" / "man").rglob("*.[158]"))
+    assert pages == ["share/man/man1/ksplit-status.1", "share/man/man5/ksplit.json.5",
+                     "share/man/man8/ksplitd.8"]
+    run("make", "uninstall", *arguments)
+    left = [path for path in tmp_path.rglob("*") if not path.is_dir()]
+    assert left == []
