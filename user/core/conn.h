@@ -38,6 +38,7 @@ struct conn_socket {
 	bool is_client;
 	bool registered;
 	uint32_t armed; /* events in the epoll set */
+	bool edge;	/* relaying: wait for what comes, not for what is there */
 	struct out_buffer out;
 	struct tls_session session;
 	struct relay_end end;

@@ -169,8 +169,12 @@ static uint32_t side_step(struct conn_socket *side)
 	if (!side->fin_sent)
 		shutdown(side->fd, SHUT_WR);
 	side->fin_sent = true;
-	if (discard(side) == END_AGAIN)
-		return EPOLLIN;
+	switch (discard(side)) {
+	case END_DATA: return EPOLLIN;
+	/* Edge-triggered, since kernel TLS would tell of half a record over and over. */
+	case END_AGAIN: return EPOLLIN | EPOLLRDHUP | EPOLLET;
+	default: break;
+	}
 	side_close(side);
 	return 0;
 }

@@ -249,9 +249,9 @@ static uint32_t wanted(const struct conn *conn, const struct conn_socket *side)
 	    (reading == RELAY_FINISHED && conn->flow[from].phase == RELAY_HALF))
 		events |= EPOLLIN;
 	if (conn->flow_result[to] == RELAY_WAIT_SINK || !out_buffer_empty(&side->out) ||
-	    side->end.key_update_due)
+	    (side->end.key_update_due && !side->end.tx_over))
 		events |= EPOLLOUT;
-	return events;
+	return side->edge ? events | EPOLLET : events;
 }
 
 /*
@@ -262,14 +262,44 @@ static void watch_side(struct conn *conn, struct conn_socket *side, uint32_t fir
 {
 	uint32_t want = wanted(conn, side);
 
-	if ((want & ~side->armed) || (fired & ~want & ~(want ? EPOLLERR | EPOLLHUP : 0)))
+	if ((want & ~side->armed) || ((want ^ side->armed) & EPOLLET) ||
+	    (fired & ~want & ~(want ? EPOLLERR | EPOLLHUP : 0)))
 		conn_side_watch(side, want);
 }
 
-static void pump(struct conn *conn, enum conn_flow index)
+static uint64_t progress(const struct relay_flow *flow)
 {
-	conn->flow_result[index] =
-		relay_flow_pump(&conn->flow[index], &conn->worker->relay_env);
+	return flow->info->bytes + flow->src->swallowed;
+}
+
+/* True: something came from the source. */
+static bool pump(struct conn *conn, enum conn_flow index)
+{
+	struct conn_socket *source =
+		&conn->side[index == FLOW_TO_ORIGIN ? SIDE_CLIENT : SIDE_UPSTREAM];
+	struct relay_flow *flow = &conn->flow[index];
+	uint64_t before = progress(flow);
+
+	conn->flow_result[index] = relay_flow_pump(flow, &conn->worker->relay_env);
+	if (progress(flow) == before)
+		return false;
+	source->edge = false;
+	return true;
+}
+
+/*
+ * Readable, but nothing to read: a record that is not yet whole. poll(2) tells of it for as long as
+ * it lies there (6.1 always; 6.12 and 7.3 once the socket is no longer ESTABLISHED, as after a FIN
+ * of ours), so that only the arrival of more is waited for.
+ */
+static void source_ready(struct conn *conn, struct conn_socket *side, uint32_t events)
+{
+	enum conn_flow from = flow_from(side);
+
+	if (!pump(conn, from) && (events & EPOLLIN) && side->end.rx == &relay_rx_kernel &&
+	    (conn->flow_result[from] == RELAY_WAIT_SOURCE ||
+	     conn->flow_result[from] == RELAY_FINISHED))
+		side->edge = true;
 }
 
 /* Act on what the pumps have said. `fired`: the events that `side` (NULL: none) was told of. */
@@ -335,7 +365,7 @@ void conn_relay_ready(struct conn_socket *side, uint32_t events)
 
 	touch(conn);
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
-		pump(conn, from);
+		source_ready(conn, side, events);
 	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
 		pump(conn, to);
 	if ((events & EPOLLERR) && conn->flow_result[from] == RELAY_WAIT_SINK)

@@ -59,6 +59,7 @@ enum end_event relay_end_drain(struct relay_end *end, void *buf, size_t size)
 			 * Whatever follows a close_notify is void (RFC 8446 6.1), broken records
 			 * too.
 			 */
+			end->swallowed += n > 0 || type;
 			if (n == 0 && type)
 				continue;
 			if (n == -EBADMSG || n == -EINVAL || n == -EMSGSIZE || n == -EKEYEXPIRED)
@@ -74,7 +75,7 @@ enum end_event relay_end_drain(struct relay_end *end, void *buf, size_t size)
 		if (n < 0 && n != -EINTR)
 			return END_RESET;
 	}
-	return END_AGAIN;
+	return END_DATA;
 }
 
 bool relay_end_has_pending(const struct relay_end *end)

@@ -68,8 +68,9 @@ struct relay_end {
 	uint64_t tx_records;	      /* kernel: sealed with the present key, at least */
 	uint64_t record_limit;	      /* ... until it is replaced; 0: none (RFC 8446 5.5) */
 	bool key_update_due;	      /* kernel: a KeyUpdate of ours waits for room in the socket */
+	bool tx_over;		      /* close_notify or FIN sent: nothing may follow */
 	bool backed_up;		      /* was full: bytes may wait where we cannot see them */
-	uint32_t swallowed;	      /* control records consumed, to tell progress from none */
+	uint32_t swallowed;	      /* records consumed but not forwarded: progress, too */
 	int write_errno;	      /* of the last write that failed, positive */
 	enum end_event stashed;	      /* user: event behind data just read; END_DATA: none */
 	uint8_t stashed_alert[2];
@@ -103,7 +104,10 @@ void relay_end_init(struct relay_end *end, const struct relay_end_options *optio
 enum end_event relay_end_read(struct relay_end *end, void *buf, size_t size, size_t *len,
 			      uint8_t alert[2]);
 
-/* After a close_notify: discard until the FIN. END_AGAIN, END_FIN or END_RESET. */
+/*
+ * After a close_notify: discard until the FIN. END_AGAIN (there is no more at present), END_DATA
+ * (there may be), END_FIN or END_RESET.
+ */
 enum end_event relay_end_drain(struct relay_end *end, void *buf, size_t size);
 
 /* Bytes inside OpenSSL that epoll cannot tell of? */

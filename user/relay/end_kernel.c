@@ -58,11 +58,13 @@ static int kernel_renew_key(struct relay_end *end)
 	return push_next_keys(end, KTLS_TX);
 }
 
-/* The peer wants our key replaced too. */
+/* The peer wants our key replaced too, before our next data (RFC 8446 4.6.3) - if there is any. */
 static int answer_key_update(struct relay_end *end)
 {
 	int err;
 
+	if (end->tx_over)
+		return 0;
 	if (end->tx == &relay_tx_kernel) {
 		end->key_update_due = true;
 		err = kernel_renew_key(end);

@@ -114,6 +114,7 @@ static enum relay_result forward_end(struct relay_flow *flow)
 		if (err == -EAGAIN)
 			return RELAY_WAIT_SINK;
 		flow->phase = RELAY_HALF;
+		flow->dst->tx_over = true;
 		break;
 	case END_FIN: flow->phase = RELAY_SETTLING; break;
 	default: return RELAY_FAILED;
@@ -130,8 +131,22 @@ static enum relay_result settle(struct relay_flow *flow)
 	if (!relay_end_settled(flow->dst))
 		return RELAY_WAIT_SETTLE;
 	shutdown(flow->dst->fd, SHUT_WR);
+	flow->dst->tx_over = true;
 	flow->phase = RELAY_DONE;
 	return RELAY_FINISHED;
+}
+
+/* The end itself may have met a full socket: OpenSSL's close_notify waits in the out buffer then. */
+static enum relay_result send_end(struct relay_flow *flow)
+{
+	int err = out_buffer_send(flow->dst->out, flow->dst->fd);
+
+	if (!err)
+		return RELAY_MORE;
+	if (err == -EAGAIN)
+		return RELAY_WAIT_SINK;
+	flow->dst->write_errno = -err;
+	return RELAY_SINK_GONE;
 }
 
 /* After the close_notify: is there a FIN, which is forwarded too? */
@@ -185,12 +200,16 @@ enum relay_result relay_flow_pump(struct relay_flow *flow, struct relay_env *env
 	enum relay_result result = RELAY_MORE;
 
 	for (int moves = 0; result == RELAY_MORE; moves++) {
-		if (flow->phase == RELAY_DONE)
+		if (flow->phase == RELAY_DONE) {
+			out_buffer_reset(flow->dst->out); /* nothing goes out behind a FIN */
 			return RELAY_FINISHED;
-		if (flow->phase == RELAY_SETTLING)
-			return settle(flow);
-		if (flow->phase == RELAY_HALF)
-			return drain(flow, env);
+		}
+		if (flow->phase == RELAY_HALF || flow->phase == RELAY_SETTLING) {
+			result = send_end(flow);
+			if (result != RELAY_MORE)
+				return result;
+			return flow->phase == RELAY_HALF ? drain(flow, env) : settle(flow);
+		}
 		result = flush(flow, env);
 		if (result != RELAY_MORE)
 			break;
