@@ -114,7 +114,7 @@ calls_hold()
 	calls_hold_one --http1.1 --tlsv1.3 --tls13-ciphers TLS_AES_256_GCM_SHA384
 	calls_hold_one --http2 --tlsv1.3 --tls13-ciphers TLS_CHACHA20_POLY1305_SHA256
 	calls_hold_one --http1.1 --tls-max 1.2 --ciphers ECDHE-ECDSA-AES128-GCM-SHA256
-	wait_for 20 "three connections in relay" "$proxy_pid" calls_are_open "${#hold_pids[@]}"
+	wait_for 60 "three connections in relay" "$proxy_pid" calls_are_open "${#hold_pids[@]}"
 }
 
 # Does ksplitd hold this many connections to the origin, all past their handshakes?

@@ -46,6 +46,6 @@ origin_start()
 		>"$tmp/origin/out.log" 2>&1 &
 	origin_pid=$!
 	process_add "$origin_pid"
-	wait_for 20 "nginx" "$origin_pid" port_answers "$origin_port"
+	wait_for 60 "nginx" "$origin_pid" port_answers "$origin_port"
 	note "$(nginx -v 2>&1 | sed 's/nginx version: //') on 127.0.0.1:$origin_port"
 }

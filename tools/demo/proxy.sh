@@ -17,7 +17,7 @@ proxy_start()
 	"${command[@]}" >"$tmp/ksplitd.log" 2>&1 &
 	proxy_pid=$!
 	process_add "$proxy_pid"
-	wait_for 20 "ksplitd" "$proxy_pid" "$build/ksplit-status" --control "$tmp/control.sock"
+	wait_for 60 "ksplitd" "$proxy_pid" "$build/ksplit-status" --control "$tmp/control.sock"
 	note "ksplitd --listen 127.0.0.1:$proxy_port --to 127.0.0.1:$origin_port \\"
 	note "        --ca-cert ksplit-ca.pem --ca-key ksplit-ca.key \\"
 	note "        --upstream-ca origin-ca.pem --relay $relay"
@@ -41,7 +41,7 @@ proxy_show_log()
 {
 	local lines=$1
 
-	wait_for 10 "$lines lines in the access log" "$proxy_pid" proxy_log_has "$lines"
+	wait_for 30 "$lines lines in the access log" "$proxy_pid" proxy_log_has "$lines"
 	{
 		printf 'ALPN\tclient side\torigin side\tkTLS\tto origin\tto client\tms\tend\n'
 		jq -r "$proxy_log_row" "$tmp/access.log"
