@@ -184,11 +184,12 @@ def test_bad_tag_ends_with_a_reason(proxy, suite, side):
     assert proxy.line()["reason"] == "bad_record_from_" + side
 
 
+# Bytes behind the short ones: of TLS 1.2 the kernel wants header and nonce, 13 bytes, before it looks.
 BOGUS = {
     "unknown content type": b"\x63\x03\x03\x00\x20" + bytes(32),
     "length beyond the limit": b"\x17\x03\x03\xff\xff" + bytes(40000),
-    "length below a tag": b"\x17\x03\x03\x00\x03abc",
-    "length zero": b"\x17\x03\x03\x00\x00",
+    "length below a tag": b"\x17\x03\x03\x00\x03abc" + bytes(16),
+    "length zero": b"\x17\x03\x03\x00\x00" + bytes(16),
     "version of no protocol": b"\x17\x09\x09\x00\x20" + bytes(32),
     "plain HTTP": b"GET / HTTP/1.1\r\nHost: origin.test\r\n\r\n",
 }
