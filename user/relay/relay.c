@@ -64,20 +64,20 @@ void relay_flow_count(struct relay_flow *flow, struct relay_env *env, size_t len
 }
 
 /*
- * auto: recv and send for small messages, where a pipe only adds calls; splice once a source
- * keeps filling the buffer, and back when it has run dry.
+ * auto: recv and send for small messages, where a pipe only adds calls; splice once a source keeps
+ * sending large pieces, and back when a small one was all that it had.
  */
-#define AUTO_FULL_READS	 2
-#define AUTO_SMALL_BURST (64 * 1024)
+#define AUTO_LARGE	 8192
+#define AUTO_LARGE_READS 4
 
-static void choose_again(struct relay_flow *flow, struct relay_env *env, enum end_event event,
-			 uint64_t moved)
+static void choose_again(struct relay_flow *flow, enum end_event event, uint64_t moved)
 {
 	if (flow->choice != RELAY_CHOICE_AUTO || !can_splice(flow))
 		return;
 	if (flow->ops == &relay_ops_copy) {
-		flow->full_reads = moved * 2 >= env->scratch_len ? flow->full_reads + 1 : 0;
-		if (flow->full_reads < AUTO_FULL_READS || !flow->ops->idle(flow))
+		if (moved)
+			flow->large_reads = moved >= AUTO_LARGE ? flow->large_reads + 1 : 0;
+		if (flow->large_reads < AUTO_LARGE_READS || !flow->ops->idle(flow))
 			return;
 		flow->ops = &relay_ops_splice;
 		flow->burst = 0;
@@ -86,9 +86,9 @@ static void choose_again(struct relay_flow *flow, struct relay_env *env, enum en
 	flow->burst += moved;
 	if (event != END_AGAIN)
 		return;
-	if (flow->burst < AUTO_SMALL_BURST && flow->ops->idle(flow)) {
+	if (flow->burst && flow->burst < AUTO_LARGE && flow->ops->idle(flow)) {
 		flow->ops = &relay_ops_copy;
-		flow->full_reads = 0;
+		flow->large_reads = 0;
 	}
 	flow->burst = 0;
 }
@@ -182,7 +182,7 @@ static enum relay_result move_once(struct relay_flow *flow, struct relay_env *en
 	enum end_event event = flow->ops->move(flow, env);
 	uint64_t moved = flow->info->bytes - before;
 
-	choose_again(flow, env, event, moved);
+	choose_again(flow, event, moved);
 	switch (event) {
 	case END_DATA: return RELAY_MORE;
 	case END_AGAIN: return RELAY_WAIT_SOURCE;

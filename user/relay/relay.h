@@ -55,7 +55,7 @@ struct relay_flow {
 	enum end_event closing; /* what is to be forwarded */
 	uint8_t alert[2];
 	struct relay_pipe *pipe; /* borrowed while it holds bytes */
-	uint32_t full_reads;	 /* auto, copying: reads in a row that filled the buffer */
+	uint32_t large_reads;	 /* auto, copying: large pieces in a row */
 	uint64_t burst;		 /* auto, splicing: bytes since the source was last dry */
 	enum stats_counter byte_counter;
 	struct conn_flow_info *info; /* not owned */
