@@ -36,7 +36,7 @@ static void side_reset(struct conn_socket *side)
 static void stop_waiting(struct conn *conn)
 {
 	if (conn->resolving)
-		conn->resolving->asker = NULL;
+		resolver_cancel(conn->resolving);
 	conn->resolving = NULL;
 	conn_leaf_cancel(conn);
 	deadline_clear(&conn->worker->deadlines, &conn->settle);

@@ -3,6 +3,8 @@
 #define KSPLIT_CORE_RESOLVER_H
 
 #include <netdb.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/worker.h"
@@ -18,7 +20,8 @@ struct resolver_request {
 	struct worker_post post; /* first: how the answer comes back */
 	STAILQ_ENTRY(resolver_request) link;
 	struct worker *worker;
-	void *asker;		/* worker's thread only; NULL: no longer wants to know */
+	void *asker; /* worker's thread only; NULL: cancelled */
+	_Atomic bool cancelled;
 	/* Worker's thread; not called for a NULL asker. */
 	void (*answered)(struct resolver_request *request);
 	char host[256];
@@ -27,10 +30,13 @@ struct resolver_request {
 	struct addrinfo *addresses;
 };
 
-/* Start the threads. Caller owns *out. 0 or -errno. */
+/* Make a resolver; threads come with questions. Caller owns *out. 0 or -ENOMEM. */
 int resolver_new(struct resolver **out);
 
-/* End the threads (waits for questions under way); unanswered ones are freed. NULL allowed. */
+/*
+ * End it, once the askers have gone and without a wait for questions under way: their threads end
+ * by themselves and post no answer any more. NULL allowed.
+ */
 void resolver_free(struct resolver *resolver);
 
 /*
@@ -40,6 +46,9 @@ void resolver_free(struct resolver *resolver);
 int resolver_ask(struct resolver *resolver, struct worker *worker, const char *host, uint16_t port,
 		 void *asker, void (*answered)(struct resolver_request *request),
 		 struct resolver_request **out);
+
+/* Worker's thread: the answer is no longer wanted; the request is not the asker's any more. */
+void resolver_cancel(struct resolver_request *request);
 
 void resolver_request_free(struct resolver_request *request);
 
