@@ -298,10 +298,11 @@ static bool same_ip(const struct sockaddr *a, const struct sockaddr *b)
 
 static bool is_loopback(const struct sockaddr *address)
 {
+	static const uint8_t net127[13] = {[10] = 0xff, [11] = 0xff, [12] = 127};
 	uint8_t ip[16];
 
 	ip_of(address, ip);
-	return ip[10] == 0xff && ip[12] == 127;
+	return !memcmp(ip, net127, sizeof(net127));
 }
 
 static bool is_any(const struct sockaddr *address)
