@@ -104,8 +104,8 @@ def _load_lines(results):
         base = load["proxies"].get(RIVAL, {}).get("median")
         for name, row in load["proxies"].items():
             spread = f"{_number(row['min'])} .. {_number(row['max'])}"
-            yield (f"  {name:<20}{_number(row['median']):>9}  {spread:<18}{_ratio(row['median'], base)}"
-                   f"  {row['client'][0].removeprefix('TLS_')}")
+            yield (f"  {name:<20}{_number(row['median']):>9}  {spread:<18}"
+                   f"{_ratio(row['median'], base)}  {row['client'][0].removeprefix('TLS_')}")
         if "verdict" in load:
             yield f"  {_judgement(load['verdict'])}"
 
@@ -135,23 +135,31 @@ def _agreement_lines(results):
                f"upstream {row['upstream'][1]}, resumed {row['resumed']} of {total}")
 
 
+def _engine(relay, row):
+    if row["kernel_directions"]:
+        return "kernel TLS"
+    return "OpenSSL" if relay == "user" else "MISS  no kernel TLS"
+
+
 def _guest_lines(vm):
     for kernel, guest in vm.get("cost", {}).items():
-        yield (f"kernel {guest['release']} in the VM, {guest['cpu']}: instructions "
-               "in the proxy's process")
-        yield f"  {'':<20}{'down':>9}{'up':>9}{'1 KiB request':>15}{'new connection':>16}"
+        yield (f"kernel {guest['release']} in the VM, {guest['cpu']}")
+        yield f"  {'instructions for':<20}{'1 B down':>9}{'1 B up':>9}{'1 KiB request':>15}{'new connection':>16}"
         yield f"  {'crypto floor':<20}{guest['floor']:>9.2f}{'':>9}{'':>15}{'':>16}"
         for name, row in guest["relays"].items():
             yield (f"  {name:<20}{row['download']:>9.2f}{row['upload']:>9.2f}"
                    f"{row['small1'] / 1000:>13.1f} k{row['new'] / 1e6:>14.2f} M"
-                   f"  {'kernel TLS' if row['kernel_directions'] else 'user space'}")
+                   f"  {_engine(name, row)}")
     for kernel, row in vm.get("idle", {}).items():
-        yield f"kernel {row['release']} in the VM, {scenarios.IDLE_CONNECTIONS} idle connections (MiB)"
+        yield (f"kernel {row['release']} in the VM, {scenarios.IDLE_CONNECTIONS} idle "
+               "connections (MiB)")
         yield f"  {'':<20}{'process':>9}{'in all':>9}{'slab':>9}{'sockets':>9}"
         for key, name in (("ktls", "ksplit, kernel TLS"), ("rival", RIVAL)):
             one = row[key]
+            engine = f"  {_engine('auto', one)}" if key == "ktls" else ""
             yield (f"  {name:<20}" + "".join(
-                f"{one[field] / 1024:>9.1f}" for field in ("Pss", "total", "slab", "sockets")))
+                f"{one[field] / 1024:>9.1f}" for field in ("Pss", "total", "slab", "sockets"))
+                   + engine)
         yield f"  {_judgement(row['verdict'])}"
 
 

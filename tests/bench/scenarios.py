@@ -24,6 +24,7 @@ class Load:
     quick: int
     scale: float  # CPU seconds of the whole run, divided by count, times scale = the figure
     connections: int = 1
+    repeat: int = 1  # runs of each proxy in a round, interleaved like the rounds
 
 
 LOADS = {
@@ -35,8 +36,10 @@ LOADS = {
         Load("upload", "bulk, upload", "s/GiB", "upload", 256, 64, 1024),
     ),
     "small": (
-        Load("small1", "1 KiB requests, 1 connection", "us", "small", 8000, 2000, 1e6),
-        Load("small50", "1 KiB requests, 50 connections", "us", "small", 8000, 2000, 1e6, 50),
+        Load("small1", "1 KiB requests, 1 connection", "us", "small", 5000, 2000, 1e6,
+             repeat=2),
+        Load("small50", "1 KiB requests, 50 connections", "us", "small", 5000, 2000, 1e6, 50,
+             repeat=2),
     ),
 }
 
