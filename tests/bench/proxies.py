@@ -178,7 +178,8 @@ frontend in
     bind 127.0.0.1:{self.port} ssl crt {both} ssl-min-ver TLSv1.3
     default_backend out
 backend out
-    server origin 127.0.0.1:{self.origin_port} ssl verify required ca-file {self.pki.origin_ca[0]} sni str({pki_names.NAME}) ssl-min-ver TLSv1.3
+    default-server ssl verify required ssl-min-ver TLSv1.3 ca-file {self.pki.origin_ca[0]}
+    server origin 127.0.0.1:{self.origin_port} sni str({pki_names.NAME})
 """)
         return [shutil.which("haproxy"), "-db", "-q", "-f", config]
 

@@ -144,7 +144,8 @@ def _engine(relay, row):
 def _guest_lines(vm):
     for kernel, guest in vm.get("cost", {}).items():
         yield (f"kernel {guest['release']} in the VM, {guest['cpu']}")
-        yield f"  {'instructions for':<20}{'1 B down':>9}{'1 B up':>9}{'1 KiB request':>15}{'new connection':>16}"
+        yield (f"  {'instructions for':<20}{'1 B down':>9}{'1 B up':>9}{'1 KiB request':>15}"
+               f"{'new connection':>16}")
         yield f"  {'crypto floor':<20}{guest['floor']:>9.2f}{'':>9}{'':>15}{'':>16}"
         for name, row in guest["relays"].items():
             yield (f"  {name:<20}{row['download']:>9.2f}{row['upload']:>9.2f}"
