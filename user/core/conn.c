@@ -229,20 +229,29 @@ void conn_snapshot(const struct conn *conn, struct conn_info *out)
 	snapshot_alerts(conn, out);
 }
 
+/* Ends that any healthy host sees all day: told at level debug; the others are worth a line. */
+static bool is_ordinary(enum ksplit_reason reason)
+{
+	return reason == KSPLIT_CLOSED || reason == KSPLIT_TRUNCATED_BY_CLIENT ||
+	       reason == KSPLIT_TRUNCATED_BY_ORIGIN || reason == KSPLIT_CLIENT_GONE;
+}
+
 static void report(struct conn *conn)
 {
 	struct access_log *log = conn->worker->server->access_log;
+	enum ksplit_reason reason = conn->info.end_reason;
 	struct stats *stats = &conn->worker->stats;
 	struct conn_info info;
 
 	stats_add(stats, STAT_CLOSED, 1);
-	stats_count_reason(stats, conn->info.end_reason);
-	if (!log && !log_enabled(LOG_LEVEL_DEBUG))
+	stats_count_reason(stats, reason);
+	log_write(is_ordinary(reason) ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
+		  "connection %lu: %s: ended: %s", (unsigned long)conn->info.id, conn->info.sni,
+		  ksplit_reason_text(reason));
+	if (!log)
 		return;
 	conn_snapshot(conn, &info);
-	log_debug("connection %lu: %s: %s", (unsigned long)info.id, info.sni,
-		  ksplit_reason_text(info.end_reason));
-	if (log && !access_log_connection(log, &info))
+	if (!access_log_connection(log, &info))
 		stats_add(stats, STAT_ACCESS_LOG_DROPPED, 1);
 }
 
