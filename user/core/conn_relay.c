@@ -4,6 +4,7 @@
  * events.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -147,6 +148,11 @@ void conn_relay_start_raw(struct conn *conn)
 							   .stats = &conn->worker->stats});
 		side->has_end = true;
 	}
+	/* Only a connection that has yet to reach its origin needs these. */
+	free(conn->hello);
+	free(conn->addresses);
+	conn->hello = NULL;
+	conn->addresses = NULL;
 	stats_add(&conn->worker->stats, STAT_PASSED, 1);
 	conn->counted_passed = true;
 	conn->worker->open_passed++;
