@@ -55,9 +55,11 @@ calls_small()
 
 calls_sha() { sha256sum "$1" | cut -d ' ' -f 1; }
 
+# On an emulated CPU the rate would say nothing of ksplit.
 calls_rate()
 {
-	awk -v mib="$1" -v s="$2" 'BEGIN { printf "%.1f s, %.0f MiB/s", s, mib / (s > 0 ? s : 0.001) }'
+	[[ -z ${KSPLIT_VM:-} ]] || return 0
+	awk -v mib="$1" -v s="$2" 'BEGIN { printf " (%.0f MiB/s)", mib / (s > 0 ? s : 0.001) }'
 }
 
 calls_bulk()
@@ -70,7 +72,7 @@ calls_bulk()
 		"https://$name:$proxy_port/bulk.bin" 2>"$tmp/curl.err") ||
 		die "download: $(tail -n 1 "$tmp/curl.err")"
 	found=$(calls_sha "$tmp/down.bin")
-	check_equal "download, HTTP/1.1: SHA-256 ${expected:0:16}...  ($(calls_rate "$mib" "$seconds"))" \
+	check_equal "download, HTTP/1.1: SHA-256 ${expected:0:16}...$(calls_rate "$mib" "$seconds")" \
 		"$expected" "$found"
 
 	head -c "${mib}M" /dev/urandom >"$tmp/down.bin"
@@ -80,7 +82,7 @@ calls_bulk()
 		die "upload: $(tail -n 1 "$tmp/curl.err")"
 	[[ ${answer% *} == 201 ]] || die "upload: expected 201, the origin said ${answer% *}"
 	found=$(calls_sha "$tmp/origin/files/up/bulk.bin")
-	check_equal "upload, HTTP/2:     SHA-256 ${expected:0:16}...  ($(calls_rate "$mib" "${answer#* }"))" \
+	check_equal "upload, HTTP/2:     SHA-256 ${expected:0:16}...$(calls_rate "$mib" "${answer#* }")" \
 		"$expected" "$found"
 	rm -f "$tmp/down.bin" "$tmp/origin/files/bulk.bin" "$tmp/origin/files/up/bulk.bin"
 }

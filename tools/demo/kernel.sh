@@ -44,7 +44,7 @@ kernel_show_stat()
 		NR == FNR { before[$1] = $2; next }
 		before[$1] + 0 != $2 + 0 || $1 ~ /DecryptError/ { print $1 "\t" before[$1] + 0 "\t" $2 }' \
 		"$tmp/tls_stat.before" "$tmp/tls_stat.after" | table
-	check_equal "records that the kernel could not decrypt" \
+	check_equal "no record that the kernel could not decrypt" \
 		"$(awk '$1 == "TlsDecryptError" { print $2 }' "$tmp/tls_stat.before")" \
 		"$(awk '$1 == "TlsDecryptError" { print $2 }' "$tmp/tls_stat.after")"
 }

@@ -21,6 +21,8 @@ proxy_start()
 	note "ksplitd --listen 127.0.0.1:$proxy_port --to 127.0.0.1:$origin_port \\"
 	note "        --ca-cert ksplit-ca.pem --ca-key ksplit-ca.key \\"
 	note "        --upstream-ca origin-ca.pem --relay $relay"
+	[[ $relay == auto ]] ||
+		note "(the default, --relay auto, sends small messages by recv and send instead)"
 }
 
 proxy_status() { "$build/ksplit-status" --control "$tmp/control.sock" "$@"; }
@@ -43,20 +45,20 @@ proxy_show_log()
 
 	wait_for 30 "$lines lines in the access log" "$proxy_pid" proxy_log_has "$lines"
 	{
-		printf 'ALPN\tclient side\torigin side\tkTLS\tto origin\tto client\tms\tend\n'
+		printf 'ALPN\tclient side\torigin side\tkTLS\tto origin\tto client\tend\n'
 		jq -r "$proxy_log_row" "$tmp/access.log"
 	} | table
 	note "kTLS: how many of the four directions (receive and send, client and origin) the kernel has"
 	note "truncated_by_client: curl closes HTTP/2 without close_notify, and that is what is told"
-	check_equal "connections that ended in another way than curl's own" 0 \
+	check_equal "no connection ended in another way than curl's own" 0 \
 		"$(jq -s '[.[] | select(.reason != "closed" and
 			(.alpn != "h2" or .reason != "truncated_by_client"))] | length' \
 			"$tmp/access.log")"
 	[[ $ktls == 1 ]] || return 0
-	check_equal "bytes of the two bulk transfers that did not go by splice" 0 \
+	check_equal "no byte of the bulk transfers went otherwise than by splice" 0 \
 		"$(jq -s '[.[] | .to_origin, .to_client | select(.bytes > 1000000) |
 			.bytes - .spliced] | add // 0' "$tmp/access.log")"
-	check_equal "connections with a direction outside the kernel" 0 \
+	check_equal "no connection had a direction outside the kernel" 0 \
 		"$(jq -r "$proxy_log_row" "$tmp/access.log" | awk -F '\t' '$4 != "4/4"' | wc -l)"
 }
 
@@ -67,10 +69,10 @@ readonly proxy_log_row='
 	def short: . // "-" | sub("^TLS_"; "") | sub("^ECDHE_[A-Z]+_WITH_"; "") |
 		sub("_SHA[0-9]+$"; "") | sub("_POLY1305"; "") | sub("AES_"; "AES-") | sub("_GCM"; "");
 	def tls: if . == null then "-" else (.version | sub("^TLSv"; "")) + " " + (.cipher | short) end;
-	def size: if . < 10240 then "\(.) B" else "\(. / 1048576 * 100 | round / 100) MiB" end;
+	def size: if . < 1048576 then "\(.) B" else "\(. / 1048576 | round) MiB" end;
 	def flow: (if .spliced > 0 then "splice" else .relay end) + " " + (.bytes | size);
 	[ (.alpn // "-"), (.client_tls | tls), (.upstream_tls | tls),
 	  "\([.client_tls.ktls[]?, .upstream_tls.ktls[]? | select(. == true)] | length)/4",
-	  (.to_origin | flow), (.to_client | flow), (.duration_ms | round), .reason ] | @tsv'
+	  (.to_origin | flow), (.to_client | flow), .reason ] | @tsv'
 
 proxy_show_status() { proxy_status; }
