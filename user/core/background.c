@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,12 @@ static void wait_for_daemon(int fd)
 {
 	char text[1025];
 	size_t len = 0;
+	sigset_t all;
 	ssize_t n;
+
+	/* The daemon's signals are blocked by now; this process can be ended as any other. */
+	sigfillset(&all);
+	sigprocmask(SIG_UNBLOCK, &all, NULL);
 
 	while (len < sizeof(text) - 1 &&
 	       ((n = read(fd, text + len, sizeof(text) - 1 - len)) > 0 ||

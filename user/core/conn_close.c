@@ -127,6 +127,8 @@ static enum end_event discard(struct conn_socket *side)
 	struct relay_env *env = &side->conn->worker->relay_env;
 	ssize_t n;
 
+	if (side->has_end && side->end.rx_over)
+		return relay_end_await_fin(&side->end);
 	if (side->has_end)
 		return relay_end_drain(&side->end, env->scratch, env->scratch_len);
 	do {
@@ -172,7 +174,7 @@ static uint32_t side_step(struct conn_socket *side)
 	switch (discard(side)) {
 	case END_DATA: return EPOLLIN;
 	/* Edge-triggered, since kernel TLS would tell of half a record over and over. */
-	case END_AGAIN: return EPOLLIN | EPOLLRDHUP | EPOLLET;
+	case END_AGAIN: return (side->end.rx_over ? 0 : EPOLLIN) | EPOLLRDHUP | EPOLLET;
 	default: break;
 	}
 	side_close(side);

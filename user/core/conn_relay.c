@@ -191,6 +191,9 @@ static void fail(struct conn *conn, enum conn_flow index)
 	uint8_t sink_alert = failure->sink_alert;
 	struct conn_farewell farewell;
 
+	if (flow->src->rx == &relay_rx_kernel &&
+	    (flow->closing == END_KEY_UPDATE || flow->closing == END_BAD_RECORD))
+		flow->src->rx_over = true;
 	if (flow->closing == END_ALERT) {
 		sink_alert = flow->alert[1];
 		stats_add(&conn->worker->stats, STAT_ALERTS_FORWARDED, 1);

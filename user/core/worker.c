@@ -68,14 +68,23 @@ static void wake_ready(struct watch *watch, uint32_t events)
 	posts_run(worker);
 }
 
-static void accept_all(struct worker *worker, bool on)
+static void accept_all_off(struct worker *worker)
 {
-	for (size_t i = 0; i < worker->listeners_len; i++) {
-		if (on)
-			listener_accept_on(&worker->listeners[i]);
-		else
-			listener_accept_off(&worker->listeners[i]);
-	}
+	for (size_t i = 0; i < worker->listeners_len; i++)
+		listener_accept_off(&worker->listeners[i]);
+}
+
+/* A listener that epoll does not take now (memory, its limit of watches) is tried again later. */
+static void accept_all_on(struct worker *worker)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < worker->listeners_len && !err; i++)
+		err = listener_accept_on(&worker->listeners[i]);
+	if (!err)
+		return;
+	accept_all_off(worker);
+	worker_pause_accept(worker, strerror(-err));
 }
 
 void worker_pause_accept(struct worker *worker, const char *why)
@@ -90,7 +99,7 @@ void worker_pause_accept(struct worker *worker, const char *why)
 	}
 	stats_add(&worker->stats, STAT_ACCEPT_PAUSED, 1);
 	worker->accept_paused = true;
-	accept_all(worker, false);
+	accept_all_off(worker);
 	deadline_set(&worker->deadlines, &worker->accept_pause, DEADLINE_ACCEPT_PAUSE,
 		     worker->now_us);
 }
@@ -101,7 +110,7 @@ void worker_resume_accept(struct worker *worker)
 		return;
 	worker->accept_paused = false;
 	deadline_clear(&worker->deadlines, &worker->accept_pause);
-	accept_all(worker, true);
+	accept_all_on(worker);
 }
 
 /* Descriptors may have come free elsewhere in the process or the system. */
@@ -188,7 +197,7 @@ static void *worker_thread(void *arg)
 	snprintf(name, sizeof(name), "ksplit-%u", worker->index);
 	pthread_setname_np(pthread_self(), name);
 	worker->now_us = worker_clock_us();
-	accept_all(worker, true);
+	accept_all_on(worker);
 	while (!worker->stop && !(worker->draining && worker->conns_len == 0))
 		turn(worker);
 	close_all(worker);
@@ -212,6 +221,9 @@ static void order_run(struct worker_post *post)
 {
 	struct order *order = (struct order *)post;
 
+	/* Clients that the kernel has accepted already are served, not reset. */
+	for (size_t i = 0; i < order->worker->listeners_len && !order->worker->draining; i++)
+		order->worker->listeners[i].watch.ready(&order->worker->listeners[i].watch, 0);
 	order->worker->draining = true;
 	order->worker->stop |= order->stop;
 	deadline_clear(&order->worker->deadlines, &order->worker->accept_pause);

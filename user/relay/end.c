@@ -78,6 +78,22 @@ enum end_event relay_end_drain(struct relay_end *end, void *buf, size_t size)
 	return END_DATA;
 }
 
+enum end_event relay_end_await_fin(struct relay_end *end)
+{
+	struct pollfd poll_fd = {.fd = end->fd, .events = POLLRDHUP};
+	socklen_t len = sizeof(int);
+	int error = 0;
+
+	if (poll(&poll_fd, 1, 0) <= 0)
+		return END_AGAIN;
+	if (poll_fd.revents & (POLLRDHUP | POLLHUP))
+		return END_FIN;
+	/* Kernel TLS keeps telling of the record that it could not open. */
+	if (getsockopt(end->fd, SOL_SOCKET, SO_ERROR, &error, &len) || (error && error != EBADMSG))
+		return END_FIN;
+	return END_AGAIN;
+}
+
 bool relay_end_has_pending(const struct relay_end *end)
 {
 	return end->rx->has_pending(end);
@@ -109,7 +125,7 @@ int relay_end_flush(struct relay_end *end)
 
 void relay_end_count_spliced(struct relay_end *end, size_t len)
 {
-	end->tx_records += (len + TLS_RECORD_PLAINTEXT - 1) / TLS_RECORD_PLAINTEXT;
+	end->tx_records += len / TLS_RECORD_PLAINTEXT + 1;
 }
 
 int relay_end_send_alert(struct relay_end *end, uint8_t level, uint8_t description)

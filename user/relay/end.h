@@ -69,6 +69,7 @@ struct relay_end {
 	uint64_t record_limit;	      /* ... until it is replaced; 0: none (RFC 8446 5.5) */
 	bool key_update_due;	      /* kernel: a KeyUpdate of ours waits for room in the socket */
 	bool tx_over;		      /* close_notify or FIN sent: nothing may follow */
+	bool rx_over;		      /* what still comes cannot be decrypted any more */
 	bool backed_up;		      /* was full: bytes may wait where we cannot see them */
 	uint32_t swallowed;	      /* records consumed but not forwarded: progress, too */
 	int write_errno;	      /* of the last write that failed, positive */
@@ -109,6 +110,12 @@ enum end_event relay_end_read(struct relay_end *end, void *buf, size_t size, siz
  * (there may be), END_FIN or END_RESET.
  */
 enum end_event relay_end_drain(struct relay_end *end, void *buf, size_t size);
+
+/*
+ * The same where nothing can be read any more (rx_over): the bytes stay, only the peer's FIN or reset is looked
+ * for. END_AGAIN or END_FIN.
+ */
+enum end_event relay_end_await_fin(struct relay_end *end);
 
 /* Bytes inside OpenSSL that epoll cannot tell of? */
 bool relay_end_has_pending(const struct relay_end *end);

@@ -15,13 +15,20 @@ struct out_block {
 	uint8_t bytes[OUT_BUFFER_BLOCK];
 };
 
+/* Blocks are used again as they are, but what goes back to the heap holds no plaintext. */
+static void block_free(struct out_block *block)
+{
+	OPENSSL_cleanse(block->bytes, sizeof(block->bytes));
+	free(block);
+}
+
 void out_pool_free(struct out_pool *pool)
 {
 	while (pool->free) {
 		struct out_block *block = pool->free;
 
 		pool->free = block->next;
-		free(block);
+		block_free(block);
 	}
 	pool->free_len = 0;
 }
@@ -40,7 +47,7 @@ static struct out_block *pool_take(struct out_pool *pool)
 static void pool_give(struct out_pool *pool, struct out_block *block)
 {
 	if (pool->free_len >= POOL_KEEP) {
-		free(block);
+		block_free(block);
 		return;
 	}
 	block->next = pool->free;
