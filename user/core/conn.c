@@ -113,6 +113,8 @@ static void deadline_expired(struct deadline *deadline)
 		conn_refuse(conn, KSPLIT_RESOLVE_TIMEOUT, ALERT_INTERNAL_ERROR);
 		break;
 	case CONN_CONNECT:
+		if (conn_upstream_try_next(conn))
+			break;
 		conn_refuse(conn, KSPLIT_CONNECT_TIMEOUT, ALERT_INTERNAL_ERROR);
 		break;
 	case CONN_UPSTREAM_HANDSHAKE:

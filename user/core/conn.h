@@ -18,7 +18,7 @@
 #include "tls/out_buffer.h"
 #include "tls/session.h"
 
-#define CONN_MAX_ADDRESSES 8
+#define CONN_MAX_ADDRESSES 4
 
 struct conn;
 
@@ -110,6 +110,9 @@ void conn_destination_find(struct conn *conn);
 /* --- conn_upstream.c: the origin's side --- */
 void conn_upstream_connect(struct conn *conn);
 void conn_upstream_ready(struct conn *conn, uint32_t events);
+
+/* The address that is being tried is silent: is there another, and is it being tried now? */
+bool conn_upstream_try_next(struct conn *conn);
 
 /* The origin will not talk to us as it would to the client: start over, raw. */
 void conn_upstream_pass(struct conn *conn, enum ksplit_reason reason);

@@ -49,6 +49,10 @@ static int connect_address(struct conn *conn, const union conn_address *address)
 		side_close(side);
 		return err;
 	}
+	/* Of several addresses each gets its share of the time: one that is silent is not the end. */
+	deadline_set(&conn->worker->deadlines, &conn->deadline,
+		     conn->addresses_len > 1 ? DEADLINE_CONNECT_TRY : DEADLINE_CONNECT,
+		     conn->worker->now_us);
 	conn_side_watch(side, EPOLLOUT);
 	return 0;
 }
@@ -76,6 +80,15 @@ static void connect_next(struct conn *conn)
 			return;
 	}
 	connect_failed(conn, err);
+}
+
+bool conn_upstream_try_next(struct conn *conn)
+{
+	if (conn->addresses_next >= conn->addresses_len)
+		return false;
+	side_close(&conn->side[SIDE_UPSTREAM]);
+	connect_next(conn);
+	return true;
 }
 
 void conn_upstream_connect(struct conn *conn)

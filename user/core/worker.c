@@ -293,6 +293,7 @@ static void init_deadlines(struct worker *worker)
 		[DEADLINE_PEEK] = ms->peek,
 		[DEADLINE_RESOLVE] = ms->resolve,
 		[DEADLINE_CONNECT] = ms->connect,
+		[DEADLINE_CONNECT_TRY] = (ms->connect + CONN_MAX_ADDRESSES - 1) / CONN_MAX_ADDRESSES,
 		[DEADLINE_UPSTREAM_HANDSHAKE] = ms->upstream_handshake,
 		[DEADLINE_CLIENT_HANDSHAKE] = ms->client_handshake,
 		[DEADLINE_IDLE] = ms->idle,
