@@ -3,6 +3,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -50,6 +51,7 @@ class Ksplitd:
 
     def __init__(self, pki, to, settings=None, host="127.0.0.1", options=(), prefix=(),
                  ca=None, folder=None, env=None):
+        self._own_folder = folder is None
         self.folder = Path(folder or tempfile.mkdtemp(prefix="ksplit-test-"))
         self.control_path = self.folder / "control.sock"
         self.access_log_path = self.folder / "access.log"
@@ -166,6 +168,9 @@ class Ksplitd:
         assert not reports, reports
         assert code == 0, "ksplitd ended with %d:\n%s" % (code, self.tail())
         assert not self.control_path.exists(), "the control socket was left behind"
+        # What went wrong can be looked into; what went well leaves nothing.
+        if self._own_folder:
+            shutil.rmtree(self.folder)
 
     # -- what it tells -----------------------------------------------------------------------
 

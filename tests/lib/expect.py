@@ -7,7 +7,7 @@ DIRECTIONS = [(side, way) for side in ("client_tls", "upstream_tls") for way in 
 
 # What comes right behind a session ticket is fetched by the same recvmsg(2) as the ticket: a
 # splice relay may copy that much.
-COPIED_AT_MOST = 64 * 1024
+COPIED_AT_MOST = 256 * 1024
 
 IANA = {
     "ECDHE-ECDSA-AES128-GCM-SHA256": "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",

@@ -15,11 +15,15 @@ MIB = 1 << 20
 
 
 def test_64_mib_both_ways_at_once(proxy):
-    """Compared by SHA-256 on either end."""
-    proxy.exchange(size=64 * MIB)
+    """Compared by SHA-256 on either end. An emulated machine moves all of it where the kernel's
+    part is greatest, and a quarter through the other relays."""
+    size = 64 * MIB
+    if os.environ.get("KSPLIT_VM") and proxy.relay in ("copy", "user"):
+        size = 16 * MIB
+    proxy.exchange(size=size)
     entry = proxy.line()
     expect.assert_relayed(entry, proxy.relay)
-    assert (entry["to_origin"]["bytes"], entry["to_client"]["bytes"]) == (64 * MIB, 64 * MIB)
+    assert (entry["to_origin"]["bytes"], entry["to_client"]["bytes"]) == (size, size)
     if expect.kernel_expected(proxy.relay) and proxy.relay == "auto":
         # Bulk goes by splice without being told to.
         assert entry["to_client"]["spliced"] > 32 * MIB, entry
