@@ -40,6 +40,20 @@ void conn_side_watch(struct conn_socket *side, uint32_t events)
 	side->armed = event.events;
 }
 
+void conn_side_close(struct conn_socket *side)
+{
+	struct conn *conn = side->conn;
+
+	if (!side->is_client)
+		own_sockets_remove(conn->worker->server->own_sockets, &conn->own);
+	if (side->fd >= 0)
+		close(side->fd); /* leaves the epoll set by itself */
+	side->fd = -1;
+	side->registered = false;
+	side->armed = 0;
+	out_buffer_reset(&side->out);
+}
+
 static const enum deadline_kind deadline_of_state[CONN_STATES] = {
 	[CONN_PEEK] = DEADLINE_PEEK,
 	[CONN_RESOLVE] = DEADLINE_RESOLVE,

@@ -8,6 +8,7 @@
 
 #include "core/config.h"
 #include "core/deadline.h"
+#include "core/own_sockets.h"
 #include "core/resolver.h"
 #include "core/worker.h"
 #include "observe/conn_info.h"
@@ -72,6 +73,7 @@ struct conn {
 	struct leaf *leaf;	/* a reference; until the client's handshake is done */
 	uint8_t alpn[256];	/* what the origin chose, as bytes */
 	uint8_t alpn_len;
+	struct own_socket own; /* the upstream socket, where rules could bring it back to us */
 	struct relay_flow flow[FLOWS];
 	enum relay_result flow_result[FLOWS];
 	enum ksplit_reason first_end; /* how the first flow ended */
@@ -88,6 +90,9 @@ void conn_enter(struct conn *conn, enum conn_state state);
 
 /* Ask epoll for these events (0: none) on a side. */
 void conn_side_watch(struct conn_socket *side, uint32_t events);
+
+/* Close a side's socket and forget what waits for it. Safe when it is closed already. */
+void conn_side_close(struct conn_socket *side);
 
 /* More work without waiting (see worker_run_again). */
 void conn_run_again(struct conn *conn);

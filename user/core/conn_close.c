@@ -18,10 +18,7 @@
 
 static void side_close(struct conn_socket *side)
 {
-	if (side->fd >= 0)
-		close(side->fd); /* leaves the epoll set by itself */
-	side->fd = -1;
-	side->registered = false;
+	conn_side_close(side);
 	side->gone = true;
 }
 

@@ -110,6 +110,13 @@ static void find_original(struct conn *conn)
 	int err = tproxy ? original_dst_read_tproxy(fd, &address.sa, &len)
 			 : original_dst_read(fd, &address.sa, &len);
 
+	if (!tproxy && own_sockets_has(conn->worker->server->own_sockets, &conn->info.client)) {
+		log_warn("connection %lu: a redirect rule brings ksplitd's own calls back to it; "
+			 "refused (leave its user, mark or cgroup out of the rule)",
+			 (unsigned long)conn->info.id);
+		conn_refuse(conn, KSPLIT_DESTINATION_SELF, ALERT_ACCESS_DENIED);
+		return;
+	}
 	/* No rule brought it here, so the only place it can have wanted to go to is us. */
 	if (err == -ENOENT)
 		conn_refuse(conn, KSPLIT_DESTINATION_SELF, ALERT_ACCESS_DENIED);

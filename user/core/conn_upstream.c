@@ -17,16 +17,6 @@
 
 static void connect_next(struct conn *conn);
 
-static void side_close(struct conn_socket *side)
-{
-	if (side->fd >= 0)
-		close(side->fd); /* leaves the epoll set by itself */
-	side->fd = -1;
-	side->registered = false;
-	side->armed = 0;
-	out_buffer_reset(&side->out);
-}
-
 static socklen_t address_len(const union conn_address *address)
 {
 	return address->sa.sa_family == AF_INET6 ? sizeof(address->in6) : sizeof(address->in);
@@ -46,9 +36,11 @@ static int connect_address(struct conn *conn, const union conn_address *address)
 	if (connect(side->fd, &address->sa, address_len(address)) && errno != EINPROGRESS) {
 		int err = -errno;
 
-		side_close(side);
+		conn_side_close(side);
 		return err;
 	}
+	if (conn->listener->destination == DESTINATION_ORIGINAL)
+		own_sockets_add(conn->worker->server->own_sockets, &conn->own, side->fd);
 	/* Of several addresses each gets its share of the time: one that is silent is not the end. */
 	deadline_set(&conn->worker->deadlines, &conn->deadline,
 		     conn->addresses_len > 1 ? DEADLINE_CONNECT_TRY : DEADLINE_CONNECT,
@@ -86,7 +78,7 @@ bool conn_upstream_try_next(struct conn *conn)
 {
 	if (conn->addresses_next >= conn->addresses_len)
 		return false;
-	side_close(&conn->side[SIDE_UPSTREAM]);
+	conn_side_close(&conn->side[SIDE_UPSTREAM]);
 	connect_next(conn);
 	return true;
 }
@@ -144,7 +136,7 @@ static void connected(struct conn *conn)
 	if (getsockopt(side->fd, SOL_SOCKET, SO_ERROR, &error, &len))
 		error = errno;
 	if (error) {
-		side_close(side);
+		conn_side_close(side);
 		if (conn->addresses_next < conn->addresses_len)
 			connect_next(conn);
 		else
@@ -169,7 +161,7 @@ void conn_upstream_pass(struct conn *conn, enum ksplit_reason reason)
 	conn->info.passed = true;
 	conn->info.pass_reason = reason;
 	tls_session_free(&side->session);
-	side_close(side);
+	conn_side_close(side);
 	conn->addresses_next = 0;
 	conn_upstream_connect(conn);
 }

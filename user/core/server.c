@@ -164,6 +164,9 @@ int server_init(struct server *server, const struct config *config, char *error,
 		err = make_tls(server, error, error_len);
 	if (err)
 		return err;
+	err = own_sockets_new(&server->own_sockets);
+	if (err)
+		return err;
 	probe_kernel(server);
 	return make_workers(server, error, error_len);
 }
@@ -249,6 +252,7 @@ void server_destroy(struct server *server)
 	for (size_t i = 0; i < server->workers_ready; i++)
 		worker_destroy(&server->workers[i]);
 	free(server->workers);
+	own_sockets_free(server->own_sockets);
 	access_log_close(server->access_log);
 	tls_context_free(server->tls);
 	leaf_cache_free(server->leaf_cache);

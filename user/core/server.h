@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "core/config.h"
+#include "core/own_sockets.h"
 #include "core/resolver.h"
 #include "core/worker.h"
 #include "export/access_log.h"
@@ -32,6 +33,7 @@ struct server {
 	struct tls_context *tls;
 	struct ktls_support ktls;
 	struct resolver *resolver;
+	struct own_sockets *own_sockets;
 	struct access_log *access_log; /* NULL: none */
 	struct control *control;       /* NULL: none */
 	struct worker *workers;
