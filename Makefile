@@ -19,13 +19,13 @@ all: $(PROGRAMS)
 ## demo: watch real calls pass through ksplit with kernel TLS (installs packages, needs root)
 demo:
 	@tools/setup build test vm
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -s all
 	@tools/demo/demo
 
 ## bench: the proxy's CPU time and memory beside sslsplit and nginx (installs packages, needs root)
 bench:
 	@tools/setup build test vm bench
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -s all
 	@tests/bench/bench
 
 ## clean: remove everything built
