@@ -171,7 +171,8 @@ def table(results):
         "ksplit beside other proxies: CPU time and memory of the proxy's processes alone",
         f"kernel {machine['kernel']}, {machine['cpus']} x {machine['cpu']}, "
         f"{(machine['openssl'] or '?').split(' (')[0]}",
-        f"{results['runs']} interleaved rounds; median, min .. max, ratio to {RIVAL}", ""]
+        f"{results['runs']} rounds, interleaved; median, min .. max, ratio to {RIVAL}; load average at "
+        f"the end {machine['load'][0]:.1f}", ""]
     lines += _load_lines(results)
     lines += _idle_lines(results)
     agreed = list(_agreement_lines(results))
