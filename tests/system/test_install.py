@@ -9,7 +9,7 @@ from lib import env
 from lib.process import run
 
 
-@pytest.mark.needs("make", "man")
+@pytest.mark.needs("make")
 def test_install_is_complete_and_uninstall_leaves_nothing(tmp_path):
     # The daemon under test is what is installed: nothing is built here.
     build = os.path.relpath(env.BUILD, env.ROOT)
