@@ -110,6 +110,23 @@ int relay_end_write(struct relay_end *end, const void *buf, size_t len)
 	return err;
 }
 
+int relay_end_send(struct relay_end *end, const void *buf, size_t len)
+{
+	ssize_t n = 0;
+
+	if (out_buffer_empty(end->out)) {
+		do {
+			n = send(end->fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+		} while (n < 0 && errno == EINTR);
+		if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+			return -errno;
+		n = n < 0 ? 0 : n;
+	}
+	if ((size_t)n == len)
+		return 0;
+	return out_buffer_append(end->out, (const uint8_t *)buf + n, len - (size_t)n);
+}
+
 int relay_end_flush(struct relay_end *end)
 {
 	int err = end->tx->renew_key(end);

@@ -127,6 +127,12 @@ bool relay_end_has_pending(const struct relay_end *end);
 int relay_end_write(struct relay_end *end, const void *buf, size_t len);
 
 /*
+ * For ends above plain sockets and kernel TLS: send(2), and keep what does not fit. As
+ * relay_end_write.
+ */
+int relay_end_send(struct relay_end *end, const void *buf, size_t len);
+
+/*
  * Send what waits. 0, -EAGAIN (wait until writable), -EKEYEXPIRED (the key is used up) or another
  * -errno: gone.
  */

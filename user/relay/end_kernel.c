@@ -187,20 +187,8 @@ static bool kernel_has_pending(const struct relay_end *end)
 
 static int kernel_write(struct relay_end *end, const void *buf, size_t len)
 {
-	ssize_t n = 0;
-
 	end->tx_records += len / TLS_RECORD_PLAINTEXT + 1;
-	if (out_buffer_empty(end->out)) {
-		do {
-			n = send(end->fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-		} while (n < 0 && errno == EINTR);
-		if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
-			return -errno;
-		n = n < 0 ? 0 : n;
-	}
-	if ((size_t)n == len)
-		return 0;
-	return out_buffer_append(end->out, (const uint8_t *)buf + n, len - (size_t)n);
+	return relay_end_send(end, buf, len);
 }
 
 static int kernel_send_alert(struct relay_end *end, uint8_t level, uint8_t description)

@@ -29,23 +29,6 @@ static bool raw_has_pending(const struct relay_end *end)
 	return false;
 }
 
-static int raw_write(struct relay_end *end, const void *buf, size_t len)
-{
-	ssize_t n = 0;
-
-	if (out_buffer_empty(end->out)) {
-		do {
-			n = send(end->fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-		} while (n < 0 && errno == EINTR);
-		if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
-			return -errno;
-		n = n < 0 ? 0 : n;
-	}
-	if ((size_t)n == len)
-		return 0;
-	return out_buffer_append(end->out, (const uint8_t *)buf + n, len - (size_t)n);
-}
-
 static int raw_send_alert(struct relay_end *end, uint8_t level, uint8_t description)
 {
 	(void)end;
@@ -62,4 +45,4 @@ static int raw_renew_key(struct relay_end *end)
 
 const struct relay_rx_ops relay_rx_raw = {.read = raw_read, .has_pending = raw_has_pending};
 const struct relay_tx_ops relay_tx_raw = {
-	.write = raw_write, .send_alert = raw_send_alert, .renew_key = raw_renew_key};
+	.write = relay_end_send, .send_alert = raw_send_alert, .renew_key = raw_renew_key};
