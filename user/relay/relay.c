@@ -220,6 +220,11 @@ enum relay_result relay_flow_pump(struct relay_flow *flow, struct relay_env *env
 		else
 			break;
 	}
+	/* A reset does not wait its turn behind bytes that a full sink holds up. */
+	if (result == RELAY_WAIT_SINK && flow->src->stashed == END_RESET) {
+		flow->closing = END_RESET;
+		return RELAY_FAILED;
+	}
 	return result;
 }
 
