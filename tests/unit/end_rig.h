@@ -340,7 +340,7 @@ static inline void rig_start_tls(struct end_rig *rig)
 
 static inline void rig_tcp_open(struct end_rig *rig)
 {
-	int size = 16384, on = 1;
+	int size = 64 * 1024, on = 1;
 
 	tcp_pair_listen(&rig->tcp, TCP_PAIR_V4, 0);
 	if (rig->options.narrow)
@@ -452,10 +452,17 @@ static inline void rig_write(struct end_rig *rig, const void *bytes, size_t len)
 	assert_int_equal(relay_end_write(&rig->end, bytes, len), 0);
 }
 
+/* Bytes that no two streams have in common, made faster than by a call for each. */
 static inline void fill_random(uint8_t *bytes, size_t len)
 {
-	for (size_t i = 0; i < len; i++)
-		bytes[i] = (uint8_t)(random() >> 5);
+	uint64_t x = (uint64_t)random() << 32 | (uint64_t)random() | 1;
+
+	for (size_t i = 0; i < len; i++) {
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		bytes[i] = (uint8_t)x;
+	}
 }
 
 #endif

@@ -72,7 +72,7 @@ static void in_each_placement(end_case run, uint64_t record_limit)
 		return;
 	}
 	for (size_t i = 0; i < PLACEMENTS; i++)
-		assert_true(each_end(&lab, placements[i], record_limit, run) > 0);
+		assert_true(each_end(&lab, placements[i], record_limit, i ? 3 : 1, run) > 0);
 }
 
 #define KERNEL_TEST(name)                                                                          \
@@ -92,6 +92,7 @@ KERNEL_TEST(alert)
 KERNEL_TEST(send_alert)
 KERNEL_TEST(send_alert_at_once)
 KERNEL_TEST(bad_record)
+KERNEL_TEST(bogus_header)
 KERNEL_TEST(unexpected)
 KERNEL_TEST(unknown_type)
 KERNEL_TEST(empty_records)
@@ -101,13 +102,6 @@ KERNEL_TEST(key_update)
 KERNEL_TEST(key_update_requested)
 KERNEL_TEST(many_key_updates)
 KERNEL_TEST(alert_after_key_update)
-
-static void test_bogus_header(void **state)
-{
-	(void)state;
-	for (int i = 0; i < 4; i++)
-		in_each_placement(case_bogus_header, 0);
-}
 
 static void test_record_limit(void **state)
 {
@@ -128,7 +122,7 @@ static void test_every_suite(void **state)
 		expected += 2 * (lab.support.tx[row][tls_suites[i].aead] &&
 				 lab.support.rx[row][tls_suites[i].aead]);
 	}
-	assert_int_equal(each_end(&lab, placements[0], 0, case_data), expected);
+	assert_int_equal(each_end(&lab, placements[0], 0, 1, case_data), expected);
 	printf("%d of %d combinations in the kernel\n", expected, (int)(2 * TLS_SUITES));
 	assert_int_equal(expected > 0, lab.support.ulp);
 }

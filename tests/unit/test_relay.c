@@ -150,7 +150,7 @@ static void both_ways(struct relay_rig *rig, size_t len, size_t max_write)
 
 static void case_both_ways(struct relay_rig *rig)
 {
-	both_ways(rig, MIB, 60000);
+	both_ways(rig, 300000, 60000);
 }
 
 static void case_small_writes(struct relay_rig *rig)
@@ -181,16 +181,25 @@ static void test_narrow(void **state)
 	each_relay(true, false, case_narrow);
 }
 
+/* Several MiB each way, raw and, where there is one, through the kernel's TLS. */
 static void test_bulk(void **state)
 {
+	const struct end_options none = {0};
+	const struct end_options kernel = {
+		.suite = &tls_suites[3], .rx_kernel = true, .tx_kernel = true};
+
 	(void)state;
-	for (size_t i = 0; i < 3; i++) {
-		const struct relay_options raw = {.choice = choices[i]};
+	for (size_t i = 0; i < 6; i++) {
+		const struct end_options *end = i < 3 ? &none : &kernel;
+		const struct relay_options options = {
+			.client = *end, .upstream = *end, .choice = choices[i % 3]};
 		struct relay_rig rig;
 
-		relay_rig_open(&rig, &lab, &raw);
-		both_ways(&rig, 8 * MIB, 300000);
-		if (raw.choice == RELAY_CHOICE_AUTO)
+		if (!rig_possible(&lab, end))
+			continue;
+		relay_rig_open(&rig, &lab, &options);
+		both_ways(&rig, 6 * MIB, 300000);
+		if (options.choice == RELAY_CHOICE_AUTO)
 			assert_true(rig.info[FLOW_TO_ORIGIN].spliced > 0);
 		relay_rig_close(&rig);
 	}
@@ -234,7 +243,7 @@ static void case_back_pressure(struct relay_rig *rig)
 	struct stream stream, *streams[FLOWS] = {NULL, &stream};
 	int calm = 0;
 
-	stream_open(&stream, 4 * MIB, 50000);
+	stream_open(&stream, 2 * MIB, 50000);
 	/* Until nothing moves any more, though the origin has more to say. */
 	for (int idle = 0; calm < 10; relay_rig_rest(&idle, false)) {
 		uint64_t before = rig->info[FLOW_TO_CLIENT].bytes + stream.sent;
