@@ -23,12 +23,16 @@ TEST_SECONDS = 6 * env.PATIENCE
 def pytest_configure(config):
     config.addinivalue_line("markers", "needs(*programs): skipped, aloud, without these programs")
     config.addinivalue_line("markers", "relays(*names): with which relays to run (default all)")
+    config.addinivalue_line("markers", "every_relay: KSPLIT_RELAYS does not cut it on kernel TLS")
 
 
-def relays_of(marker):
+def relays_of(definition):
     """Those that the test names, cut to KSPLIT_RELAYS where an emulated machine would take too
     long over all of them; never none."""
+    marker = definition.get_closest_marker("relays")
     relays = marker.args if marker else RELAYS
+    if definition.get_closest_marker("every_relay") and env.EXPECT_KTLS and not env.SANITIZED:
+        return relays
     wanted = os.environ.get("KSPLIT_RELAYS", "").split(",")
     return [relay for relay in relays if relay in wanted] or (
         relays if wanted == [""] else relays[:1])
@@ -36,8 +40,8 @@ def relays_of(marker):
 
 def pytest_generate_tests(metafunc):
     if "proxy" in metafunc.fixturenames:
-        metafunc.parametrize("proxy", relays_of(metafunc.definition.get_closest_marker("relays")),
-                             indirect=True, scope="function")
+        metafunc.parametrize("proxy", relays_of(metafunc.definition), indirect=True,
+                             scope="function")
 
 
 def pytest_runtest_setup(item):

@@ -10,6 +10,7 @@ from lib.tls import SUITES
 SIZE = 200000
 
 
+@pytest.mark.every_relay
 @pytest.mark.parametrize("client_suite", SUITES, ids=repr)
 def test_bytes_pass_to_origins_of_every_suite(proxy, client_suite):
     before = env.read_tls_stat()
