@@ -31,6 +31,13 @@ def certificate_text(path, *options):
                *options).stdout.decode()
 
 
+def validity(days):
+    """Options for x509(1). OpenSSL 3.4 made -not_before, and refuses an end before the start."""
+    if days > 0 or "-not_before" not in run("openssl", "x509", "-help").stderr.decode():
+        return "-days", days
+    return "-not_before", "20200101000000Z", "-not_after", "20200201000000Z"
+
+
 class Pki:
     """CAs: `ca` and `ca_rsa` for ksplitd, `origin_ca` for the origins, `client_ca`.
 
@@ -91,6 +98,6 @@ class Pki:
                               "authorityKeyIdentifier=keyid\n%s\n" % (san, eku, extra))
         run("openssl", "req", "-new", "-utf8", "-key", key, "-subj", subject, "-out", request)
         run("openssl", "x509", "-req", "-in", request, "-CA", authority.cert,
-            "-CAkey", authority.key, "-CAcreateserial", "-days", days, "-sha256",
+            "-CAkey", authority.key, "-CAcreateserial", *validity(days), "-sha256",
             "-extfile", extensions, "-out", cert)
         return Certificate(cert, key)
