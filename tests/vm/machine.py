@@ -53,6 +53,11 @@ def emulator(which):
     return [program]
 
 
+def is_newer(qemu):
+    """Is this the cached emulator, not the installed one?"""
+    return qemu[0].startswith(cache_dir())
+
+
 def _die_with_parent():
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
