@@ -11,8 +11,7 @@
 
 #include "core/log.h"
 #include "core/server.h"
-
-static void side_init(struct conn_socket *side, struct conn *conn, bool is_client);
+#include "tls/protocol.h"
 
 void conn_side_watch(struct conn_socket *side, uint32_t events)
 {
@@ -111,9 +110,6 @@ static void side_ready(struct watch *watch, uint32_t events)
 		break;
 	}
 }
-
-/* TLS alerts for deadlines that pass before the client's handshake (RFC 8446 6.2). */
-#define ALERT_INTERNAL_ERROR 80
 
 static void deadline_expired(struct deadline *deadline)
 {

@@ -11,11 +11,7 @@
 #include "core/conn.h"
 #include "core/log.h"
 #include "core/server.h"
-
-#define ALERT_BAD_CERTIFICATE	  42
-#define ALERT_CERTIFICATE_UNKNOWN 46
-#define ALERT_UNKNOWN_CA	  48
-#define ALERT_INTERNAL_ERROR	  80
+#include "tls/protocol.h"
 
 /* Another thread forges our leaf; it comes back as a post. */
 struct conn_leaf_wait {

@@ -11,10 +11,7 @@
 
 #include "core/conn.h"
 #include "core/log.h"
-
-#define ALERT_WARNING	   1
-#define ALERT_FATAL	   2
-#define ALERT_CLOSE_NOTIFY 0
+#include "tls/protocol.h"
 
 static void side_close(struct conn_socket *side)
 {

@@ -12,10 +12,7 @@
 #include "core/conn.h"
 #include "core/log.h"
 #include "core/server.h"
-
-#define ALERT_ACCESS_DENIED	49
-#define ALERT_INTERNAL_ERROR	80
-#define ALERT_UNRECOGNIZED_NAME 112
+#include "tls/protocol.h"
 
 static bool address_of_text(const char *host, uint16_t port, union conn_address *out)
 {

@@ -12,8 +12,7 @@
 #include "core/conn.h"
 #include "core/log.h"
 #include "core/server.h"
-
-#define ALERT_UNRECOGNIZED_NAME 112
+#include "tls/protocol.h"
 
 static void pass(struct conn *conn, enum ksplit_reason reason)
 {

@@ -11,10 +11,7 @@
 #include "core/conn.h"
 #include "core/log.h"
 #include "core/server.h"
-
-#define ALERT_UNEXPECTED_MESSAGE 10
-#define ALERT_BAD_RECORD_MAC	 20
-#define ALERT_INTERNAL_ERROR	 80
+#include "tls/protocol.h"
 
 static enum conn_flow flow_from(const struct conn_socket *side)
 {

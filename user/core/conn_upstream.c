@@ -11,11 +11,7 @@
 #include "core/conn.h"
 #include "core/log.h"
 #include "core/server.h"
-
-#define ALERT_HANDSHAKE_FAILURE 40
-#define ALERT_INTERNAL_ERROR	80
-
-static void connect_next(struct conn *conn);
+#include "tls/protocol.h"
 
 static socklen_t address_len(const union conn_address *address)
 {

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "relay/end.h"
+#include "tls/protocol.h"
 
 #include <errno.h>
 #include <linux/sockios.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-
-#define TLS_RECORD_PLAINTEXT 16384
-#define VERSION_TLS13	     0x0304
 
 /* RFC 8446 5.5: 2^24.5 full-size records with one AES-GCM key. */
 #define GCM_RECORD_LIMIT 23726566

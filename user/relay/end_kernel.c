@@ -7,15 +7,7 @@
 #include <sys/socket.h>
 
 #include "relay/end.h"
-
-#define TLS_RECORD_PLAINTEXT 16384
-#define VERSION_TLS13	     0x0304
-
-#define ALERT_WARNING	       1
-#define ALERT_FATAL	       2
-#define ALERT_CLOSE_NOTIFY     0
-#define ALERT_USER_CANCELED    90
-#define ALERT_NO_RENEGOTIATION 100
+#include "tls/protocol.h"
 
 /* Control records taken in one call: a peer that sends nothing else gets its turn, no more. */
 #define CONTROL_BUDGET 64

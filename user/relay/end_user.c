@@ -7,10 +7,7 @@
 #include "relay/end.h"
 #include "tls/record_seal.h"
 #include "tls/sock_bio.h"
-
-#define TLS_RECORD_PLAINTEXT 16384
-#define ALERT_FATAL	     2
-#define ALERT_CLOSE_NOTIFY   0
+#include "tls/protocol.h"
 
 static enum end_event event_of_error(struct relay_end *end, int result, uint8_t alert[2])
 {

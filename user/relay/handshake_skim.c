@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "relay/handshake_skim.h"
+#include "tls/protocol.h"
 
 #include <errno.h>
 #include <string.h>
@@ -10,8 +11,6 @@ enum {
 	HS_NEW_SESSION_TICKET = 4,
 	HS_KEY_UPDATE = 24,
 };
-
-#define VERSION_TLS13 0x0304
 
 /* A whole header is there: may this message come from this side, and how long is it? */
 static int message_begin(const struct handshake_skim *skim, uint16_t version, bool from_server)

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "relay/relay.h"
+#include "tls/protocol.h"
 
 #include <errno.h>
 #include <sys/socket.h>
 
 /* A turn: enough to be worth a wake-up, little enough that others are not kept waiting. */
 #define MOVES_PER_TURN 32
-
-#define ALERT_WARNING	   1
-#define ALERT_CLOSE_NOTIFY 0
 
 static bool can_splice(const struct relay_flow *flow)
 {

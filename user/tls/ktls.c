@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "tls/ktls.h"
+#include "tls/protocol.h"
 
 #include <errno.h>
 #include <linux/tls.h>
@@ -15,8 +16,6 @@
 #define SOL_TLS 282
 #endif
 
-#define VERSION_TLS12 0x0303
-#define VERSION_TLS13 0x0304
 #define GCM_SALT_LEN  4
 
 int ktls_install_ulp(int fd)

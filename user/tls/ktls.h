@@ -8,12 +8,7 @@
 #include <sys/types.h>
 
 #include "tls/key_schedule.h"
-
-/* TLS content types (RFC 8446 5.1). */
-#define TLS_CT_CHANGE_CIPHER_SPEC 20
-#define TLS_CT_ALERT              21
-#define TLS_CT_HANDSHAKE          22
-#define TLS_CT_DATA               23
+#include "tls/protocol.h"
 
 enum ktls_direction { KTLS_TX, KTLS_RX };
 

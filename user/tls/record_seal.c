@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "tls/record_seal.h"
+#include "tls/protocol.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -8,8 +9,6 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
-#define VERSION_TLS12      0x0303
-#define VERSION_TLS13      0x0304
 #define HEADER_LEN         5
 #define IV_LEN             12
 #define GCM_SALT_LEN       4
