@@ -7,6 +7,7 @@ PREFIX ?= /usr/local
 .DEFAULT_GOAL := all
 
 include mk/flags.mk
+include mk/bpf.mk
 include mk/programs.mk
 include mk/tests.mk
 include mk/install.mk

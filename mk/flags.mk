@@ -2,12 +2,12 @@
 # Compiler, flags and libraries. SANITIZE=address,undefined makes the sanitizer build.
 
 CC       ?= cc
-PKGS     := libssl libcrypto libmnl libcjson
+PKGS     := libssl libcrypto libmnl libcjson libbpf libnghttp2 libmicrohttpd libcurl
 # Debian 12's libcjson has its header in a folder of its own and pkg-config names it.
 LIB_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-LIBS       := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread
+LIBS       := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lhttp_parser -lm -lpthread
 
-CPPFLAGS += -D_GNU_SOURCE -Iinclude -Iuser $(LIB_CFLAGS)
+CPPFLAGS += -D_GNU_SOURCE -Iinclude -Iuser -I$(BUILD)/bpf $(LIB_CFLAGS)
 CFLAGS   ?= -O2 -g
 CFLAGS   += -std=c11 -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
             -Wpointer-arith -Wwrite-strings -Wformat=2 -fno-strict-aliasing -fno-common \

@@ -20,6 +20,9 @@ $(BUILD)/ksplitd: $(call obj,$(MAIN_SRC)) $(LIBKSPLIT)
 $(BUILD)/ksplit-status: $(call obj,$(STATUS_SRC))
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
+# Made before anything is compiled: who includes it is known only after the first compilation.
+$(call obj,$(LIB_SRC) $(MAIN_SRC)): | $(BPF_SKEL)
+
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<

@@ -6,7 +6,10 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include <linux/types.h>
+
 #include <ksplit/control.h>
+#include <ksplit/head_event.h>
 
 #include "core/config_address.h"
 #include "core/config_error.h"
@@ -19,6 +22,25 @@ void config_init(struct config *config)
 	config->verify = VERIFY_MIMIC;
 	config->relay = RELAY_AUTO;
 	config->ktls = KTLS_AUTO;
+	config->sampler = SAMPLER_AUTO;
+	config->sampling = (struct config_sampling){
+		.attach = ATTACH_AUTO,
+		.head_bytes = KSPLIT_HEAD_DEFAULT,
+		.ring_bytes = 8U << 20,
+		.queue_bytes = 4U << 20,
+		.timings = true,
+		.processes = true,
+	};
+	config->metrics = (struct config_metrics){
+		.prometheus = strdup(""),
+		.otlp_endpoint = strdup(""),
+		.otlp_interval = 10000,
+		.otlp_timeout = 5000,
+		.otlp_queue = 30,
+		.max_series = 2000,
+		.max_endpoints = 1000,
+	};
+	config->access_log_requests = true;
 	config->control = strdup(KSPLIT_CONTROL_PATH);
 	config->log_level = LOG_LEVEL_INFO;
 	config->gcm_records = CONFIG_GCM_RECORDS;
@@ -40,6 +62,8 @@ void config_free(struct config *config)
 	free(config->ca_key);
 	free(config->leaf_key_type);
 	free(config->upstream_ca);
+	free(config->metrics.prometheus);
+	free(config->metrics.otlp_endpoint);
 	free(config->control);
 	free(config->access_log);
 	memset(config, 0, sizeof(*config));

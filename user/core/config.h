@@ -36,6 +36,29 @@ struct config_listener {
 enum config_verify { VERIFY_MIMIC, VERIFY_REQUIRE, VERIFY_OFF };
 enum config_relay { RELAY_AUTO, RELAY_SPLICE, RELAY_COPY, RELAY_USER };
 enum config_ktls { KTLS_AUTO, KTLS_OFF, KTLS_REQUIRE };
+enum config_sampler { SAMPLER_AUTO, SAMPLER_BPF, SAMPLER_USER, SAMPLER_OFF };
+enum config_attach { ATTACH_AUTO, ATTACH_FENTRY, ATTACH_SK_MSG };
+
+/* How plaintext heads are sampled (docs/observation.md). */
+struct config_sampling {
+	enum config_attach attach; /* of the BPF sampler, for kernel TLS */
+	uint32_t head_bytes;	   /* of a head that are looked at, 64 ... 4096 */
+	uint32_t ring_bytes;	   /* BPF ring buffer; rounded up to a power of two of pages */
+	uint32_t queue_bytes;	   /* for each worker, the daemon's own sampler */
+	bool timings;		   /* sock_ops program */
+	bool processes;		   /* connect hook: who called? */
+};
+
+/* Where aggregates go. */
+struct config_metrics {
+	char *prometheus;	/* "ADDR:PORT", ":PORT" (loopback); "": no metrics port */
+	char *otlp_endpoint;	/* "http://HOST:4318/v1/metrics"; "": none */
+	uint32_t otlp_interval; /* ms */
+	uint32_t otlp_timeout;	/* ms, of one export */
+	uint32_t otlp_queue;	/* exports that wait for a collector that is away */
+	uint32_t max_series;	/* beside "other" */
+	uint32_t max_endpoints;
+};
 
 /* Deadlines in milliseconds, each at least 1. */
 struct config_deadlines {
@@ -61,8 +84,12 @@ struct config {
 	enum config_verify verify;
 	enum config_relay relay;
 	enum config_ktls ktls;
+	enum config_sampler sampler;
+	struct config_sampling sampling;
+	struct config_metrics metrics;
 	char *control;	      /* path; "" switches the control socket off */
 	char *access_log;     /* path, "-" for stdout; NULL: none */
+	bool access_log_requests; /* lines of type "request", too */
 	uint32_t workers;     /* 0: one per CPU that we may run on */
 	uint32_t max_connections; /* per process, 0: what RLIMIT_NOFILE allows */
 	uint32_t gcm_records; /* records sealed with one AES-GCM key before it is replaced */

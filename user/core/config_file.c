@@ -27,8 +27,7 @@ struct reader {
 };
 
 /* Sections that a coming version reads. */
-static const char *const later_keys[] = {"capture", "pass", "identities", "sampler",
-					 "metrics", "user", NULL};
+static const char *const later_keys[] = {"capture", "pass", "identities", "user", NULL};
 
 static int fail(struct reader *reader, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
@@ -242,15 +241,11 @@ static int read_listeners(struct reader *reader, const cJSON *list)
 	return 0;
 }
 
-/* Sections of later versions are refused, never ignored; a sampler that is off is the truth today.
- */
-static bool is_later(const char *key, const cJSON *value)
+/* Sections of later versions are refused, never ignored. */
+static bool is_later(const char *key)
 {
 	size_t i;
 
-	if (strcmp(key, "sampler") == 0 && cJSON_IsString(value) &&
-	    strcmp(value->valuestring, "off") == 0)
-		return false;
 	for (i = 0; later_keys[i]; i++) {
 		if (strcmp(key, later_keys[i]) == 0)
 			return true;
@@ -266,10 +261,8 @@ static int read_member(struct reader *reader, const cJSON *member, const char *s
 	char key[256];
 
 	key_join(key, sizeof(key), section, member->string);
-	if (is_later(key, member))
+	if (is_later(key))
 		return fail(reader, "\"%s\": not supported yet by this version; remove it", key);
-	if (strcmp(key, "sampler") == 0)
-		return 0;
 	if (strcmp(key, "listeners") == 0)
 		return read_listeners(reader, member);
 	/* A dot in the file is a part of the name and names no section. */

@@ -7,10 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <linux/types.h>
+
+#include <ksplit/head_event.h>
+
 #define WEEK_MS     604800000U /* longer than anybody waits; fits epoll_wait(2)'s int */
 #define MANY        2147483647U
 #define MAX_WORKERS 1024U
 #define MAX_LEAVES  1048576U
+#define MIN_HEAD    64U
+#define MIN_QUEUE   65536U
+#define MAX_QUEUE   1073741824U
+#define MAX_SERIES  1000000U
 
 static const char *const verify_names[] = {
 	[VERIFY_MIMIC] = "mimic", [VERIFY_REQUIRE] = "require", [VERIFY_OFF] = "off", NULL};
@@ -21,6 +29,15 @@ static const char *const relay_names[] = {[RELAY_AUTO] = "auto",
 					  NULL};
 static const char *const ktls_names[] = {
 	[KTLS_AUTO] = "auto", [KTLS_OFF] = "off", [KTLS_REQUIRE] = "require", NULL};
+static const char *const sampler_names[] = {[SAMPLER_AUTO] = "auto",
+					    [SAMPLER_BPF] = "bpf",
+					    [SAMPLER_USER] = "user",
+					    [SAMPLER_OFF] = "off",
+					    NULL};
+static const char *const attach_names[] = {[ATTACH_AUTO] = "auto",
+					   [ATTACH_FENTRY] = "fentry",
+					   [ATTACH_SK_MSG] = "sk_msg",
+					   NULL};
 static const char *const level_names[] = {[LOG_LEVEL_ERROR] = "error",
 					  [LOG_LEVEL_WARN] = "warn",
 					  [LOG_LEVEL_INFO] = "info",
@@ -54,7 +71,24 @@ const struct config_setting config_settings[] = {
 	CHOICE("upstream.verify", "upstream-verify", verify, verify_names),
 	CHOICE("relay", "relay", relay, relay_names),
 	CHOICE("ktls", "ktls", ktls, ktls_names),
+	CHOICE("sampler", "sampler", sampler, sampler_names),
+	CHOICE("sampling.attach", "sampler-attach", sampling.attach, attach_names),
+	NUMBER("sampling.head_bytes", NULL, sampling.head_bytes, MIN_HEAD, KSPLIT_HEAD_MAX),
+	NUMBER("sampling.ring_bytes", NULL, sampling.ring_bytes, MIN_QUEUE, MAX_QUEUE),
+	NUMBER("sampling.queue_bytes", NULL, sampling.queue_bytes, MIN_QUEUE, MAX_QUEUE),
+	{SETTING("sampling.timings", NULL, SETTING_BOOL, sampling.timings)},
+	{SETTING("sampling.processes", NULL, SETTING_BOOL, sampling.processes)},
+	{SETTING("metrics.prometheus", "metrics", SETTING_TEXT, metrics.prometheus),
+	 .may_be_empty = true},
+	{SETTING("metrics.otlp.endpoint", "otlp", SETTING_TEXT, metrics.otlp_endpoint),
+	 .may_be_empty = true},
+	NUMBER("metrics.otlp.interval_ms", NULL, metrics.otlp_interval, 100, WEEK_MS),
+	NUMBER("metrics.otlp.timeout_ms", NULL, metrics.otlp_timeout, 100, WEEK_MS),
+	NUMBER("metrics.otlp.queue", NULL, metrics.otlp_queue, 1, 1000),
+	NUMBER("metrics.max_series", NULL, metrics.max_series, 1, MAX_SERIES),
+	NUMBER("metrics.max_endpoints", NULL, metrics.max_endpoints, 1, MAX_SERIES),
 	TEXT("access_log", "access-log", access_log),
+	{SETTING("access_log_requests", NULL, SETTING_BOOL, access_log_requests)},
 	{SETTING("control", "control", SETTING_TEXT, control), .may_be_empty = true},
 	NUMBER("workers", "workers", workers, 0, MAX_WORKERS),
 	NUMBER("limits.max_connections", "max-connections", max_connections, 0, MANY),

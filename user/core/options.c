@@ -37,8 +37,8 @@ static const struct {
 	bool value;
 } other_options[] = {
 	{"c", true},       {"check", false}, {"deadline", true},
-	{"help", false},   {"listen", true}, {"metrics", true},
-	{"sampler", true}, {"to", true},     {"version", false},
+	{"help", false},   {"listen", true}, {"to", true},
+	{"version", false},
 };
 
 static const char usage[] =
@@ -60,9 +60,12 @@ static const char usage[] =
 	"  --upstream-verify MODE       mimic (default), require, off\n"
 	"  --relay MODE                 auto (default), splice, copy, user\n"
 	"  --ktls MODE                  auto (default), off, require\n"
-	"  --sampler off                nothing else yet\n"
+	"  --sampler MODE               auto (default), bpf, user, off\n"
+	"  --sampler-attach POINT       auto (default), fentry, sk_msg\n"
+	"  --metrics ADDR:PORT          Prometheus and a web page here (:PORT: loopback)\n"
+	"  --otlp URL                   send metrics to this OTLP/HTTP receiver\n"
 	"  --control PATH               control socket (\"\": none)\n"
-	"  --access-log FILE            one JSON object a connection (-: standard output)\n"
+	"  --access-log FILE            one JSON object a request and a connection (-: stdout)\n"
 	"  --workers N                  threads (0: one per CPU)\n"
 	"  --max-connections N          at once (0: what RLIMIT_NOFILE allows)\n"
 	"  --deadline NAME=MS           peek, resolve, connect, upstream_handshake,\n"
@@ -256,16 +259,6 @@ static int set_deadline(struct options *options, const char *value)
 	return 0;
 }
 
-static int set_sampler(struct options *options, const char *value)
-{
-	if (strcmp(value, "off") == 0)
-		return 0;
-	if (strcmp(value, "auto") == 0 || strcmp(value, "bpf") == 0 || strcmp(value, "user") == 0)
-		return fail(options, "--sampler %s: not supported yet by this version; remove it",
-			    value);
-	return fail(options, "--sampler: is \"%.80s\", expected off", value);
-}
-
 static int option_apply(struct options *options, const struct option_given *given)
 {
 	const struct config_setting *setting = config_setting_find_option(given->name);
@@ -287,10 +280,6 @@ static int option_apply(struct options *options, const struct option_given *give
 		return set_to(options, given->value);
 	if (strcmp(given->name, "deadline") == 0)
 		return set_deadline(options, given->value);
-	if (strcmp(given->name, "sampler") == 0)
-		return set_sampler(options, given->value);
-	if (strcmp(given->name, "metrics") == 0)
-		return fail(options, "--metrics: not supported yet by this version; remove it");
 	if (strcmp(given->name, "check") == 0)
 		options->config->check = true;
 	return 0;

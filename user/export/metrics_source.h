@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KSPLIT_EXPORT_METRICS_SOURCE_H
+#define KSPLIT_EXPORT_METRICS_SOURCE_H
+
+#include <stdint.h>
+
+#include "export/control.h"
+#include "observe/aggregate.h"
+#include "observe/observer.h"
+#include "observe/stats.h"
+
+/*
+ * Where exporters (Prometheus, OTLP, the web page) read from; filled by core. Each call may come from
+ * any thread.
+ */
+struct metrics_source {
+	void *ctx;
+	void (*read_stats)(void *ctx, struct stats_sum *out);
+	void (*read_summary)(void *ctx, struct control_summary *out);
+	/* 0 or -ENOMEM; freed with aggregate_snapshot_free. */
+	int (*read_aggregate)(void *ctx, struct aggregate_snapshot *out);
+	void (*read_observer)(void *ctx, struct observer_status *out);
+};
+
+#endif
