@@ -77,6 +77,21 @@ static void test_defaults(void **state)
 	assert_int_equal(config.ktls, KTLS_AUTO);
 	assert_string_equal(config.control, KSPLIT_CONTROL_PATH);
 	assert_null(config.access_log);
+	assert_int_equal(config.sampler, SAMPLER_AUTO);
+	assert_int_equal(config.sampling.attach, ATTACH_AUTO);
+	assert_int_equal(config.sampling.head_bytes, 512);
+	assert_int_equal(config.sampling.ring_bytes, 8388608);
+	assert_int_equal(config.sampling.queue_bytes, 4194304);
+	assert_string_equal(config.metrics.prometheus, "");
+	assert_string_equal(config.metrics.otlp_endpoint, "");
+	assert_int_equal(config.metrics.otlp_interval, 10000);
+	assert_int_equal(config.metrics.otlp_timeout, 5000);
+	assert_int_equal(config.metrics.otlp_queue, 30);
+	assert_int_equal(config.metrics.max_series, 2000);
+	assert_int_equal(config.metrics.max_endpoints, 1000);
+	assert_true(config.sampling.timings);
+	assert_true(config.sampling.processes);
+	assert_true(config.access_log_requests);
 	assert_int_equal(config.workers, 0);
 	assert_int_equal(config.max_connections, 0);
 	assert_int_equal(config.deadlines.peek, 10000);
@@ -103,7 +118,14 @@ static const char everything[] =
 	"    {\"to\": \"example.com:443\", \"listen\": \"[::1]:0\"}],\n"
 	"  \"upstream\": {\"ca\": \"/u.pem\", \"verify\": \"require\"},\n"
 	"  \"relay\": \"copy\", \"ktls\": \"require\", \"access_log\": \"/log\",\n"
-	"  \"control\": \"\", \"workers\": 1024, \"sampler\": \"off\",\n"
+	"  \"control\": \"\", \"workers\": 1024, \"sampler\": \"bpf\",\n"
+	"  \"sampling\": {\"attach\": \"sk_msg\", \"head_bytes\": 4096, \"ring_bytes\": 65536,\n"
+	"     \"queue_bytes\": 1073741824, \"timings\": false, \"processes\": false},\n"
+	"  \"metrics\": {\"prometheus\": \":9464\", \"max_series\": 1, \"max_endpoints\": "
+	"1000000,\n"
+	"     \"otlp\": {\"endpoint\": \"http://h:4318/v1/metrics\", \"interval_ms\": 100,\n"
+	"        \"timeout_ms\": 101, \"queue\": 1000}},\n"
+	"  \"access_log_requests\": false,\n"
 	"  \"limits\": {\"max_connections\": 2147483647, \"deadlines_ms\": {\"peek\": 1,\n"
 	"     \"resolve\": 2, \"connect\": 3, \"upstream_handshake\": 4, \"client_handshake\": 5,\n"
 	"     \"idle\": 604800000, \"close\": 7, \"drain\": 8e0}},\n"
@@ -130,6 +152,21 @@ static void test_everything(void **state)
 	assert_int_equal(config.relay, RELAY_COPY);
 	assert_int_equal(config.ktls, KTLS_REQUIRE);
 	assert_string_equal(config.access_log, "/log");
+	assert_int_equal(config.sampler, SAMPLER_BPF);
+	assert_int_equal(config.sampling.attach, ATTACH_SK_MSG);
+	assert_int_equal(config.sampling.head_bytes, 4096);
+	assert_int_equal(config.sampling.ring_bytes, 65536);
+	assert_int_equal(config.sampling.queue_bytes, 1073741824);
+	assert_string_equal(config.metrics.prometheus, ":9464");
+	assert_string_equal(config.metrics.otlp_endpoint, "http://h:4318/v1/metrics");
+	assert_int_equal(config.metrics.otlp_interval, 100);
+	assert_int_equal(config.metrics.otlp_timeout, 101);
+	assert_int_equal(config.metrics.otlp_queue, 1000);
+	assert_int_equal(config.metrics.max_series, 1);
+	assert_int_equal(config.metrics.max_endpoints, 1000000);
+	assert_false(config.sampling.timings);
+	assert_false(config.sampling.processes);
+	assert_false(config.access_log_requests);
 	assert_string_equal(config.control, "");
 	assert_int_equal(config.workers, 1024);
 	assert_int_equal(config.max_connections, 2147483647);
@@ -164,6 +201,21 @@ static void test_example(void **state)
 	assert_int_equal(config.verify, defaults.verify);
 	assert_int_equal(config.relay, defaults.relay);
 	assert_int_equal(config.ktls, defaults.ktls);
+	assert_int_equal(config.sampler, defaults.sampler);
+	assert_int_equal(config.sampling.attach, defaults.sampling.attach);
+	assert_int_equal(config.sampling.head_bytes, defaults.sampling.head_bytes);
+	assert_int_equal(config.sampling.ring_bytes, defaults.sampling.ring_bytes);
+	assert_int_equal(config.sampling.queue_bytes, defaults.sampling.queue_bytes);
+	assert_string_equal(config.metrics.prometheus, defaults.metrics.prometheus);
+	assert_string_equal(config.metrics.otlp_endpoint, defaults.metrics.otlp_endpoint);
+	assert_int_equal(config.metrics.otlp_interval, defaults.metrics.otlp_interval);
+	assert_int_equal(config.metrics.otlp_timeout, defaults.metrics.otlp_timeout);
+	assert_int_equal(config.metrics.otlp_queue, defaults.metrics.otlp_queue);
+	assert_int_equal(config.metrics.max_series, defaults.metrics.max_series);
+	assert_int_equal(config.metrics.max_endpoints, defaults.metrics.max_endpoints);
+	assert_int_equal(config.sampling.timings, defaults.sampling.timings);
+	assert_int_equal(config.sampling.processes, defaults.sampling.processes);
+	assert_int_equal(config.access_log_requests, defaults.access_log_requests);
 	assert_string_equal(config.control, defaults.control);
 	assert_int_equal(config.workers, defaults.workers);
 	assert_int_equal(config.max_connections, defaults.max_connections);
@@ -201,6 +253,16 @@ static void test_choices(void **state)
 		{"{\"ktls\": \"auto\"}", offsetof(struct config, ktls), KTLS_AUTO},
 		{"{\"ktls\": \"off\"}", offsetof(struct config, ktls), KTLS_OFF},
 		{"{\"ktls\": \"require\"}", offsetof(struct config, ktls), KTLS_REQUIRE},
+		{"{\"sampler\": \"auto\"}", offsetof(struct config, sampler), SAMPLER_AUTO},
+		{"{\"sampler\": \"bpf\"}", offsetof(struct config, sampler), SAMPLER_BPF},
+		{"{\"sampler\": \"user\"}", offsetof(struct config, sampler), SAMPLER_USER},
+		{"{\"sampler\": \"off\"}", offsetof(struct config, sampler), SAMPLER_OFF},
+		{"{\"sampling\": {\"attach\": \"auto\"}}", offsetof(struct config, sampling.attach),
+		 ATTACH_AUTO},
+		{"{\"sampling\": {\"attach\": \"fentry\"}}",
+		 offsetof(struct config, sampling.attach), ATTACH_FENTRY},
+		{"{\"sampling\": {\"attach\": \"sk_msg\"}}",
+		 offsetof(struct config, sampling.attach), ATTACH_SK_MSG},
 		{"{\"upstream\": {\"verify\": \"mimic\"}}", offsetof(struct config, verify),
 		 VERIFY_MIMIC},
 		{"{\"upstream\": {\"verify\": \"require\"}}", offsetof(struct config, verify),
@@ -350,7 +412,7 @@ static void test_duplicate_keys(void **state)
 
 static void test_later_sections(void **state)
 {
-	static const char *const names[] = {"capture", "pass", "identities", "metrics", "user"};
+	static const char *const names[] = {"capture", "pass", "identities", "user"};
 	char text[64], expected[128];
 	size_t i;
 
@@ -361,10 +423,37 @@ static void test_later_sections(void **state)
 			 "3: \"%s\": not supported yet by this version; remove it", names[i]);
 		assert_refused(text, expected);
 	}
-	assert_refused("{\"sampler\": \"auto\"}",
-		       "1: \"sampler\": not supported yet by this version; remove it");
+}
+
+static void test_wrong_observation(void **state)
+{
+	(void)state;
+	assert_refused("{\"sampler\": \"on\"}",
+		       "1: \"sampler\": is \"on\", expected auto, bpf, user or off");
 	assert_refused("{\"sampler\": false}",
-		       "1: \"sampler\": not supported yet by this version; remove it");
+		       "1: \"sampler\": is false, expected auto, bpf, user or off");
+	assert_refused("{\"sampling\": {\"attach\": \"kprobe\"}}",
+		       "1: \"sampling.attach\": is \"kprobe\", expected auto, fentry or sk_msg");
+	assert_refused(
+		"{\"sampling\": {\"head_bytes\": 63}}",
+		"1: \"sampling.head_bytes\": is 63, expected a whole number from 64 to 4096");
+	assert_refused(
+		"{\"sampling\": {\"ring_bytes\": 65535}}",
+		"1: \"sampling.ring_bytes\": is 65535, expected a whole number from 65536 to "
+		"1073741824");
+	assert_refused("{\"sampling\": {\"timings\": 1}}",
+		       "1: \"sampling.timings\": is a number, expected true or false");
+	assert_refused("{\"metrics\": {\"prometheus\": true}}",
+		       "1: \"metrics.prometheus\": is true, expected text in quotes");
+	assert_refused("{\"metrics\": {\"otlp\": \"http://h\"}}",
+		       "1: \"metrics.otlp\": is a string, expected an object");
+	assert_refused(
+		"{\"metrics\": {\"max_series\": 0}}",
+		"1: \"metrics.max_series\": is 0, expected a whole number from 1 to 1000000");
+	assert_refused("{\"metrics\": {\"otlp\": {\"queue\": 0}}}",
+		       "1: \"metrics.otlp.queue\": is 0, expected a whole number from 1 to 1000");
+	assert_refused("{\"access_log_requests\": \"yes\"}",
+		       "1: \"access_log_requests\": is text, expected true or false");
 }
 
 static void test_listeners(void **state)
@@ -792,6 +881,37 @@ static void test_check_paths(void **state)
 	assert_check(members, "\"control\": is 108 bytes long, expected at most 107 (unix(7))");
 }
 
+#define METRICS(members) WHOLE ", \"metrics\": {" members "}"
+#define PROMETHEUS(text) METRICS("\"prometheus\": \"" text "\"")
+#define OTLP(text)       METRICS("\"otlp\": {\"endpoint\": \"" text "\"}")
+
+static void test_check_metrics(void **state)
+{
+	(void)state;
+	assert_check(PROMETHEUS(""), "");
+	assert_check(PROMETHEUS(":9464"), "");
+	assert_check(PROMETHEUS("127.0.0.1:0"), "");
+	assert_check(PROMETHEUS("[::1]:9464"), "");
+	assert_check(PROMETHEUS("9464"),
+		     "\"metrics.prometheus\": is \"9464\", expected ADDR:PORT, [ADDR6]:PORT or "
+		     ":PORT with a numeric address");
+	assert_check(PROMETHEUS("localhost:9464"),
+		     "\"metrics.prometheus\": is \"localhost:9464\", expected ADDR:PORT, "
+		     "[ADDR6]:PORT or :PORT with a numeric address");
+	assert_check(OTLP(""), "");
+	assert_check(OTLP("http://127.0.0.1:4318/v1/metrics"), "");
+	assert_check(OTLP("https://collector.example/v1/metrics"), "");
+#define EXPECT_URL "expected http://HOST:PORT/PATH or https://HOST:PORT/PATH"
+	assert_check(OTLP("127.0.0.1:4318"),
+		     "\"metrics.otlp.endpoint\": is \"127.0.0.1:4318\", " EXPECT_URL);
+	assert_check(OTLP("ftp://h/"), "\"metrics.otlp.endpoint\": is \"ftp://h/\", " EXPECT_URL);
+	assert_check(OTLP("http://"), "\"metrics.otlp.endpoint\": is \"http://\", " EXPECT_URL);
+	assert_check(OTLP("http:///v1"),
+		     "\"metrics.otlp.endpoint\": is \"http:///v1\", " EXPECT_URL);
+	assert_check(OTLP("http://h/ x"),
+		     "\"metrics.otlp.endpoint\": is \"http://h/ x\", " EXPECT_URL);
+}
+
 /* The error's buffer is never overrun, and always terminated. */
 static void test_short_error_buffer(void **state)
 {
@@ -824,6 +944,7 @@ int main(void)
 		cmocka_unit_test(test_unknown_keys),
 		cmocka_unit_test(test_duplicate_keys),
 		cmocka_unit_test(test_later_sections),
+		cmocka_unit_test(test_wrong_observation),
 		cmocka_unit_test(test_listeners),
 		cmocka_unit_test(test_not_json),
 		cmocka_unit_test(test_deep_nesting),
@@ -837,6 +958,7 @@ int main(void)
 		cmocka_unit_test(test_check_relay),
 		cmocka_unit_test(test_check_listeners),
 		cmocka_unit_test(test_check_paths),
+		cmocka_unit_test(test_check_metrics),
 		cmocka_unit_test(test_short_error_buffer),
 	};
 

@@ -90,8 +90,9 @@ static void test_every_option(void **state)
 		    ARGS("--check", "--foreground", "--listen", "127.0.0.1:8443", "--to",
 			 "example.com:443", "--ca-cert", "/c", "--ca-key=/k", "--leaf-key", "P-384",
 			 "--upstream-ca", "/u", "--upstream-verify", "require", "--relay", "splice",
-			 "--ktls", "require", "--sampler", "off", "--control", "/ctl",
-			 "--access-log", "-", "--workers", "4", "--max-connections", "100",
+			 "--ktls", "require", "--sampler", "user", "--sampler-attach", "fentry",
+			 "--metrics", "[::1]:9464", "--otlp=https://h/v1/metrics", "--control",
+			 "/ctl", "--access-log", "-", "--workers", "4", "--max-connections", "100",
 			 "--deadline", "idle=5", "--deadline=peek=6", "--log-level", "debug"));
 	assert_true(config.check);
 	assert_true(config.foreground);
@@ -104,6 +105,10 @@ static void test_every_option(void **state)
 	assert_int_equal(config.verify, VERIFY_REQUIRE);
 	assert_int_equal(config.relay, RELAY_SPLICE);
 	assert_int_equal(config.ktls, KTLS_REQUIRE);
+	assert_int_equal(config.sampler, SAMPLER_USER);
+	assert_int_equal(config.sampling.attach, ATTACH_FENTRY);
+	assert_string_equal(config.metrics.prometheus, "[::1]:9464");
+	assert_string_equal(config.metrics.otlp_endpoint, "https://h/v1/metrics");
 	assert_string_equal(config.control, "/ctl");
 	assert_string_equal(config.access_log, "-");
 	assert_int_equal(config.workers, 4);
@@ -282,14 +287,15 @@ static void test_wrong_values(void **state)
 		{"--access-log", "", "--access-log: is empty, expected a value"},
 		{"--upstream-ca", "a\tb",
 		 "--upstream-ca: is \"a\\x09b\", expected a value without control characters"},
-		{"--sampler", "auto",
-		 "--sampler auto: not supported yet by this version; remove it"},
-		{"--sampler", "bpf", "--sampler bpf: not supported yet by this version; remove it"},
-		{"--sampler", "user",
-		 "--sampler user: not supported yet by this version; remove it"},
-		{"--sampler", "x", "--sampler: is \"x\", expected off"},
-		{"--metrics", "127.0.0.1:9",
-		 "--metrics: not supported yet by this version; remove it"},
+		{"--sampler", "x", "--sampler: is \"x\", expected auto, bpf, user or off"},
+		{"--sampler-attach", "x",
+		 "--sampler-attach: is \"x\", expected auto, fentry or sk_msg"},
+		{"--metrics", "9464",
+		 "\"metrics.prometheus\": is \"9464\", expected ADDR:PORT, [ADDR6]:PORT or :PORT "
+		 "with a numeric address"},
+		{"--otlp", "collector:4318",
+		 "\"metrics.otlp.endpoint\": is \"collector:4318\", expected "
+		 "http://HOST:PORT/PATH or https://HOST:PORT/PATH"},
 		{"--deadline", "idle=0",
 		 "--deadline idle: is 0, expected a whole number from 1 to 604800000"},
 		{"--deadline",
@@ -437,27 +443,12 @@ static void assert_prints(const char *option, const char *expected, char *text, 
 static void test_help_and_version(void **state)
 {
 	static const char *const named[] = {
-		"-c FILE",
-		"--check",
-		"--foreground",
-		"--listen",
-		"--to",
-		"--ca-cert",
-		"--ca-key",
-		"--leaf-key",
-		"--upstream-ca",
-		"--upstream-verify",
-		"--relay",
-		"--ktls",
-		"--sampler",
-		"--control",
-		"--access-log",
-		"--workers",
-		"--max-connections",
-		"--deadline",
-		"--log-level",
-		"--help",
-		"--version",
+		"-c FILE",       "--check",           "--foreground", "--listen",
+		"--to",          "--ca-cert",         "--ca-key",     "--leaf-key",
+		"--upstream-ca", "--upstream-verify", "--relay",      "--ktls",
+		"--sampler",     "--sampler-attach",  "--metrics",    "--otlp",
+		"--control",     "--access-log",      "--workers",    "--max-connections",
+		"--deadline",    "--log-level",       "--help",       "--version",
 	};
 	char text[8192], *line, *rest;
 	size_t i;

@@ -187,11 +187,52 @@ static int check_paths(const struct config *config, char *error, size_t error_le
 	return 0;
 }
 
+/* The address of the metrics port; the same syntax as a listener's. */
+static int check_prometheus(const struct config *config, char *error, size_t error_len)
+{
+	struct config_listener listener = {0};
+	const char *why;
+
+	if (!config->metrics.prometheus[0] ||
+	    !config_address_parse_listen(config->metrics.prometheus, &listener, &why))
+		return 0;
+	config_error_set(error, error_len, "\"metrics.prometheus\": is \"%.256s\", %s",
+			 config->metrics.prometheus, why);
+	return -EINVAL;
+}
+
+static bool is_http_url(const char *text)
+{
+	static const char *const schemes[] = {"http://", "https://"};
+	size_t i, len;
+
+	for (i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+		len = strlen(schemes[i]);
+		if (strncmp(text, schemes[i], len) == 0)
+			return text[len] && text[len] != '/' && !strchr(text, ' ');
+	}
+	return false;
+}
+
+static int check_otlp(const struct config *config, char *error, size_t error_len)
+{
+	const char *endpoint = config->metrics.otlp_endpoint;
+
+	if (!endpoint[0] || is_http_url(endpoint))
+		return 0;
+	config_error_set(error, error_len,
+			 "\"metrics.otlp.endpoint\": is \"%.256s\", expected http://HOST:PORT/PATH "
+			 "or https://HOST:PORT/PATH",
+			 endpoint);
+	return -EINVAL;
+}
+
 int config_check(const struct config *config, char *error, size_t error_len)
 {
 	int rc;
 
-	if (!config->control || !config->leaf_key_type) {
+	if (!config->control || !config->leaf_key_type || !config->metrics.prometheus ||
+	    !config->metrics.otlp_endpoint) {
 		config_error_set(error, error_len, "out of memory");
 		return -ENOMEM;
 	}
@@ -202,5 +243,9 @@ int config_check(const struct config *config, char *error, size_t error_len)
 		rc = check_relay(config, error, error_len);
 	if (rc == 0)
 		rc = check_paths(config, error, error_len);
+	if (rc == 0)
+		rc = check_prometheus(config, error, error_len);
+	if (rc == 0)
+		rc = check_otlp(config, error, error_len);
 	return rc;
 }
