@@ -250,7 +250,8 @@ static void test_huge_values(void **state)
 	assert_near(histogram_quantile(&h, 1), 0x1p64, 0);
 	assert_near(histogram_quantile(&h, 0.9), 0x1p64, 0x1p59);
 	assert_true(histogram_std_dev(&h) >= 0);
-	assert_int_equal(histogram_count_up_to(&h, UINT64_MAX - (1ULL << 58)), 2); /* half a bucket */
+	assert_int_equal(histogram_count_up_to(&h, UINT64_MAX - (1ULL << 58)),
+			 2); /* half a bucket */
 	assert_int_equal(histogram_count_up_to(&h, UINT64_MAX), 3);
 	assert_int_equal(histogram_memory(&h), 976 * sizeof(uint32_t));
 	histogram_free(&h);

@@ -154,9 +154,9 @@ static double clamp(double value, double low, double high)
 }
 
 /*
- * The value a `share` (0 to 1) into a bucket. Whatever the bucket really holds is less than one part
- * in 32 away from its middle, but up to one in 16 from its ends: so interpolation goes only as far as
- * the promised error allows for every value that may be there.
+ * The value a `share` (0 to 1) into a bucket. Whatever the bucket really holds is less than one
+ * part in 32 away from its middle, but up to one in 16 from its ends: so interpolation goes only as
+ * far as the promised error allows for every value that may be there.
  */
 static double bucket_interpolate(uint32_t bucket, double share)
 {
@@ -199,8 +199,8 @@ uint64_t histogram_count_up_to(const struct histogram *h, uint64_t value)
 
 	if (h->len == 0 || bucket < h->first)
 		return 0;
-	/* Neither least nor greatest value narrow a bucket here: an exported count must never go down
-	 * when another value comes. */
+	/* Neither least nor greatest value narrow a bucket here: an exported count must never go
+	 * down when another value comes. */
 	if (bucket >= h->first + h->len || (bucket == h->first + h->len - 1 && value == high))
 		return h->count;
 	for (uint32_t i = 0; i < bucket - h->first; i++)
