@@ -3,8 +3,8 @@
 #define KSPLIT_TESTS_METRICS_MAKER_H
 
 /*
- * What exports read, made up: a shop with a few services, an incoming gRPC call, names that somebody
- * chose to break lines and pages, and "other". Counters grow with `step`.
+ * What exports read, made up: a shop with a few services, an incoming gRPC call, names that
+ * somebody chose to break lines and pages, and "other". Counters grow with `step`.
  */
 
 #include <arpa/inet.h>

@@ -110,12 +110,13 @@ static void test_series(void **state)
 	assert_true(has_line(made, "http_client_request_duration_seconds_bucket{" SHOP
 				   ",le=\"+Inf\"} 120"));
 	assert_true(has_line(made, "http_client_request_duration_seconds_count{" SHOP "} 120"));
-	assert_true(has_line(made,
-			     "ksplit_http_requests_total{direction=\"outgoing\"," SHOP "} 120"));
+	assert_true(
+		has_line(made, "ksplit_http_requests_total{direction=\"outgoing\"," SHOP "} 120"));
 	assert_true(has_line(made, "ksplit_http_request_bytes_total{direction=\"outgoing\"," SHOP
 				   "} 36000"));
-	assert_true(has_line(made, "ksplit_http_response_body_bytes_total{direction=\"outgoing\","
-				   SHOP "} 307200"));
+	assert_true(has_line(made,
+			     "ksplit_http_response_body_bytes_total{direction=\"outgoing\"," SHOP
+			     "} 307200"));
 }
 
 static void test_incoming_has_the_servers_names(void **state)
@@ -160,11 +161,12 @@ static void test_no_response_has_no_status(void **state)
 {
 	const struct made *made = *state;
 
-	assert_non_null(strstr(made->text, "\nksplit_http_request_failures_total{direction="
-					   "\"outgoing\",server_address=\"slow.example\","
-					   "server_port=\"443\",network_peer_address=\"192.0.2.77\","
-					   "http_request_method=\"GET\",url_template=\"/\","
-					   "network_protocol_version=\"1.1\""));
+	assert_non_null(strstr(made->text,
+			       "\nksplit_http_request_failures_total{direction="
+			       "\"outgoing\",server_address=\"slow.example\","
+			       "server_port=\"443\",network_peer_address=\"192.0.2.77\","
+			       "http_request_method=\"GET\",url_template=\"/\","
+			       "network_protocol_version=\"1.1\""));
 }
 
 #define ENDPOINT                                                                                   \
@@ -177,7 +179,8 @@ static void test_endpoints(void **state)
 
 	assert_true(has_line(made, "ksplit_connections_total{" ENDPOINT "} 9"));
 	assert_true(has_line(made, "ksplit_connections_open{" ENDPOINT "} 2"));
-	assert_true(has_line(made, "ksplit_relayed_bytes_total{" ENDPOINT ",flow=\"to_origin\"} 45000"));
+	assert_true(has_line(made,
+			     "ksplit_relayed_bytes_total{" ENDPOINT ",flow=\"to_origin\"} 45000"));
 	assert_true(has_line(made, "ksplit_relayed_flows_total{" ENDPOINT ",relay=\"splice\"} 12"));
 	assert_true(has_line(made, "ksplit_ktls_directions_total{" ENDPOINT "} 27"));
 	assert_true(has_line(made, "ksplit_tls_directions_total{" ENDPOINT "} 36"));
@@ -242,8 +245,8 @@ static void test_families_are_whole(void **state)
 							      : strcspn(lines[i] + 7, " ") + 8;
 
 		for (size_t j = 0; j < i; j++)
-			assert_int_not_equal(strncmp(lines[i], lines[j], name + 1 -
-						     (lines[i][0] == '#')), 0);
+			assert_int_not_equal(
+				strncmp(lines[i], lines[j], name + 1 - (lines[i][0] == '#')), 0);
 	}
 	free(lines);
 }
@@ -263,8 +266,8 @@ static void test_buckets_are_cumulative_and_monotonic(void **state)
 	render(&after, 5);
 	line = strtok_r(before->text, "\n", &save);
 	next = strtok_r(after.text, "\n", &save_next);
-	for (; line && next; line = strtok_r(NULL, "\n", &save),
-			     next = strtok_r(NULL, "\n", &save_next)) {
+	for (; line && next;
+	     line = strtok_r(NULL, "\n", &save), next = strtok_r(NULL, "\n", &save_next)) {
 		if (line[0] == '#' || !strstr(line, "_bucket{"))
 			continue;
 		assert_true(value_of(next) >= value_of(line));

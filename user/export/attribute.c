@@ -94,10 +94,8 @@ const char *attribute_sampler(enum ksplit_sampler sampler)
 const char *attribute_trouble(unsigned int trouble)
 {
 	static const char *const names[HTTP_TROUBLES] = {
-		[HTTP_TROUBLE_NONE] = "none",
-		[HTTP_TROUBLE_GAP] = "gap",
-		[HTTP_TROUBLE_SAMPLER] = "sampler",
-		[HTTP_TROUBLE_MALFORMED] = "malformed",
+		[HTTP_TROUBLE_NONE] = "none",         [HTTP_TROUBLE_GAP] = "gap",
+		[HTTP_TROUBLE_SAMPLER] = "sampler",   [HTTP_TROUBLE_MALFORMED] = "malformed",
 		[HTTP_TROUBLE_TOO_MANY] = "too_many",
 	};
 

@@ -14,7 +14,7 @@
  * conventions give them. "" is an attribute that is not known.
  */
 
-#define ATTRIBUTE_OTHER	     "other" /* what is beyond a limit, summed */
+#define ATTRIBUTE_OTHER      "other" /* what is beyond a limit, summed */
 #define ATTRIBUTE_NUMBER_MAX 16
 
 /* Numeric, without brackets; the port in decimal. */
@@ -31,8 +31,9 @@ const char *attribute_direction(enum observe_direction direction);
 const char *attribute_http_version(enum observe_http_version version);
 
 /*
- * Written to `text` where it is not a name: the status, "" for none (0); the gRPC status, "" for -1;
- * "1.2", "1.3"; the suite's IANA name. Versions and suites without a name are hexadecimal, "0x0301".
+ * Written to `text` where it is not a name: the status, "" for none (0); the gRPC status, "" for
+ * -1; "1.2", "1.3"; the suite's IANA name. Versions and suites without a name are hexadecimal,
+ * "0x0301".
  */
 const char *attribute_status(int status, char text[ATTRIBUTE_NUMBER_MAX]);
 const char *attribute_grpc_status(int status, char text[ATTRIBUTE_NUMBER_MAX]);

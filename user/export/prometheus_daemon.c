@@ -8,7 +8,7 @@
 #include "export/prometheus_write.h"
 
 #define COUNTER "counter"
-#define GAUGE	"gauge"
+#define GAUGE   "gauge"
 
 /* A sample with one label, of our own text. */
 static void write_labelled(FILE *out, const char *name, const char *label, const char *value,
@@ -60,7 +60,8 @@ static void write_process(FILE *out, const struct control_summary *summary)
 
 static void write_open(FILE *out, const struct control_summary *summary)
 {
-	prometheus_write_family(out, "ksplit_connections_by_state", GAUGE, "Open connections by state.");
+	prometheus_write_family(out, "ksplit_connections_by_state", GAUGE,
+				"Open connections by state.");
 	for (int i = 0; i < CONN_STATES; i++)
 		write_labelled(out, "ksplit_connections_by_state", "state",
 			       conn_state_name((enum conn_state)i), summary->open_by_state[i]);
@@ -129,20 +130,21 @@ static void write_by_sampler(FILE *out, const char *name, const char *help,
 {
 	prometheus_write_family(out, name, COUNTER, help);
 	for (int i = KSPLIT_SAMPLER_NONE + 1; i < KSPLIT_SAMPLERS; i++)
-		write_labelled(out, name, "sampler",
-			       attribute_sampler((enum ksplit_sampler)i), counts[i]);
+		write_labelled(out, name, "sampler", attribute_sampler((enum ksplit_sampler)i),
+			       counts[i]);
 }
 
 static void write_sampler(FILE *out, const struct observer_status *observer)
 {
 	const char *info[] = {"kernel_tls", attribute_sampler(observer->kernel_tls),
-			      "plain",	    attribute_sampler(observer->plain),
-			      "user",	    attribute_sampler(observer->user),
-			      "why",	    observer->why};
+			      "plain",      attribute_sampler(observer->plain),
+			      "user",       attribute_sampler(observer->user),
+			      "why",        observer->why};
 
-	write_info(out, "ksplit_sampler_info",
-		   "Which sampler reads streams of kernel TLS, of plain TCP and of OpenSSL, and why.",
-		   info, sizeof(info) / sizeof(info[0]));
+	write_info(
+		out, "ksplit_sampler_info",
+		"Which sampler reads streams of kernel TLS, of plain TCP and of OpenSSL, and why.",
+		info, sizeof(info) / sizeof(info[0]));
 	prometheus_write_single(out, "ksplit_sampler_timings", GAUGE,
 				"1: the sock_ops program is attached.", observer->timings);
 	prometheus_write_single(out, "ksplit_sampler_processes", GAUGE,
@@ -187,8 +189,8 @@ static void write_aggregate(FILE *out, const struct aggregate_snapshot *aggregat
 				"Series that made room for heavier ones and were added to "
 				"\"other\".",
 				aggregate->series_evicted);
-	prometheus_write_single(out, "ksplit_endpoints", GAUGE,
-				"Origins told, \"other\" included.", aggregate->endpoints_len);
+	prometheus_write_single(out, "ksplit_endpoints", GAUGE, "Origins told, \"other\" included.",
+				aggregate->endpoints_len);
 	prometheus_write_single(out, "ksplit_endpoints_limit", GAUGE,
 				"Origins that are kept beside \"other\".",
 				aggregate->max_endpoints);

@@ -15,7 +15,7 @@ struct endpoint_family {
 	const struct prometheus_bounds *bounds; /* histograms only */
 };
 
-#define COUNTER "counter"
+#define COUNTER    "counter"
 #define AT(member) offsetof(struct endpoint, member)
 
 /* Neighbours of one name are one family. */

@@ -7,7 +7,7 @@
 #include "export/prometheus_write.h"
 
 #define OTHER_HELP                                                                                 \
-	" url_template=\"other\" is the sum of all series beyond ksplit_series_limit, of both "     \
+	" url_template=\"other\" is the sum of all series beyond ksplit_series_limit, of both "    \
 	"directions."
 
 /* What the families of series are written from. */
@@ -82,8 +82,7 @@ static void write_durations(FILE *out, const struct series_view *view, const cha
 	prometheus_write_family(out, name, "histogram", help);
 	for (size_t i = 0; i < view->aggregate->series_len; i++) {
 		const struct series *series = &view->aggregate->series[i];
-		bool is_incoming =
-			!series->other && series->key.direction == OBSERVE_INCOMING;
+		bool is_incoming = !series->other && series->key.direction == OBSERVE_INCOMING;
 
 		if (is_incoming == incoming)
 			prometheus_write_histogram(out, name, view->labels[i].http,

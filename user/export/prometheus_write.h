@@ -19,8 +19,8 @@ void prometheus_write_family(FILE *out, const char *name, const char *type, cons
 
 /*
  * name="value" with a comma before it unless it is the first in `out`, a stream of labels alone;
- * nothing for an empty value, which means the same to Prometheus. `value` is at most `max` bytes, shorter if a NUL comes first; what
- * is not printable UTF-8 becomes \xNN (ksplit_text_escape).
+ * nothing for an empty value, which means the same to Prometheus. `value` is at most `max` bytes,
+ * shorter if a NUL comes first; what is not printable UTF-8 becomes \xNN (ksplit_text_escape).
  */
 void prometheus_write_label(FILE *out, const char *name, const char *value, size_t max);
 
