@@ -40,6 +40,18 @@ struct ksplit_endpoint {
 };
 
 /*
+ * What the daemon marks its sockets with, in the map "socket_times" (BPF_MAP_TYPE_SK_STORAGE), and
+ * the program's own notes. A mark of zero but for the role; accepted sockets inherit their listener's.
+ */
+struct ksplit_socket_times {
+	__u64 connect_ns;     /* CLOCK_MONOTONIC; 0: not begun */
+	__u64 established_ns; /* 0: not yet */
+	__u32 rtt_samples;
+	__u8 role; /* enum ksplit_endpoint_role */
+	__u8 reserved[3];
+};
+
+/*
  * The connect hook keeps who made a connection, in the pinned LRU map "processes", by the socket's
  * cookie.
  */

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "observe/bpf_group.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define GROUP_BIT(group) (1U << (group))
+#define HEAD_GROUPS	 (GROUP_BIT(BPF_GROUP_FENTRY) | GROUP_BIT(BPF_GROUP_SK_MSG))
+
+static const struct {
+	const char *name;
+	enum bpf_group group;
+} programs[] = {
+	{"time_sockets", BPF_GROUP_TIMINGS},	   {"process_connect4", BPF_GROUP_PROCESSES},
+	{"process_connect6", BPF_GROUP_PROCESSES}, {"head_inet_sendmsg", BPF_GROUP_FENTRY},
+	{"head_inet6_sendmsg", BPF_GROUP_FENTRY},  {"head_inet_sendpage", BPF_GROUP_FENTRY},
+	{"head_sk_msg", BPF_GROUP_SK_MSG},
+};
+
+/* Maps that are not named here are the head samplers', of both attach points. */
+static const struct {
+	const char *name;
+	unsigned int groups;
+} maps[] = {
+	{"socket_times", GROUP_BIT(BPF_GROUP_TIMINGS)},
+	{"endpoints", GROUP_BIT(BPF_GROUP_TIMINGS)},
+	{"processes", GROUP_BIT(BPF_GROUP_PROCESSES)},
+};
+
+int bpf_group_of_program(const char *name)
+{
+	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
+		if (strcmp(programs[i].name, name) == 0)
+			return (int)programs[i].group;
+	}
+	return -1;
+}
+
+const char *bpf_group_name(enum bpf_group group)
+{
+	switch (group) {
+	case BPF_GROUP_TIMINGS: return "timings";
+	case BPF_GROUP_PROCESSES: return "processes";
+	case BPF_GROUP_FENTRY: return "fentry";
+	case BPF_GROUP_SK_MSG: return "sk_msg";
+	case BPF_GROUPS: break;
+	}
+	return "unknown";
+}
+
+static unsigned int groups_of_map(const struct bpf_map *map)
+{
+	/* .rodata and the like: any program may need them. */
+	if (bpf_map__is_internal(map))
+		return ~0U;
+	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
+		if (strcmp(maps[i].name, bpf_map__name(map)) == 0)
+			return maps[i].groups;
+	}
+	/* Only an sk_msg program needs a sockmap. */
+	if (bpf_map__type(map) == BPF_MAP_TYPE_SOCKHASH ||
+	    bpf_map__type(map) == BPF_MAP_TYPE_SOCKMAP)
+		return GROUP_BIT(BPF_GROUP_SK_MSG);
+	return HEAD_GROUPS;
+}
+
+const char *bpf_group_target(const struct bpf_program *program)
+{
+	static const char *const kinds[] = {"fentry/", "fexit/"};
+	const char *section = bpf_program__section_name(program);
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		size_t len = strlen(kinds[i]);
+
+		if (strncmp(section, kinds[i], len) == 0)
+			return section + len;
+	}
+	return NULL;
+}
+
+static bool has_target(const struct bpf_program *program, const struct btf *kernel)
+{
+	const char *target = bpf_group_target(program);
+
+	return !target || btf__find_by_name_kind(kernel, target, BTF_KIND_FUNC) > 0;
+}
+
+bool bpf_group_possible(const struct bpf_object *object, enum bpf_group group,
+			const struct btf *kernel, char why[BPF_WHY_MAX])
+{
+	struct bpf_program *program;
+
+	snprintf(why, BPF_WHY_MAX, "this build has no program for it");
+	bpf_object__for_each_program(program, object) {
+		if (bpf_group_of_program(bpf_program__name(program)) != (int)group)
+			continue;
+		if (has_target(program, kernel)) {
+			why[0] = '\0';
+			return true;
+		}
+		snprintf(why, BPF_WHY_MAX,
+			 "the kernel's BTF has no function %s: no program can trace it",
+			 bpf_group_target(program));
+	}
+	return false;
+}
+
+int bpf_group_choose(struct bpf_object *object, unsigned int groups, const struct btf *kernel)
+{
+	struct bpf_program *program;
+	struct bpf_map *map;
+	int err = 0;
+
+	bpf_object__for_each_program(program, object) {
+		int group = bpf_group_of_program(bpf_program__name(program));
+		bool take = group >= 0 && (groups & GROUP_BIT(group)) && has_target(program, kernel);
+
+		if (!err)
+			err = bpf_program__set_autoload(program, take);
+	}
+	bpf_object__for_each_map(map, object) {
+		if (!err)
+			err = bpf_map__set_autocreate(map, groups & groups_of_map(map));
+	}
+	return err;
+}

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "observe/bpf_instance.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ksplit.skel.h"
+
+/* The most that kernels before 5.20 allow; what the verifier does not write is not touched. */
+#define VERIFIER_LOG ((1U << 24) - 1)
+
+/* A ring buffer's size is a power of two and whole pages (kernel/bpf/ringbuf.c). */
+static uint32_t round_ring(uint32_t bytes)
+{
+	uint32_t size = (uint32_t)sysconf(_SC_PAGESIZE);
+
+	while (size < bytes && size < 1U << 30)
+		size <<= 1;
+	return size;
+}
+
+static int set_ring_size(struct bpf_object *object, uint32_t bytes)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, object) {
+		if (bytes && bpf_map__type(map) == BPF_MAP_TYPE_RINGBUF)
+			return bpf_map__set_max_entries(map, round_ring(bytes));
+	}
+	return 0;
+}
+
+/* The constants' own bytes before they are loaded, where `name` lies in them; NULL: not there. */
+static void *find_constant(const struct bpf_object *object, const char *name, uint32_t size)
+{
+	const struct btf *btf = bpf_object__btf(object);
+	int id = btf ? btf__find_by_name_kind(btf, ".rodata", BTF_KIND_DATASEC) : -1;
+	const struct btf_type *section = id > 0 ? btf__type_by_id(btf, (uint32_t)id) : NULL;
+	const struct btf_var_secinfo *info;
+	struct bpf_map *map;
+	size_t len;
+
+	for (int i = 0; section && i < btf_vlen(section); i++) {
+		info = btf_var_secinfos(section) + i;
+		if (strcmp(btf__name_by_offset(btf, btf__type_by_id(btf, info->type)->name_off),
+			   name) != 0)
+			continue;
+		bpf_object__for_each_map(map, object) {
+			const char *map_name = bpf_map__name(map);
+			size_t name_len = strlen(map_name);
+			char *bytes = (char *)bpf_map__initial_value(map, &len);
+
+			/* "ksplit_b.rodata": the object's name is part of it. */
+			if (bytes && name_len >= 7 && !strcmp(map_name + name_len - 7, ".rodata") &&
+			    info->size == size && info->offset + size <= len)
+				return bytes + info->offset;
+		}
+	}
+	return NULL;
+}
+
+static void set_constant(const struct bpf_object *object, const char *name, uint32_t value)
+{
+	uint32_t *constant = find_constant(object, name, sizeof(*constant));
+
+	if (constant)
+		*constant = value;
+}
+
+int bpf_instance_open(const struct bpf_instance_plan *plan, unsigned int groups,
+		      struct ksplit_bpf **out)
+{
+	struct ksplit_bpf *skel = ksplit_bpf__open();
+	int err;
+
+	if (!skel)
+		return -errno;
+	err = bpf_group_choose(skel->obj, groups, plan->kernel);
+	if (!err)
+		err = set_ring_size(skel->obj, plan->options->ring_bytes);
+	if (err) {
+		ksplit_bpf__destroy(skel);
+		return err;
+	}
+	if (plan->options->head_bytes)
+		set_constant(skel->obj, "head_bytes", plan->options->head_bytes);
+	*out = skel;
+	return 0;
+}
+
+/* The program that cannot be attached, or NULL; errno tells why. */
+static struct bpf_program *find_unattachable(const struct bpf_object *object)
+{
+	struct bpf_program *program;
+	struct bpf_link *link;
+
+	bpf_object__for_each_program(program, object) {
+		if (!bpf_program__autoload(program) || !bpf_group_target(program))
+			continue;
+		link = bpf_program__attach(program);
+		if (!link)
+			return program;
+		bpf_link__destroy(link);
+	}
+	return NULL;
+}
+
+int bpf_instance_load(const struct bpf_instance_plan *plan, unsigned int groups,
+		      struct ksplit_bpf **out)
+{
+	struct ksplit_bpf *skel;
+	int err = bpf_instance_open(plan, groups, &skel);
+
+	if (err)
+		return err;
+	err = ksplit_bpf__load(skel);
+	if (!err && find_unattachable(skel->obj))
+		err = -errno;
+	if (err) {
+		ksplit_bpf__destroy(skel);
+		return err;
+	}
+	*out = skel;
+	return 0;
+}
+
+/* The verifier's last line but its statistics: what it does not like. Cuts `log` up. */
+static const char *last_word(char *log)
+{
+	const char *word = "";
+	char *line, *rest;
+
+	for (line = strtok_r(log, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		if (strncmp(line, "processed ", 10) != 0)
+			word = line;
+	}
+	return word;
+}
+
+/* Load one program of the object and say what is wrong with it; false: nothing is. */
+static bool explain_program(struct bpf_object *object, struct bpf_program *program, char *log,
+			    char why[BPF_WHY_MAX])
+{
+	const char *name = bpf_program__name(program);
+	const struct bpf_program *unattachable;
+	int err;
+
+	log[0] = '\0';
+	bpf_program__set_log_buf(program, log, VERIFIER_LOG);
+	err = bpf_object__load(object);
+	if (err) {
+		const char *word = last_word(log);
+
+		snprintf(why, BPF_WHY_MAX, "the kernel refuses the program %s: %s%s%s", name,
+			 strerror(-err), *word ? ": " : "", word);
+		return true;
+	}
+	unattachable = find_unattachable(object);
+	if (unattachable)
+		snprintf(why, BPF_WHY_MAX, "the kernel cannot attach %s to %s: %s", name,
+			 bpf_group_target(unattachable), strerror(errno));
+	return unattachable;
+}
+
+/* As explain_program, for the program of this name in an instance of its own. */
+static bool explain_alone(const struct bpf_instance_plan *plan, enum bpf_group group,
+			  const char *name, char *log, char why[BPF_WHY_MAX])
+{
+	struct bpf_program *program, *wanted = NULL;
+	struct ksplit_bpf *skel;
+	bool found = false;
+
+	if (bpf_instance_open(plan, 1U << group, &skel))
+		return false;
+	bpf_object__for_each_program(program, skel->obj) {
+		if (strcmp(bpf_program__name(program), name) == 0 && bpf_program__autoload(program))
+			wanted = program;
+		else
+			bpf_program__set_autoload(program, false);
+	}
+	if (wanted)
+		found = explain_program(skel->obj, wanted, log, why);
+	ksplit_bpf__destroy(skel);
+	return found;
+}
+
+void bpf_instance_explain(const struct bpf_instance_plan *plan, enum bpf_group group, int err,
+			  char why[BPF_WHY_MAX])
+{
+	char *log = malloc(VERIFIER_LOG);
+	struct bpf_program *program;
+	struct ksplit_bpf *skel;
+
+	snprintf(why, BPF_WHY_MAX, "it cannot be loaded: %s", strerror(-err));
+	if (log && bpf_instance_open(plan, 0, &skel) == 0) {
+		bpf_object__for_each_program(program, skel->obj) {
+			const char *name = bpf_program__name(program);
+
+			if (bpf_group_of_program(name) == (int)group &&
+			    explain_alone(plan, group, name, log, why))
+				break;
+		}
+		ksplit_bpf__destroy(skel);
+	}
+	free(log);
+}

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "observe/bpf_object.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/log.h"
+#include "ksplit.skel.h"
+#include "observe/bpf_group.h"
+#include "observe/bpf_instance.h"
+#include "observe/bpf_log.h"
+#include "observe/bpf_pins.h"
+
+#define GROUP_BIT(group) (1U << (group))
+#define PIN_PATH_MAX	 (BPF_PINS_PATH_MAX + 64)
+
+struct bpf_object_set {
+	struct ksplit_bpf *skel; /* NULL: no group is loaded */
+	unsigned int groups;	 /* loaded */
+	char why[BPF_GROUPS][BPF_WHY_MAX];
+	char pins[BPF_PINS_PATH_MAX];
+};
+
+static void explain_all(struct bpf_object_set *set, const char *why)
+{
+	for (int i = 0; i < BPF_GROUPS; i++) {
+		if (!set->why[i][0])
+			snprintf(set->why[i], BPF_WHY_MAX, "%s", why);
+	}
+}
+
+/*
+ * May this process use BPF at all? 0, -EPERM, -ENOSYS (no CONFIG_BPF_SYSCALL) ... A map of a type
+ * that always takes CAP_BPF (or, before 5.8, CAP_SYS_ADMIN). Before 5.11 maps count as locked
+ * memory; libbpf raises the limit when it finds such a kernel, here for the first time.
+ */
+static int try_bpf(void)
+{
+	int fd = bpf_map_create(BPF_MAP_TYPE_LRU_HASH, "ksplit_try", 4, 4, 1, NULL);
+
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
+/* The groups that are wanted and have a program for this kernel. */
+static unsigned int find_possible(struct bpf_object_set *set, const struct bpf_instance_plan *plan)
+{
+	unsigned int groups = 0;
+	struct ksplit_bpf *skel;
+
+	if (bpf_instance_open(plan, 0, &skel)) {
+		explain_all(set, "the BPF object cannot be read");
+		return 0;
+	}
+	for (int i = 0; i < BPF_GROUPS; i++) {
+		if (!plan->options->wanted[i])
+			snprintf(set->why[i], BPF_WHY_MAX, "not wanted");
+		else if (bpf_group_possible(skel->obj, (enum bpf_group)i, plan->kernel,
+					    set->why[i]))
+			groups |= GROUP_BIT(i);
+	}
+	ksplit_bpf__destroy(skel);
+	return groups;
+}
+
+/* Each group alone in an instance of its own; returns those that the kernel takes. */
+static unsigned int find_loadable(struct bpf_object_set *set, const struct bpf_instance_plan *plan,
+				  unsigned int groups)
+{
+	unsigned int good = 0;
+
+	for (int i = 0; i < BPF_GROUPS; i++) {
+		struct ksplit_bpf *skel;
+		int err;
+
+		if (!(groups & GROUP_BIT(i)))
+			continue;
+		err = bpf_instance_load(plan, GROUP_BIT(i), &skel);
+		if (err) {
+			bpf_instance_explain(plan, (enum bpf_group)i, err, set->why[i]);
+			continue;
+		}
+		ksplit_bpf__destroy(skel);
+		good |= GROUP_BIT(i);
+	}
+	return good;
+}
+
+/* All at once, as most kernels take them; if this one does not, those that it takes. */
+static void load_groups(struct bpf_object_set *set, const struct bpf_instance_plan *plan)
+{
+	unsigned int groups = find_possible(set, plan);
+	int err;
+
+	if (!groups)
+		return;
+	err = bpf_instance_load(plan, groups, &set->skel);
+	if (err) {
+		groups = find_loadable(set, plan, groups);
+		err = groups ? bpf_instance_load(plan, groups, &set->skel) : 0;
+	}
+	if (err) {
+		char why[BPF_WHY_MAX];
+
+		snprintf(why, sizeof(why), "the programs cannot be loaded together: %s",
+			 strerror(-err));
+		explain_all(set, why);
+		return;
+	}
+	set->groups = groups;
+}
+
+/* A map's name in the folder: bpffs allows no dot, "ksplit_b.rodata" becomes "rodata". */
+static const char *pin_name(const struct bpf_map *map)
+{
+	const char *dot = strrchr(bpf_map__name(map), '.');
+
+	return dot ? dot + 1 : bpf_map__name(map);
+}
+
+static int pin_maps(const struct bpf_object_set *set)
+{
+	char path[PIN_PATH_MAX];
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, set->skel->obj) {
+		int err;
+
+		if (bpf_map__fd(map) < 0)
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", set->pins, pin_name(map));
+		err = bpf_map__pin(map, path);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* Pins are for people to look at: without them all else works. */
+static void make_pins(struct bpf_object_set *set)
+{
+	int err = bpf_pins_make(set->pins);
+
+	if (!err)
+		err = pin_maps(set);
+	if (!err)
+		return;
+	bpf_pins_remove(set->pins);
+	set->pins[0] = '\0';
+	if (err == -ENODEV)
+		log_info("BPF maps are not pinned: no bpffs is mounted at /sys/fs/bpf");
+	else
+		log_warn("BPF maps are not pinned in %s: %s", KSPLIT_PIN_ROOT, strerror(-err));
+}
+
+static void tell_groups(const struct bpf_object_set *set, const struct bpf_object_options *options)
+{
+	for (int i = 0; i < BPF_GROUPS; i++) {
+		if (options->wanted[i] && !bpf_object_has(set, (enum bpf_group)i))
+			log_info("BPF %s: off: %s", bpf_group_name((enum bpf_group)i), set->why[i]);
+	}
+}
+
+int bpf_object_load(const struct bpf_object_options *options, struct bpf_object_set **out)
+{
+	struct bpf_instance_plan plan = {.options = options};
+	struct bpf_object_set *set = calloc(1, sizeof(*set));
+	struct btf *kernel;
+	int err;
+
+	if (!set)
+		return -ENOMEM;
+	bpf_log_setup();
+	bpf_pins_remove_stale();
+	err = try_bpf();
+	if (err == -EPERM || err == -ENOMEM) {
+		free(set);
+		return err;
+	}
+	kernel = err ? NULL : btf__load_vmlinux_btf();
+	plan.kernel = kernel;
+	if (kernel)
+		load_groups(set, &plan);
+	else if (err)
+		explain_all(set, "this kernel has no BPF (CONFIG_BPF_SYSCALL)");
+	else
+		explain_all(set, "this kernel tells no BTF of itself (CONFIG_DEBUG_INFO_BTF)");
+	btf__free(kernel);
+	if (options->pin && set->skel)
+		make_pins(set);
+	tell_groups(set, options);
+	*out = set;
+	return 0;
+}
+
+bool bpf_object_has(const struct bpf_object_set *set, enum bpf_group group)
+{
+	return set->groups & GROUP_BIT(group);
+}
+
+const char *bpf_object_why(const struct bpf_object_set *set, enum bpf_group group)
+{
+	return set->why[group];
+}
+
+struct ksplit_bpf *bpf_object_skeleton(struct bpf_object_set *set)
+{
+	return set->skel;
+}
+
+int bpf_object_pin_link(struct bpf_object_set *set, struct bpf_link *link, const char *name)
+{
+	char path[PIN_PATH_MAX];
+
+	if (!set->pins[0])
+		return 0;
+	snprintf(path, sizeof(path), "%s/%s", set->pins, name);
+	return bpf_link__pin(link, path);
+}
+
+const char *bpf_object_pins(const struct bpf_object_set *set)
+{
+	return set->pins;
+}
+
+void bpf_object_free(struct bpf_object_set *set)
+{
+	if (!set)
+		return;
+	bpf_pins_remove(set->pins);
+	ksplit_bpf__destroy(set->skel);
+	free(set);
+}

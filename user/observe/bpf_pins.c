@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "observe/bpf_pins.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "observe/bpf_object.h"
+
+#define COMM_MAX   32
+#define MAKE_TRIES 8
+
+/* The folder above KSPLIT_PIN_ROOT, where bpffs is mounted. */
+#define BPFFS "/sys/fs/bpf"
+
+/* Remove the files in a folder that was opened (pins are never folders), then the folder. */
+static void remove_folder(const char *path)
+{
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+
+	if (!dir)
+		return;
+	while ((entry = readdir(dir)))
+		unlinkat(dirfd(dir), entry->d_name, 0);
+	closedir(dir);
+	rmdir(path);
+}
+
+/* The name that the kernel shows of a process; false when there is no such process. */
+static bool read_comm(const char *pid, char comm[COMM_MAX])
+{
+	char path[64];
+	bool is_read;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%.20s/comm", pid);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	is_read = fgets(comm, COMM_MAX, file);
+	fclose(file);
+	return is_read;
+}
+
+static bool is_number(const char *name)
+{
+	return *name && strspn(name, "0123456789") == strlen(name);
+}
+
+/* A process with our name under that number is a daemon that lives. */
+static bool is_stale(const char *pid)
+{
+	char mine[COMM_MAX], theirs[COMM_MAX];
+
+	if (!read_comm("self", mine))
+		return false;
+	return !read_comm(pid, theirs) || strcmp(mine, theirs) != 0;
+}
+
+int bpf_pins_remove_stale(void)
+{
+	DIR *root = opendir(KSPLIT_PIN_ROOT);
+	char path[sizeof(KSPLIT_PIN_ROOT) + NAME_MAX + 2];
+	struct dirent *entry;
+	int removed = 0;
+
+	if (!root)
+		return 0;
+	while ((entry = readdir(root))) {
+		if (!is_number(entry->d_name) || !is_stale(entry->d_name))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", KSPLIT_PIN_ROOT, entry->d_name);
+		remove_folder(path);
+		removed++;
+	}
+	closedir(root);
+	if (removed)
+		rmdir(KSPLIT_PIN_ROOT); /* refused while another daemon's folder is in it */
+	return removed;
+}
+
+static int make_folders(const char *path)
+{
+	/* A daemon that ends at this moment may take the root away between the two. */
+	for (int i = 0; i < MAKE_TRIES; i++) {
+		if (mkdir(KSPLIT_PIN_ROOT, 0700) < 0 && errno != EEXIST)
+			return -errno;
+		if (mkdir(path, 0700) == 0)
+			return 0;
+		if (errno == EEXIST)
+			remove_folder(path);
+		else if (errno != ENOENT)
+			return -errno;
+	}
+	return -EBUSY;
+}
+
+int bpf_pins_make(char path[BPF_PINS_PATH_MAX])
+{
+	struct statfs fs;
+	int err;
+
+	path[0] = '\0';
+	if (statfs(BPFFS, &fs) < 0)
+		return -errno;
+	if ((unsigned long)fs.f_type != BPF_FS_MAGIC)
+		return -ENODEV;
+	snprintf(path, BPF_PINS_PATH_MAX, "%s/%d", KSPLIT_PIN_ROOT, (int)getpid());
+	err = make_folders(path);
+	if (err)
+		path[0] = '\0';
+	return err;
+}
+
+void bpf_pins_remove(const char *path)
+{
+	if (!*path)
+		return;
+	remove_folder(path);
+	rmdir(KSPLIT_PIN_ROOT); /* refused while another daemon's folder is in it */
+}

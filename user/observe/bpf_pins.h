@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KSPLIT_OBSERVE_BPF_PINS_H
+#define KSPLIT_OBSERVE_BPF_PINS_H
+
+#include <stddef.h>
+
+/*
+ * Folders of pinned objects: KSPLIT_PIN_ROOT/PID, mode 0700, one for each daemon. A killed daemon
+ * cannot remove its own, the next one to start does.
+ */
+
+#define BPF_PINS_PATH_MAX 128
+
+/*
+ * Make this process's folder; what a former process with its number has left is removed. `path` is
+ * "" on an error: -ENODEV (no bpffs is mounted there), -EPERM ...; 0.
+ */
+int bpf_pins_make(char path[BPF_PINS_PATH_MAX]);
+
+/*
+ * Remove the folders of daemons that are dead: their number is nobody's now, or that of a program
+ * with another name than ours (/proc/PID/comm). Returns how many.
+ */
+int bpf_pins_remove_stale(void);
+
+/* Remove a folder with all in it, and KSPLIT_PIN_ROOT when it was the last. "" is no folder. */
+void bpf_pins_remove(const char *path);
+
+#endif
