@@ -65,6 +65,15 @@ static inline struct bpf_object_options bpf_rig_options(bool pin)
 	return options;
 }
 
+/* Have cgroup v2 mounted: where nobody did it, in our own namespace. After bpf_rig_setup. */
+static inline void bpf_rig_make_cgroup(void)
+{
+	char path[PATH_MAX];
+
+	if (cgroup_find_mount(path) == -ENOENT)
+		assert_int_equal(mount("cgroup2", "/sys/fs/cgroup", "cgroup2", 0, NULL), 0);
+}
+
 /* The root of cgroup v2. */
 static inline int bpf_rig_open_cgroup(void)
 {
