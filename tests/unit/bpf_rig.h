@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/log.h"
 #include "observe/bpf_object.h"
 #include "observe/cgroup.h"
 
@@ -37,6 +38,7 @@ static inline const char *bpf_rig_missing(void)
 static inline int bpf_rig_setup(void **state)
 {
 	(void)state;
+	log_setup(LOG_LEVEL_WARN, false);
 	if (bpf_rig_missing())
 		return 0;
 	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
