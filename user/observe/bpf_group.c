@@ -17,6 +17,9 @@ static const struct {
 	{"head_sk_msg", BPF_GROUP_SK_MSG},
 };
 
+/* Serves both kinds of head samplers. */
+#define RING_WIPE "head_ring_wipe"
+
 /* Maps that are not named here are the head samplers', of both attach points. */
 static const struct {
 	const char *name;
@@ -115,6 +118,8 @@ int bpf_group_choose(struct bpf_object *object, unsigned int groups, const struc
 		int group = bpf_group_of_program(bpf_program__name(program));
 		bool take = group >= 0 && (groups & GROUP_BIT(group)) && has_target(program, kernel);
 
+		if (strcmp(bpf_program__name(program), RING_WIPE) == 0)
+			take = groups & HEAD_GROUPS;
 		if (!err)
 			err = bpf_program__set_autoload(program, take);
 	}

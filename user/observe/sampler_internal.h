@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KSPLIT_OBSERVE_SAMPLER_INTERNAL_H
+#define KSPLIT_OBSERVE_SAMPLER_INTERNAL_H
+
+#include <bpf/libbpf.h>
+
+#include "observe/sampler.h"
+
+#define SAMPLER_WHY_MAX	  256
+#define SAMPLER_LINKS_MAX 3
+
+/* Shared by sampler.c and sampler_probe.c. */
+struct sampler {
+	struct bpf_object_set *set; /* not owned */
+	struct ksplit_bpf *skel;    /* not owned; NULL: no head program is loaded */
+	struct bpf_link *links[SAMPLER_LINKS_MAX];
+	size_t links_len;
+	bool hash_attached; /* sk_msg at the sockhash */
+	struct ring_buffer *ring;
+	sampler_event_fn event; /* within sampler_poll */
+	void *event_ctx;
+	uint64_t polled;   /* events taken by the present poll */
+	bool dirty;	   /* read events lie in the ring */
+	enum ksplit_sampler at[SAMPLER_PLACES];
+	char why[SAMPLER_WHY_MAX];
+};
+
+/* Connection numbers of probes: above any that a connection gets. */
+#define SAMPLER_PROBE_CONN (~0ULL >> 1)
+
+#endif
