@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "observe/http_text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "observe/request.h"
+
+static bool is_visible(unsigned char byte)
+{
+	return byte > 0x20 && byte < 0x7f;
+}
+
+static char to_lower(char byte)
+{
+	return byte >= 'A' && byte <= 'Z' ? (char)(byte - 'A' + 'a') : byte;
+}
+
+void http_text_free(char *text)
+{
+	if (text)
+		explicit_bzero(text, strlen(text));
+	free(text);
+}
+
+/* What follows the scheme's colon in an absolute URI ("//authority/path"), or NULL. */
+static const char *find_authority(const char *text, size_t len)
+{
+	size_t i = 0;
+
+	while (i < len && !strchr(":/?#", text[i]))
+		i++;
+	return i && len - i >= 3 && memcmp(text + i, "://", 3) == 0 ? text + i + 3 : NULL;
+}
+
+struct path_writer {
+	char out[OBSERVE_PATH_MAX];
+	size_t len;
+	bool cut;
+};
+
+static void write_byte(struct path_writer *writer, unsigned char byte)
+{
+	static const char hex[] = "0123456789ABCDEF";
+	size_t size = is_visible(byte) ? 1 : 3;
+
+	if (writer->cut || size >= sizeof(writer->out) - writer->len) {
+		writer->cut = true;
+		return;
+	}
+	if (size == 1) {
+		writer->out[writer->len++] = (char)byte;
+		return;
+	}
+	writer->out[writer->len++] = '%';
+	writer->out[writer->len++] = hex[byte >> 4];
+	writer->out[writer->len++] = hex[byte & 15];
+}
+
+static void write_path(struct path_writer *writer, const char *text, size_t len)
+{
+	bool query = false, value = false;
+
+	for (size_t i = 0; i < len && text[i] != '#'; i++) {
+		if (query && text[i] == '&')
+			value = false;
+		else if (query && text[i] == '=')
+			value = true;
+		if (!value)
+			write_byte(writer, (unsigned char)text[i]);
+		if (text[i] == '?')
+			query = true;
+	}
+}
+
+char *http_text_path(const char *text, size_t len, bool *cut)
+{
+	struct path_writer writer;
+	const char *end = text + len;
+	char *path;
+
+	writer.len = 0;
+	writer.cut = false;
+	if (len && text[0] != '/' && !(len == 1 && text[0] == '*')) {
+		/* Scheme and authority go; what is no URI at all may hold anything. */
+		text = find_authority(text, len);
+		while (text && text < end && !strchr("/?#", *text))
+			text++;
+		if (text && (text == end || *text != '/'))
+			write_byte(&writer, '/'); /* RFC 9110 4.2.3 */
+		len = text ? (size_t)(end - text) : 0;
+	}
+	write_path(&writer, text, len);
+	*cut = *cut || writer.cut;
+	path = writer.len ? strndup(writer.out, writer.len) : NULL;
+	explicit_bzero(writer.out, writer.len);
+	return path;
+}
+
+static char *copy_lower(const char *text, size_t len, size_t max)
+{
+	char *out;
+
+	if (len > max - 1)
+		len = max - 1;
+	out = len ? malloc(len + 1) : NULL;
+	if (!out)
+		return NULL;
+	for (size_t i = 0; i < len; i++)
+		out[i] = is_visible((unsigned char)text[i]) ? to_lower(text[i]) : '_';
+	out[len] = '\0';
+	return out;
+}
+
+char *http_text_host(const char *text, size_t len)
+{
+	const char *at = memrchr(text, '@', len);
+
+	if (at) {
+		len -= (size_t)(at + 1 - text);
+		text = at + 1;
+	}
+	return copy_lower(text, len, OBSERVE_HOST_MAX);
+}
+
+char *http_text_type(const char *text, size_t len)
+{
+	const char *end = memchr(text, ';', len);
+
+	if (end)
+		len = (size_t)(end - text);
+	while (len && (text[len - 1] == ' ' || text[len - 1] == '\t'))
+		len--;
+	while (len && (*text == ' ' || *text == '\t')) {
+		text++;
+		len--;
+	}
+	return copy_lower(text, len, OBSERVE_TYPE_MAX);
+}
+
+void http_text_method(char *out, const char *text, size_t len)
+{
+	if (len > OBSERVE_METHOD_MAX - 1)
+		len = OBSERVE_METHOD_MAX - 1;
+	for (size_t i = 0; i < len; i++)
+		out[i] = is_visible((unsigned char)text[i]) ? text[i] : '_';
+	out[len] = '\0';
+}
