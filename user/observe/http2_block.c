@@ -14,6 +14,7 @@
 
 struct http2_block {
 	nghttp2_hd_inflater *inflater;
+	nghttp2_mem mem; /* the inflater points to it, whatever nghttp2's manual says */
 };
 
 /* nghttp2 wipes nothing: its memory comes from here, with its size ahead of it. */
@@ -70,12 +71,12 @@ static void *chunk_realloc(void *ptr, size_t size, void *ctx)
 
 struct http2_block *http2_block_new(void)
 {
-	nghttp2_mem mem = {NULL, chunk_alloc, chunk_free, chunk_calloc, chunk_realloc};
 	struct http2_block *block = calloc(1, sizeof(*block));
 
 	if (!block)
 		return NULL;
-	if (nghttp2_hd_inflate_new2(&block->inflater, &mem) ||
+	block->mem = (nghttp2_mem){NULL, chunk_alloc, chunk_free, chunk_calloc, chunk_realloc};
+	if (nghttp2_hd_inflate_new2(&block->inflater, &block->mem) ||
 	    nghttp2_hd_inflate_change_table_size(block->inflater, TABLE_SIZE_MAX)) {
 		http2_block_free(block);
 		return NULL;
