@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <linux/tls.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "observe/sock_diag.h"
 #include "tcp_pair.h"
@@ -83,6 +84,28 @@ static void test_loopback_pair(void **state)
 }
 
 /* An exchange is one query and one answer: many in a row stay in step, found or not. */
+/* What leads from a socket to its process. */
+static void test_identity(void **state)
+{
+	for (int family = 0; family < TCP_PAIR_FAMILIES; family++) {
+		struct sock_diag_info info;
+		struct tcp_pair pair;
+		uint64_t cookie;
+		socklen_t len = sizeof(cookie);
+		struct stat st;
+
+		tcp_pair_open(&pair, (enum tcp_pair_family)family);
+		query(*state, pair.client, &info);
+		assert_int_equal(
+			getsockopt(pair.client, SOL_SOCKET, SO_COOKIE, &cookie, &len), 0);
+		assert_int_equal(info.cookie, cookie);
+		assert_int_equal(fstat(pair.client, &st), 0);
+		assert_int_equal(info.inode, st.st_ino);
+		assert_int_equal(info.uid, geteuid());
+		tcp_pair_close(&pair);
+	}
+}
+
 static void test_not_found(void **state)
 {
 	union conn_address local, remote, closed_local, closed_remote, unknown;
@@ -178,7 +201,8 @@ static void test_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_loopback_pair), cmocka_unit_test(test_not_found),
+		cmocka_unit_test(test_loopback_pair), cmocka_unit_test(test_identity),
+		cmocka_unit_test(test_not_found),
 		cmocka_unit_test(test_bad_addresses), cmocka_unit_test(test_tls),
 		cmocka_unit_test(test_names),
 	};

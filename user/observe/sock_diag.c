@@ -133,6 +133,11 @@ static uint16_t attr_u16(const struct nlattr *attr)
 	return attr && mnl_attr_get_payload_len(attr) >= 2 ? mnl_attr_get_u16(attr) : 0;
 }
 
+static uint64_t attr_u64(const struct nlattr *attr)
+{
+	return attr && mnl_attr_get_payload_len(attr) >= 8 ? mnl_attr_get_u64(attr) : 0;
+}
+
 static void read_tls(const struct nlattr *nest, struct sock_diag_info *out)
 {
 	const struct nlattr *attrs[INFO_MAX + 1] = {NULL};
@@ -191,7 +196,11 @@ static int read_answer(const struct nlmsghdr *msg, void *data)
 	if (diag->idiag_state == STATE_LISTEN || diag->idiag_state == STATE_TIME_WAIT)
 		return MNL_CB_STOP;
 	out->found = true;
+	out->cookie = diag->id.idiag_cookie[0] | (uint64_t)diag->id.idiag_cookie[1] << 32;
+	out->inode = diag->idiag_inode;
+	out->uid = diag->idiag_uid;
 	mnl_attr_parse(msg, sizeof(*diag), collect_attr, &table);
+	out->cgroup = attr_u64(attrs[INET_DIAG_CGROUP_ID]);
 	if (attrs[INET_DIAG_INFO])
 		read_tcp(attrs[INET_DIAG_INFO], out);
 	if (attrs[INET_DIAG_ULP_INFO])

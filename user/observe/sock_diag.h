@@ -12,6 +12,10 @@
 /* What the kernel says of one TCP socket (sock_diag(7), net/tls/tls_main.c tls_get_info). */
 struct sock_diag_info {
 	bool found;
+	uint64_t cookie; /* as bpf_get_socket_cookie tells it (SO_COOKIE, socket(7)) */
+	uint32_t inode;	 /* as in the link /proc/PID/fd/N, "socket:[inode]"; 0: no process has it */
+	uint32_t uid;	 /* of who made the socket */
+	uint64_t cgroup; /* id of the cgroup v2 it was made in (since 5.8); 0: not told */
 	bool has_ulp;
 	char ulp[16];               /* "tls" */
 	uint16_t tls_version;       /* 0: not told */

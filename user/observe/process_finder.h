@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KSPLIT_OBSERVE_PROCESS_FINDER_H
+#define KSPLIT_OBSERVE_PROCESS_FINDER_H
+
+#include "observe/bpf_object.h"
+#include "observe/request.h"
+
+/*
+ * Who made a connection of this host? The connect hook remembers it at connect(2); sock_diag(7)
+ * leads from addresses to the socket. Without the hook, or for a socket that it has not seen, the
+ * process that has the socket open now (socket_owner.h). One thread at a time.
+ */
+struct process_finder;
+
+/*
+ * `set` with the group BPF_GROUP_PROCESSES, or NULL: without the hook. It is attached to the root of
+ * cgroup v2, its links are pinned as "link_connect4" and "link_connect6"; `set` must live longer.
+ * Only this network namespace's sockets are found. Caller owns *out. 0 or -errno: -ENOMEM, -EMFILE.
+ */
+int process_finder_new(struct bpf_object_set *set, struct process_finder **out);
+
+/* Detach and free; NULL allowed. */
+void process_finder_free(struct process_finder *finder);
+
+/* One sentence why the hook is not attached; "" when it is. */
+const char *process_finder_why(const struct process_finder *finder);
+
+/*
+ * Find the process by the addresses of its socket: its own, and the one that it called (what it
+ * called as it knows it: where a rule redirected it, the original destination). All zero when it is
+ * not of this host, has closed the socket already, or nobody can tell. Some ten microseconds with
+ * the hook; for a scan without it see socket_owner.h.
+ */
+void process_finder_find(struct process_finder *finder, const union conn_address *local_of_caller,
+			 const union conn_address *remote_of_caller, struct observe_process *out);
+
+#endif
