@@ -8,10 +8,20 @@ $(BUILD)/tests/%: tests/unit/%.c $(LIBKSPLIT)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) -Itests/unit $(CFLAGS) -MMD -MP -MF $(BUILD)/tests/$*.d $(LDFLAGS) -o $@ $< $(LIBKSPLIT) $(LIBS) -lcmocka
 
-.PHONY: test unit unit-build asan vm-shell
+# Programs that system tests drive.
+TOOL_BIN  := $(patsubst tests/tools/%.c,$(BUILD)/tests/tools/%,$(wildcard tests/tools/*.c))
+
+$(BUILD)/tests/tools/%: tests/tools/%.c $(LIBKSPLIT)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF $(BUILD)/tests/tools/$*.d $(LDFLAGS) -o $@ $< $(LIBKSPLIT) $(LIBS)
+
+.PHONY: test unit unit-build test-tools asan vm-shell
+
+## test-tools: build the programs that system tests drive
+test-tools: $(TOOL_BIN)
 
 ## unit-build: build the unit tests
-unit-build: $(UNIT_BIN)
+unit-build: $(UNIT_BIN) test-tools
 
 ## unit: run the unit tests
 unit: unit-build

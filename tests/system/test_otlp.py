@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""OTLP exports: read by the published schema, stored by a real database, and a collector that fails
+in all the ways it can. Sums are cumulative: whatever happens on the way, in the end they are exact."""
+
+import json
+
+import pytest
+
+from lib import otlp
+
+DURATIONS = "http.client.request.duration", "http.server.request.duration"
+
+
+@pytest.fixture(scope="session")
+def tools():
+    return otlp.fetch()
+
+
+@pytest.fixture(scope="session")
+def schema(tools, scratch):
+    return otlp.Schema(tools / "include", scratch / "otlp-schema")
+
+
+@pytest.fixture
+def collector(schema):
+    with otlp.Collector(schema) as receiver:
+        yield receiver
+
+
+def service(number):
+    return "service%d.example" % number
+
+
+def test_schema_check_can_fail(schema):
+    """The judge itself: what OTLP's JSON encoding forbids is refused."""
+    point = {"timeUnixNano": "5", "asInt": "1"}
+
+    def request(point=point, temporality=2, key="dataPoints"):
+        return json.dumps({"resourceMetrics": [{"scopeMetrics": [{"metrics": [
+            {"name": "a", "sum": {"aggregationTemporality": temporality, key: [point]}}]}]}]})
+
+    assert schema.read(request())
+    for bad in (request(dict(point, asInt=1)), request(dict(point, timeUnixNano=5)),
+                request(temporality="AGGREGATION_TEMPORALITY_CUMULATIVE"),
+                request(temporality=9), request(key="data_points"),
+                request(dict(point, whatever=1)), request(dict(point, attributes={"a": "b"}))):
+        with pytest.raises(AssertionError):
+            schema.read(bad)
+
+
+def test_exports_follow_the_schema(collector):
+    with otlp.Feed(collector.url, series=2) as feed:
+        feed.add(0, 5)
+        feed.add(1, 7)
+        collector.wait_totals("ksplit.http.requests", {service(0): 5, service(1): 7})
+        feed.close()
+    collector.check()
+    request = collector.accepted[-1]
+    resource = otlp.attributes(request.resource_metrics[0].resource)
+    assert resource["service.name"] == "ksplit"
+    assert resource["process.pid"] == feed.program.pid
+    found = otlp.metrics(request)
+    for name, uri, number in zip(DURATIONS, ("url.template", "http.route"), (0, 1)):
+        point, = otlp.points(found[name])
+        assert found[name].unit == "s"
+        attributes = otlp.attributes(point)
+        assert attributes[uri] == "/things/%d" % number
+        assert attributes["http.response.status_code"] == 200
+        assert attributes["server.port"] == 443
+        assert attributes["network.protocol.version"] == "2"
+        assert point.min == point.max == 0.02
+    _, path, headers = collector.asked[0]
+    assert path == "/v1/metrics"
+    assert headers["Content-Type"] == "application/json"
+    assert headers["User-Agent"].startswith("ksplit/")
+
+
+def test_a_database_answers_with_the_right_numbers(collector, tools, tmp_path):
+    """ksplit's JSON, read by the schema, in protobuf into VictoriaMetrics, asked in PromQL."""
+    with otlp.VictoriaMetrics(tools, tmp_path / "data") as database:
+        with otlp.Feed(collector.url, series=4) as feed:
+            for number, (count, us) in enumerate(((40, 3000), (30, 40000), (20, 700000),
+                                                  (10, 20000000))):
+                feed.add(number, count, us)
+            feed.close()
+        collector.check()
+        for request in collector.accepted:
+            database.write(request)
+        database.flush()
+
+        def value(expression):
+            (_, number), = database.query(expression)
+            return number
+
+        assert value('sum({__name__="ksplit.http.requests"})') == 100
+        assert value('{__name__="ksplit.http.requests","server.address"="%s"}' % service(2)) == 20
+        assert value('sum({__name__="http.client.request.duration_count"})') == 60
+        assert value('sum({__name__="http.server.request.duration_count"})') == 40
+        assert value('{__name__="http.client.request.duration_sum",'
+                     '"server.address"="%s"}' % service(2)) == pytest.approx(14)
+        assert value('sum({__name__="http.client.request.duration_bucket",le="0.005"})') == 40
+        assert value('sum({__name__="http.client.request.duration_bucket",le="0.75"})') == 60
+        assert value('sum({__name__="http.server.request.duration_bucket",le="10"})') == 30
+        assert value('sum({__name__="http.server.request.duration_bucket",le="+Inf"})') == 40
+        assert value('sum({__name__="ksplit.http.response.bytes"})') == 100 * 1000
+        labels, _ = database.query('{__name__="http.client.request.duration_count",'
+                                   '"url.template"="/things/0"}')[0]
+        assert labels["service.name"] == "ksplit"
+        assert labels["http.request.method"] == "GET"
+
+
+def test_many_series_come_in_several_requests(collector):
+    counts = {number: 0 for number in range(1100)}
+    counts.update({0: 1, 511: 512, 512: 513, 1099: 1100})
+    with otlp.Feed(collector.url, interval=1000, timeout=60000, series=1100) as feed:
+        for number, count in counts.items():
+            if count:
+                feed.add(number, count)
+        collector.wait_totals("ksplit.http.requests",
+                              {service(number): count for number, count in counts.items()})
+    for request in collector.accepted:
+        assert len(otlp.points(otlp.metrics(request)["ksplit.http.requests"])) <= 512
+    daemons = ["ksplit.daemon.bytes" in otlp.metrics(r) for r in collector.accepted[:3]]
+    assert daemons == [True, False, False]
+
+
+def test_collector_that_is_away_at_the_start(schema):
+    port = otlp.free_port()
+    with otlp.Feed("http://127.0.0.1:%d" % port, queue=3) as feed:
+        feed.add(0, 5)
+        stats = feed.wait_stats(lambda s: s["dropped"] >= 2 and s["retried"] >= 1, "drops")
+        assert stats["exported"] == 0
+        assert stats["queued"] <= 4
+        assert "connect" in stats["last_error"]
+        feed.add(0, 6)
+        with otlp.Collector(schema, port) as collector:
+            collector.wait_totals("ksplit.http.requests", {service(0): 11, service(1): 0})
+            feed.close()
+        # Dozens of failures, one line of them, and one that it is well again.
+        assert len(feed.log()) == 2, feed.log()
+
+
+def test_retry_after_is_honoured(collector):
+    collector.acts = [(503, {"Retry-After": "2"}), (429, {}), (502, {}), (504, {})]
+    with otlp.Feed(collector.url, queue=1000) as feed:
+        feed.add(0, 3)
+        feed.wait_stats(lambda s: s["exported"] >= 3, "exports")
+        stats = feed.stats()
+        assert stats["retried"] == 4
+        assert stats["failed"] == stats["dropped"] == 0
+        assert collector.asked[1][0] - collector.asked[0][0] >= 1.9
+        collector.wait_totals("ksplit.http.requests", {service(0): 3, service(1): 0})
+
+
+def test_permanent_errors_are_not_tried_again(collector):
+    collector.acts = [(400, {}), (404, {}), (307, {"Location": collector.url})]
+    with otlp.Feed(collector.url) as feed:
+        feed.add(1, 9)
+        stats = feed.wait_stats(lambda s: s["exported"] >= 1, "an export")
+        assert stats["failed"] == 3
+        assert stats["retried"] == 0
+        # What these exports counted is in the next one.
+        collector.wait_totals("ksplit.http.requests", {service(0): 0, service(1): 9})
+
+
+@pytest.mark.parametrize("act", ["hang", "garbage"])
+def test_no_usable_answer(collector, act):
+    collector.acts = [act, act]
+    with otlp.Feed(collector.url, timeout=300, queue=2) as feed:
+        feed.add(0, 4)
+        stats = feed.wait_stats(lambda s: s["exported"] >= 2, "exports")
+        assert stats["retried"] >= 2
+        assert stats["failed"] == 0
+        collector.wait_totals("ksplit.http.requests", {service(0): 4, service(1): 0})
+
+
+def test_slow_and_odd_answers_are_successes(collector):
+    collector.acts = ["slow", b"<html>thank you</html>", b'{"partialSuccess":'
+                      b'{"rejectedDataPoints":"3","errorMessage":"too old"}}', b"x" * 300000]
+    with otlp.Feed(collector.url) as feed:
+        feed.add(0, 8)
+        stats = feed.wait_stats(lambda s: s["exported"] >= 6, "exports")
+        assert stats["rejected_points"] == 3
+        assert stats["failed"] == stats["retried"] == 0
+        assert stats["last_error"] == "too old"
+        collector.wait_totals("ksplit.http.requests", {service(0): 8, service(1): 0})
+
+
+def test_hanging_collector_does_not_hold_up_the_end(collector):
+    """The time-out is ten minutes, the test's own patience one: an end that waits would fail it."""
+    collector.acts = ["hang"] * 50
+    with otlp.Feed(collector.url, timeout=600000, queue=2) as feed:
+        feed.add(0, 4)
+        feed.wait_stats(lambda s: s["dropped"] >= 3, "drops while a request hangs")
+        assert len(collector.asked) == 1
+        feed.close()
+
+
+def test_last_figures_are_sent_at_the_end(collector):
+    with otlp.Feed(collector.url, interval=3600000) as feed:
+        feed.add(0, 12)
+        assert not collector.asked
+        feed.close()
+    collector.check()
+    assert collector.totals("ksplit.http.requests") == {service(0): 12, service(1): 0}
+
+
+def test_proxy_variables_are_not_followed(collector):
+    nowhere = {"http_proxy": "http://127.0.0.1:1", "all_proxy": "http://127.0.0.1:1"}
+    with otlp.Feed(collector.url, env=nowhere) as feed:
+        feed.add(0, 1)
+        collector.wait_totals("ksplit.http.requests", {service(0): 1, service(1): 0})
