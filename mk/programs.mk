@@ -10,7 +10,14 @@ obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 LIBKSPLIT := $(BUILD)/libksplit.a
 PROGRAMS  := $(BUILD)/ksplitd $(BUILD)/ksplit-status
 
-$(LIBKSPLIT): $(call obj,$(LIB_SRC))
+# The web page is part of the program.
+PAGE_OBJ  := $(BUILD)/user/export/web/page.o
+
+$(PAGE_OBJ): user/export/web/page.S user/export/web/page.html
+	@mkdir -p $(@D)
+	$(CC) -c -o $@ $<
+
+$(LIBKSPLIT): $(call obj,$(LIB_SRC)) $(PAGE_OBJ)
 	@rm -f $@
 	$(AR) rcs $@ $^
 

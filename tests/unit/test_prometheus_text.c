@@ -11,44 +11,20 @@
 #include "metrics_maker.h"
 
 struct made {
-	struct aggregate_snapshot aggregate;
-	struct stats_sum stats;
-	struct control_summary summary;
-	struct observer_status observer;
+	struct metrics_moment moment;
 	char *text;
 	size_t len;
 };
 
-static void free_snapshot(struct aggregate_snapshot *s)
-{
-	for (size_t i = 0; i < s->series_len; i++) {
-		histogram_free(&s->series[i].first_byte_us);
-		histogram_free(&s->series[i].last_byte_us);
-	}
-	for (size_t i = 0; i < s->endpoints_len; i++) {
-		histogram_free(&s->endpoints[i].connect_us);
-		histogram_free(&s->endpoints[i].upstream_handshake_us);
-		histogram_free(&s->endpoints[i].client_handshake_us);
-		histogram_free(&s->endpoints[i].leaf_us);
-		histogram_free(&s->endpoints[i].lifetime_us);
-		histogram_free(&s->endpoints[i].rtt_us);
-	}
-	free(s->series);
-	free(s->endpoints);
-}
-
 static void render(struct made *made, uint32_t step)
 {
-	struct prometheus_input input = {&made->aggregate, &made->stats, &made->summary,
-					 &made->observer};
-
-	assert_int_equal(make_snapshot(&made->aggregate, step), 0);
+	assert_int_equal(make_snapshot(&made->moment.aggregate, step), 0);
 	if (step == 0)
-		made->aggregate.series_len = made->aggregate.endpoints_len = 0;
-	make_stats(&made->stats);
-	make_summary(&made->summary);
-	make_observer(&made->observer);
-	made->text = prometheus_text(&input, &made->len);
+		made->moment.aggregate.series_len = made->moment.aggregate.endpoints_len = 0;
+	make_stats(&made->moment.stats);
+	make_summary(&made->moment.summary);
+	make_observer(&made->moment.observer);
+	made->text = prometheus_text(&made->moment, &made->len);
 	assert_non_null(made->text);
 	assert_int_equal(strlen(made->text), made->len);
 }
@@ -71,7 +47,7 @@ static int teardown(void **state)
 {
 	struct made *made = *state;
 
-	free_snapshot(&made->aggregate);
+	metrics_moment_free(&made->moment);
 	free(made->text);
 	free(made);
 	return 0;
@@ -281,7 +257,7 @@ static void test_buckets_are_cumulative_and_monotonic(void **state)
 	assert_true(compared > 100);
 	assert_null(line);
 	assert_null(next);
-	free_snapshot(&after.aggregate);
+	metrics_moment_free(&after.moment);
 	free(after.text);
 }
 

@@ -198,14 +198,14 @@ static void write_aggregate(FILE *out, const struct aggregate_snapshot *aggregat
 				"Memory behind series and endpoints.", aggregate->memory);
 }
 
-void prometheus_families_daemon(FILE *out, const struct prometheus_input *input)
+void prometheus_families_daemon(FILE *out, const struct metrics_moment *moment)
 {
-	write_process(out, input->summary);
-	write_open(out, input->summary);
-	write_stats(out, input->stats);
-	write_reasons(out, input->stats);
-	write_leaf_cache(out, input->summary);
-	write_sampler(out, input->observer);
-	write_losses(out, input->observer);
-	write_aggregate(out, input->aggregate);
+	write_process(out, &moment->summary);
+	write_open(out, &moment->summary);
+	write_stats(out, &moment->stats);
+	write_reasons(out, &moment->stats);
+	write_leaf_cache(out, &moment->summary);
+	write_sampler(out, &moment->observer);
+	write_losses(out, &moment->observer);
+	write_aggregate(out, &moment->aggregate);
 }

@@ -9,7 +9,7 @@
 /* The three parts of prometheus_text(); write errors stay in the stream. */
 
 /* Counters and states of the whole daemon. */
-void prometheus_families_daemon(FILE *out, const struct prometheus_input *input);
+void prometheus_families_daemon(FILE *out, const struct metrics_moment *moment);
 
 /* Per origin; per series of requests. 0 or -ENOMEM. */
 int prometheus_families_endpoints(FILE *out, const struct aggregate_snapshot *aggregate);

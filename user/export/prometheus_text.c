@@ -6,7 +6,7 @@
 
 #include "export/prometheus_families.h"
 
-char *prometheus_text(const struct prometheus_input *input, size_t *len)
+char *prometheus_text(const struct metrics_moment *moment, size_t *len)
 {
 	char *text = NULL;
 	FILE *out;
@@ -16,9 +16,9 @@ char *prometheus_text(const struct prometheus_input *input, size_t *len)
 	out = open_memstream(&text, len);
 	if (!out)
 		return NULL;
-	prometheus_families_daemon(out, input);
-	ok = prometheus_families_endpoints(out, input->aggregate) == 0 &&
-	     prometheus_families_series(out, input->aggregate) == 0 && !ferror(out);
+	prometheus_families_daemon(out, moment);
+	ok = prometheus_families_endpoints(out, &moment->aggregate) == 0 &&
+	     prometheus_families_series(out, &moment->aggregate) == 0 && !ferror(out);
 	/* Closing flushes, and that can be what memory does not suffice for. */
 	if (fclose(out) == 0 && ok)
 		return text;

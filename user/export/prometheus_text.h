@@ -4,20 +4,9 @@
 
 #include <stddef.h>
 
-#include "export/control.h"
-#include "observe/aggregate.h"
-#include "observe/observer.h"
-#include "observe/stats.h"
+#include "export/metrics_moment.h"
 
 #define PROMETHEUS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
-
-/* One moment of everything that is told; nothing is owned. */
-struct prometheus_input {
-	const struct aggregate_snapshot *aggregate;
-	const struct stats_sum *stats;
-	const struct control_summary *summary;
-	const struct observer_status *observer;
-};
 
 /*
  * All metrics in Prometheus's text format 0.0.4. Names, labels and units follow Prometheus's naming
@@ -25,6 +14,6 @@ struct prometheus_input {
  * become underscores, the unit is part of the name); docs/metrics.md has the table. The text is
  * *len bytes and a NUL, freed by the caller with free(3). NULL: out of memory.
  */
-char *prometheus_text(const struct prometheus_input *input, size_t *len);
+char *prometheus_text(const struct metrics_moment *moment, size_t *len);
 
 #endif
