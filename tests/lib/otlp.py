@@ -5,6 +5,7 @@ VictoriaMetrics, a database that stores what it gets and answers queries."""
 import importlib
 import json
 import re
+import ssl
 import sys
 import threading
 import time
@@ -123,9 +124,10 @@ def check_histogram(name, point):
 class Collector:
     """An OTLP/HTTP receiver. `acts` are what it does with the next requests, one each, then "ok":
     (status, headers), "hang", "garbage", "slow", or bytes (a 200 with that body). What it accepted is
-    in `accepted`, read by the schema; every request is counted in `asked`."""
+    in `accepted`, read by the schema; every request is counted in `asked`. With a
+    certificate it speaks TLS."""
 
-    def __init__(self, schema, port=None):
+    def __init__(self, schema, port=None, certificate=None):
         self.schema, self.port = schema, port or free_port()
         self.acts, self.accepted, self.asked, self.wrong = [], [], [], []
         self._lock, self._ending = threading.Lock(), threading.Event()
@@ -147,8 +149,17 @@ class Collector:
             daemon_threads = True
             block_on_close = False
 
-        self.url = "http://127.0.0.1:%d/v1/metrics" % self.port
+            def handle_error(self, request, client):
+                collector.broken.append(str(sys.exc_info()[1]))
+
+        self.broken = []
+        self.url = "http%s://127.0.0.1:%d/v1/metrics" % ("s" if certificate else "", self.port)
         self._server = Server(("127.0.0.1", self.port), Handler)
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate.cert, certificate.key)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True,
+                                                      do_handshake_on_connect=False)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self._thread.start()
 
@@ -232,9 +243,9 @@ class Collector:
 class Feed:
     """build/tests/tools/otlp_feed: the daemon's exporter with figures that the test chooses."""
 
-    def __init__(self, url, interval=50, timeout=2000, queue=10, series=2, env=None):
+    def __init__(self, url, interval=50, timeout=2000, queue=10, series=2, env=None, prefix=()):
         self._answers = 0
-        self.program = Program(BUILD / "tests/tools/otlp_feed", url, interval, timeout, queue,
+        self.program = Program(*prefix, BUILD / "tests/tools/otlp_feed", url, interval, timeout, queue,
                                series, env=dict(ENV, **(env or {})))
 
     def __enter__(self):

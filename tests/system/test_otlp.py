@@ -210,3 +210,47 @@ def test_proxy_variables_are_not_followed(collector):
     with otlp.Feed(collector.url, env=nowhere) as feed:
         feed.add(0, 1)
         collector.wait_totals("ksplit.http.requests", {service(0): 1, service(1): 0})
+
+
+# Runs what follows with another file in place of one of the system's, in a mount namespace.
+WITH_FILE = ("unshare", "--mount", "--propagation", "private", "sh", "-c",
+             'mount --bind "$1" "$2" && shift 2 && exec "$@"', "sh")
+
+
+def test_collector_is_verified(schema, pki):
+    """By the system's trust store, which here is the origins' CA, or not."""
+    trust = "/etc/ssl/certs/ca-certificates.crt"
+    with otlp.Collector(schema, certificate=pki.origin) as collector:
+        with otlp.Feed(collector.url) as feed:
+            feed.add(0, 2)
+            stats = feed.wait_stats(lambda s: s["retried"] >= 2, "refused certificates")
+            assert stats["exported"] == 0
+            assert "certificate" in stats["last_error"]
+        assert not collector.asked
+        with otlp.Feed(collector.url, prefix=(*WITH_FILE, pki.origin_ca.cert, trust)) as feed:
+            feed.add(0, 3)
+            collector.wait_totals("ksplit.http.requests", {service(0): 3, service(1): 0})
+            feed.close()
+
+
+SILENT_DNS = """
+import os, socket, sys
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock.bind(("127.0.0.1", 53))
+os.set_inheritable(sock.fileno(), True)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_name_server_that_is_silent_does_not_hold_up_the_end(tmp_path):
+    """Resolving would take longer than the test's patience."""
+    conf = tmp_path / "resolv.conf"
+    conf.write_text("nameserver 127.0.0.1\noptions timeout:30 attempts:5\n")
+    script = 'ip link set lo up && mount --bind "$1" /etc/resolv.conf && shift && exec "$@"'
+    prefix = ("unshare", "--net", "--mount", "--propagation", "private", "sh", "-c", script, "sh",
+              conf, "/usr/bin/python3", "-c", SILENT_DNS)
+    with otlp.Feed("http://collector.test:4318/", queue=2, timeout=300, prefix=prefix) as feed:
+        feed.add(0, 1)
+        stats = feed.wait_stats(lambda s: s["retried"] >= 2, "time-outs while resolving")
+        assert "timed out" in stats["last_error"].lower(), stats
+        feed.close()

@@ -144,7 +144,10 @@ static bool add_header(struct otlp_post *post, const char *line)
 	return list;
 }
 
-/* What does not change from one request to the next. */
+/*
+ * What does not change from one request to the next. QUICK_EXIT: whoever gives up a request does not
+ * wait for the thread that still resolves its name.
+ */
 static bool easy_set_up(struct otlp_post *post, const char *url)
 {
 	CURL *easy = post->easy;
@@ -157,6 +160,7 @@ static bool easy_set_up(struct otlp_post *post, const char *url)
 	       !curl_easy_setopt(easy, CURLOPT_USERAGENT, "ksplit/" KSPLIT_VERSION) &&
 	       !curl_easy_setopt(easy, CURLOPT_PROXY, "") &&
 	       !curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) &&
+	       !curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L) &&
 	       !curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L) &&
 	       !curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, post->curl_error) &&
 	       !curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_answer) &&
@@ -198,8 +202,6 @@ void otlp_post_free(struct otlp_post *post)
 {
 	if (!post)
 		return;
-	if (post->easy)
-		curl_easy_setopt(post->easy, CURLOPT_QUICK_EXIT, 1L);
 	otlp_post_abort(post);
 	curl_easy_cleanup(post->easy);
 	if (post->multi)
