@@ -71,6 +71,11 @@ static int window_reserve(struct histogram *h, uint32_t low, uint32_t high)
 	return 0;
 }
 
+int histogram_reserve(struct histogram *h)
+{
+	return window_reserve(h, 0, ksplit_histogram_bucket(UINT64_MAX, BITS));
+}
+
 int histogram_add(struct histogram *h, uint64_t value)
 {
 	uint32_t bucket = ksplit_histogram_bucket(value, BITS);

@@ -28,6 +28,9 @@ int histogram_add(struct histogram *h, uint64_t value);
 int histogram_merge(struct histogram *into, const struct histogram *from);
 int histogram_copy(struct histogram *to, const struct histogram *from); /* `to` is initialised by it */
 
+/* Take the memory of all buckets, so that nothing fails later. 0 or -ENOMEM (nothing changed). */
+int histogram_reserve(struct histogram *h);
+
 /* 0 when empty. quantile: q from 0 to 1, interpolated within the bucket, within [min, max]. */
 double histogram_average(const struct histogram *h);
 double histogram_std_dev(const struct histogram *h); /* of the population */

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "observe/key_hash.h"
+
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#define PRIME ((1ULL << 61) - 1)
+#define WORD  7 /* bytes, so that a word is less than the prime */
+
+void key_hash_init(struct key_hash *hash)
+{
+	struct timespec now;
+	uint64_t random;
+
+	/* Kernels since 3.17 have getrandom; where a filter forbids it a guess is still hard. */
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random)) {
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		random = (uint64_t)now.tv_nsec * 0x9e3779b97f4a7c15 ^ (uintptr_t)hash;
+	}
+	hash->point = random % (PRIME - 2) + 2;
+}
+
+static uint64_t multiply(uint64_t a, uint64_t b)
+{
+	unsigned __int128 product = (unsigned __int128)a * b;
+	uint64_t sum = (uint64_t)(product & PRIME) + (uint64_t)(product >> 61);
+
+	return sum >= PRIME ? sum - PRIME : sum;
+}
+
+uint64_t key_hash_of(const struct key_hash *hash, const void *bytes, size_t len)
+{
+	const uint8_t *p = bytes;
+	uint64_t value = len + 1;
+
+	while (len > 0) {
+		size_t n = len < WORD ? len : WORD;
+		uint64_t word = 0;
+
+		memcpy(&word, p, n);
+		value = multiply(value, hash->point) + word;
+		value = value >= PRIME ? value - PRIME : value;
+		p += n;
+		len -= n;
+	}
+	/* 61 bits are spread over 64: tables take their index from either end. */
+	value = multiply(value, hash->point);
+	return value * 0x9e3779b97f4a7c15 ^ value >> 29;
+}
