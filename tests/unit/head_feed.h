@@ -17,7 +17,7 @@ struct head_feed {
 	unsigned int troubles[HTTP_TROUBLES];
 };
 
-static void head_feed_take_request(void *ctx, const struct observe_request *request)
+static inline void head_feed_take_request(void *ctx, const struct observe_request *request)
 {
 	struct head_feed *feed = ctx;
 
@@ -26,7 +26,7 @@ static void head_feed_take_request(void *ctx, const struct observe_request *requ
 	feed->requests[feed->count++] = *request;
 }
 
-static void head_feed_take_trouble(void *ctx, enum http_decoder_trouble trouble)
+static inline void head_feed_take_trouble(void *ctx, enum http_decoder_trouble trouble)
 {
 	struct head_feed *feed = ctx;
 
@@ -34,7 +34,7 @@ static void head_feed_take_trouble(void *ctx, enum http_decoder_trouble trouble)
 	feed->troubles[trouble]++;
 }
 
-static void head_feed_begin(struct head_feed *feed)
+static inline void head_feed_begin(struct head_feed *feed)
 {
 	static const struct http_decoder_callbacks callbacks = {head_feed_take_request,
 								head_feed_take_trouble};
@@ -45,7 +45,7 @@ static void head_feed_begin(struct head_feed *feed)
 }
 
 /* Ends the connection, then the decoder; what was told stays until head_feed_drop(). */
-static void head_feed_end(struct head_feed *feed)
+static inline void head_feed_end(struct head_feed *feed)
 {
 	http_decoder_finish(feed->decoder);
 	http_decoder_finish(feed->decoder); /* again: nothing more to tell */
@@ -53,7 +53,7 @@ static void head_feed_end(struct head_feed *feed)
 	feed->decoder = NULL;
 }
 
-static void head_feed_drop(struct head_feed *feed)
+static inline void head_feed_drop(struct head_feed *feed)
 {
 	if (feed->decoder)
 		head_feed_end(feed);
@@ -61,7 +61,7 @@ static void head_feed_drop(struct head_feed *feed)
 	feed->requests = NULL;
 }
 
-static unsigned int head_feed_troubles(const struct head_feed *feed)
+static inline unsigned int head_feed_troubles(const struct head_feed *feed)
 {
 	unsigned int sum = 0;
 
@@ -72,8 +72,8 @@ static unsigned int head_feed_troubles(const struct head_feed *feed)
 
 /* Feeds `event` with these bytes, in memory of exactly their size: a sanitizer sees what is read.
  */
-static void head_feed_event(struct head_feed *feed, const struct ksplit_head_event *event,
-			    const void *bytes, size_t len)
+static inline void head_feed_event(struct head_feed *feed, const struct ksplit_head_event *event,
+				   const void *bytes, size_t len)
 {
 	struct ksplit_head_event *copy = malloc(sizeof(*copy) + len);
 

@@ -15,7 +15,7 @@ struct http2_wire {
 	size_t len;
 };
 
-static struct http2_wire *wire_new(enum ksplit_stream stream)
+static inline struct http2_wire *wire_new(enum ksplit_stream stream)
 {
 	struct http2_wire *wire = calloc(1, sizeof(*wire));
 
@@ -25,13 +25,13 @@ static struct http2_wire *wire_new(enum ksplit_stream stream)
 	return wire;
 }
 
-static void wire_free(struct http2_wire *wire)
+static inline void wire_free(struct http2_wire *wire)
 {
 	nghttp2_hd_deflate_del(wire->deflater);
 	free(wire);
 }
 
-static void wire_bytes(struct http2_wire *wire, const void *bytes, size_t len)
+static inline void wire_bytes(struct http2_wire *wire, const void *bytes, size_t len)
 {
 	assert_true(len <= sizeof(wire->bytes) - wire->len);
 	if (len)
@@ -40,7 +40,8 @@ static void wire_bytes(struct http2_wire *wire, const void *bytes, size_t len)
 }
 
 /* A frame's header, which tells of `len` bytes that the caller may add. */
-static void wire_header(struct http2_wire *wire, size_t len, int type, int flags, uint32_t id)
+static inline void wire_header(struct http2_wire *wire, size_t len, int type, int flags,
+			       uint32_t id)
 {
 	const uint8_t header[9] = {
 		(uint8_t)(len >> 16), (uint8_t)(len >> 8), (uint8_t)len,
@@ -51,20 +52,21 @@ static void wire_header(struct http2_wire *wire, size_t len, int type, int flags
 	wire_bytes(wire, header, sizeof(header));
 }
 
-static void wire_frame(struct http2_wire *wire, int type, int flags, uint32_t id, const void *bytes,
-		       size_t len)
+static inline void wire_frame(struct http2_wire *wire, int type, int flags, uint32_t id,
+			      const void *bytes, size_t len)
 {
 	wire_header(wire, len, type, flags, id);
 	wire_bytes(wire, bytes, len);
 }
 
-static void wire_data(struct http2_wire *wire, uint32_t id, size_t len, bool end)
+static inline void wire_data(struct http2_wire *wire, uint32_t id, size_t len, bool end)
 {
 	wire_header(wire, len, NGHTTP2_DATA, end ? NGHTTP2_FLAG_END_STREAM : 0, id);
 }
 
 /* "name value\n" lines into a header block; how long it is. */
-static size_t wire_deflate(struct http2_wire *wire, const char *lines, uint8_t *out, size_t size)
+static inline size_t wire_deflate(struct http2_wire *wire, const char *lines, uint8_t *out,
+				  size_t size)
 {
 	nghttp2_nv fields[16];
 	size_t count = 0;
@@ -85,7 +87,7 @@ static size_t wire_deflate(struct http2_wire *wire, const char *lines, uint8_t *
 }
 
 /* HEADERS, whole in one frame; its length with the frame's header. */
-static size_t wire_headers(struct http2_wire *wire, uint32_t id, bool end, const char *lines)
+static inline size_t wire_headers(struct http2_wire *wire, uint32_t id, bool end, const char *lines)
 {
 	uint8_t block[16384];
 	size_t len = wire_deflate(wire, lines, block, sizeof(block));
@@ -95,8 +97,8 @@ static size_t wire_headers(struct http2_wire *wire, uint32_t id, bool end, const
 	return 9 + len;
 }
 
-static void wire_event(struct head_feed *feed, const struct http2_wire *wire, uint64_t ms,
-		       size_t from, size_t to)
+static inline void wire_event(struct head_feed *feed, const struct http2_wire *wire, uint64_t ms,
+			      size_t from, size_t to)
 {
 	const struct ksplit_head_event event = {
 		.time_ns = ms * 1000000,
@@ -113,7 +115,7 @@ static void wire_event(struct head_feed *feed, const struct http2_wire *wire, ui
 }
 
 /* Feeds what is there, at once, and forgets it. */
-static void wire_send(struct head_feed *feed, struct http2_wire *wire, uint64_t ms)
+static inline void wire_send(struct head_feed *feed, struct http2_wire *wire, uint64_t ms)
 {
 	wire_event(feed, wire, ms, 0, wire->len);
 	wire->len = 0;
