@@ -32,6 +32,7 @@ static void test_loads_what_it_can(void **state)
 	struct bpf_object_options options = bpf_rig_options(false);
 	struct bpf_object_set *set;
 	struct bpf_program *program;
+	unsigned int loaded = 0;
 	int fds = count_fds();
 
 	(void)state;
@@ -45,14 +46,14 @@ static void test_loads_what_it_can(void **state)
 		print_message("%s: %s\n", bpf_group_name(group),
 			      bpf_object_has(set, group) ? "loaded" : bpf_object_why(set, group));
 		assert_int_equal(bpf_object_has(set, group), !*bpf_object_why(set, group));
+		loaded |= (unsigned int)bpf_object_has(set, group) << i;
 	}
 	bpf_object__for_each_program(program, bpf_object_skeleton(set)->obj) {
-		int group = bpf_group_of_program(bpf_program__name(program));
+		unsigned int groups = bpf_groups_of_program(bpf_program__name(program));
 
-		assert_true(group >= 0); /* every program of bpf/ belongs to a group */
+		assert_true(groups); /* every program of bpf/ belongs to a group */
 		assert_int_equal(bpf_program__fd(program) >= 0,
-				 bpf_object_has(set, (enum bpf_group)group) &&
-					 bpf_program__autoload(program));
+				 (groups & loaded) && bpf_program__autoload(program));
 	}
 	assert_string_equal(bpf_object_pins(set), "");
 	bpf_object_free(set);
@@ -92,8 +93,11 @@ static uint32_t ring_size(uint32_t wanted)
 	uint32_t size;
 
 	options.ring_bytes = wanted;
+	options.head_bytes = 100;
 	assert_int_equal(bpf_instance_open(&plan, 0, &skel), 0);
 	size = bpf_map__max_entries(skel->maps.heads);
+	assert_int_equal(skel->rodata->wake_bytes, size / 4);
+	assert_int_equal(skel->rodata->head_bytes, options.head_bytes);
 	ksplit_bpf__destroy(skel);
 	return size;
 }

@@ -9,16 +9,17 @@
 
 static const struct {
 	const char *name;
-	enum bpf_group group;
+	unsigned int groups;
 } programs[] = {
-	{"time_sockets", BPF_GROUP_TIMINGS},	   {"process_connect4", BPF_GROUP_PROCESSES},
-	{"process_connect6", BPF_GROUP_PROCESSES}, {"head_inet_sendmsg", BPF_GROUP_FENTRY},
-	{"head_inet6_sendmsg", BPF_GROUP_FENTRY},  {"head_inet_sendpage", BPF_GROUP_FENTRY},
-	{"head_sk_msg", BPF_GROUP_SK_MSG},
+	{"time_sockets", GROUP_BIT(BPF_GROUP_TIMINGS)},
+	{"process_connect4", GROUP_BIT(BPF_GROUP_PROCESSES)},
+	{"process_connect6", GROUP_BIT(BPF_GROUP_PROCESSES)},
+	{"head_inet_sendmsg", GROUP_BIT(BPF_GROUP_FENTRY)},
+	{"head_inet6_sendmsg", GROUP_BIT(BPF_GROUP_FENTRY)},
+	{"head_inet_sendpage", GROUP_BIT(BPF_GROUP_FENTRY)},
+	{"head_sk_msg", GROUP_BIT(BPF_GROUP_SK_MSG)},
+	{"head_ring_wipe", HEAD_GROUPS}, /* helps whichever samples */
 };
-
-/* Serves both kinds of head samplers. */
-#define RING_WIPE "head_ring_wipe"
 
 /* Maps that are not named here are the head samplers', of both attach points. */
 static const struct {
@@ -30,13 +31,13 @@ static const struct {
 	{"processes", GROUP_BIT(BPF_GROUP_PROCESSES)},
 };
 
-int bpf_group_of_program(const char *name)
+unsigned int bpf_groups_of_program(const char *name)
 {
 	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
 		if (strcmp(programs[i].name, name) == 0)
-			return (int)programs[i].group;
+			return programs[i].groups;
 	}
-	return -1;
+	return 0;
 }
 
 const char *bpf_group_name(enum bpf_group group)
@@ -95,7 +96,8 @@ bool bpf_group_possible(const struct bpf_object *object, enum bpf_group group,
 
 	snprintf(why, BPF_WHY_MAX, "this build has no program for it");
 	bpf_object__for_each_program(program, object) {
-		if (bpf_group_of_program(bpf_program__name(program)) != (int)group)
+		/* What serves others as well does nothing alone. */
+		if (bpf_groups_of_program(bpf_program__name(program)) != GROUP_BIT(group))
 			continue;
 		if (has_target(program, kernel)) {
 			why[0] = '\0';
@@ -115,11 +117,9 @@ int bpf_group_choose(struct bpf_object *object, unsigned int groups, const struc
 	int err = 0;
 
 	bpf_object__for_each_program(program, object) {
-		int group = bpf_group_of_program(bpf_program__name(program));
-		bool take = group >= 0 && (groups & GROUP_BIT(group)) && has_target(program, kernel);
+		bool take = (groups & bpf_groups_of_program(bpf_program__name(program))) &&
+			    has_target(program, kernel);
 
-		if (strcmp(bpf_program__name(program), RING_WIPE) == 0)
-			take = groups & HEAD_GROUPS;
 		if (!err)
 			err = bpf_program__set_autoload(program, take);
 	}

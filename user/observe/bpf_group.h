@@ -14,8 +14,8 @@
  * `groups` is a set: bit 1 << enum bpf_group.
  */
 
-/* The group of a program by its name, or -1. */
-int bpf_group_of_program(const char *name);
+/* The groups of a program by its name; 0: of none, and so never loaded. */
+unsigned int bpf_groups_of_program(const char *name);
 
 /* "timings", "processes", "fentry", "sk_msg". */
 const char *bpf_group_name(enum bpf_group group);

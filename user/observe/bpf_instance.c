@@ -22,52 +22,13 @@ static uint32_t round_ring(uint32_t bytes)
 	return size;
 }
 
-static int set_ring_size(struct bpf_object *object, uint32_t bytes)
+/* The ring's size, and how full it may be before the daemon is woken out of turn: a quarter. */
+static int set_ring_size(struct ksplit_bpf *skel, uint32_t bytes)
 {
-	struct bpf_map *map;
+	uint32_t size = round_ring(bytes);
 
-	bpf_object__for_each_map(map, object) {
-		if (bytes && bpf_map__type(map) == BPF_MAP_TYPE_RINGBUF)
-			return bpf_map__set_max_entries(map, round_ring(bytes));
-	}
-	return 0;
-}
-
-/* The constants' own bytes before they are loaded, where `name` lies in them; NULL: not there. */
-static void *find_constant(const struct bpf_object *object, const char *name, uint32_t size)
-{
-	const struct btf *btf = bpf_object__btf(object);
-	int id = btf ? btf__find_by_name_kind(btf, ".rodata", BTF_KIND_DATASEC) : -1;
-	const struct btf_type *section = id > 0 ? btf__type_by_id(btf, (uint32_t)id) : NULL;
-	const struct btf_var_secinfo *info;
-	struct bpf_map *map;
-	size_t len;
-
-	for (int i = 0; section && i < btf_vlen(section); i++) {
-		info = btf_var_secinfos(section) + i;
-		if (strcmp(btf__name_by_offset(btf, btf__type_by_id(btf, info->type)->name_off),
-			   name) != 0)
-			continue;
-		bpf_object__for_each_map(map, object) {
-			const char *map_name = bpf_map__name(map);
-			size_t name_len = strlen(map_name);
-			char *bytes = (char *)bpf_map__initial_value(map, &len);
-
-			/* "ksplit_b.rodata": the object's name is part of it. */
-			if (bytes && name_len >= 7 && !strcmp(map_name + name_len - 7, ".rodata") &&
-			    info->size == size && info->offset + size <= len)
-				return bytes + info->offset;
-		}
-	}
-	return NULL;
-}
-
-static void set_constant(const struct bpf_object *object, const char *name, uint32_t value)
-{
-	uint32_t *constant = find_constant(object, name, sizeof(*constant));
-
-	if (constant)
-		*constant = value;
+	skel->rodata->wake_bytes = size / 4;
+	return bpf_map__set_max_entries(skel->maps.heads, size);
 }
 
 int bpf_instance_open(const struct bpf_instance_plan *plan, unsigned int groups,
@@ -79,14 +40,14 @@ int bpf_instance_open(const struct bpf_instance_plan *plan, unsigned int groups,
 	if (!skel)
 		return -errno;
 	err = bpf_group_choose(skel->obj, groups, plan->kernel);
-	if (!err)
-		err = set_ring_size(skel->obj, plan->options->ring_bytes);
+	if (!err && plan->options->ring_bytes)
+		err = set_ring_size(skel, plan->options->ring_bytes);
 	if (err) {
 		ksplit_bpf__destroy(skel);
 		return err;
 	}
 	if (plan->options->head_bytes)
-		set_constant(skel->obj, "head_bytes", plan->options->head_bytes);
+		skel->rodata->head_bytes = plan->options->head_bytes;
 	*out = skel;
 	return 0;
 }
@@ -199,7 +160,7 @@ void bpf_instance_explain(const struct bpf_instance_plan *plan, enum bpf_group g
 		bpf_object__for_each_program(program, skel->obj) {
 			const char *name = bpf_program__name(program);
 
-			if (bpf_group_of_program(name) == (int)group &&
+			if ((bpf_groups_of_program(name) & 1U << group) &&
 			    explain_alone(plan, group, name, log, why))
 				break;
 		}
