@@ -148,6 +148,13 @@ static bool explain_alone(const struct bpf_instance_plan *plan, enum bpf_group g
 	return found;
 }
 
+/* Of this the verifier speaks in riddles: its callback is a kind of pointer that it does not know. */
+static bool lacks_loop(enum bpf_group group)
+{
+	return (group == BPF_GROUP_FENTRY || group == BPF_GROUP_SK_MSG) &&
+	       libbpf_probe_bpf_helper(BPF_PROG_TYPE_SOCKET_FILTER, BPF_FUNC_loop, NULL) == 0;
+}
+
 void bpf_instance_explain(const struct bpf_instance_plan *plan, enum bpf_group group, int err,
 			  char why[BPF_WHY_MAX])
 {
@@ -156,7 +163,9 @@ void bpf_instance_explain(const struct bpf_instance_plan *plan, enum bpf_group g
 	struct ksplit_bpf *skel;
 
 	snprintf(why, BPF_WHY_MAX, "it cannot be loaded: %s", strerror(-err));
-	if (log && bpf_instance_open(plan, 0, &skel) == 0) {
+	if (lacks_loop(group))
+		snprintf(why, BPF_WHY_MAX, "the sampler needs bpf_loop, this kernel has none");
+	else if (log && bpf_instance_open(plan, 0, &skel) == 0) {
 		bpf_object__for_each_program(program, skel->obj) {
 			const char *name = bpf_program__name(program);
 
