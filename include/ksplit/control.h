@@ -6,7 +6,8 @@
  * The control socket: a Unix stream socket, mode 0660. One request a line, one answer a line, both
  * JSON; several requests may follow each other on one connection.
  *
- *   request  {"version": 1, "command": "summary" | "connections" | "kernel"}
+ *   request  {"version": 1, "command": "summary" | "connections" | "kernel" |
+ *                                     "endpoints" | "requests"}
  *   answer   {"version": 1, "ok": true, "data": {...}}
  *            {"version": 1, "ok": false, "error": "what was wrong"}
  *
@@ -20,5 +21,7 @@
 #define KSPLIT_COMMAND_SUMMARY     "summary"
 #define KSPLIT_COMMAND_CONNECTIONS "connections"
 #define KSPLIT_COMMAND_KERNEL      "kernel"
+#define KSPLIT_COMMAND_ENDPOINTS   "endpoints"
+#define KSPLIT_COMMAND_REQUESTS    "requests"
 
 #endif

@@ -15,14 +15,12 @@
 #include <unistd.h>
 
 #include "core/log.h"
-#include "export/conn_json.h"
+#include "export/access_record.h"
+#include "export/record_ring.h"
 
-#define QUEUE_BYTES (1024 * 1024)
-#define QUEUE_LEN   (QUEUE_BYTES / sizeof(struct conn_info))
-#define BATCH_LEN   32
-#define PIPE_CHUNK                                                                                 \
-	4096 /* a pipe that polls writable takes this much without blocking (pipe(7))              \
-	      */
+#define QUEUE_BYTES  (1024 * 1024)
+#define BATCH_BYTES  (64 * 1024)
+#define PIPE_CHUNK   4096 /* taken without blocking by a pipe that polls writable (pipe(7)) */
 #define POLL_STEP_MS 100
 #define CLOSE_MS     2000
 #define WARN_EVERY_S 60
@@ -32,8 +30,7 @@ struct access_log {
 	pthread_t writer;
 	pthread_mutex_t lock; /* guards all up to stats */
 	pthread_cond_t work;
-	struct conn_info *queue; /* a ring of QUEUE_LEN */
-	size_t first, queued;
+	struct record_ring queue;
 	int next_fd; /* opened by reopen, -1: none */
 	bool stopping;
 	int64_t stop_at_ms; /* when stopping: give up then */
@@ -44,7 +41,7 @@ struct access_log {
 	bool torn; /* the last write ended inside a line */
 	int64_t warned_at_s;
 	uint64_t lost_unwarned;
-	struct conn_info *batch;
+	struct record_ring batch; /* taken from the queue */
 };
 
 static int64_t monotonic_ms(void)
@@ -195,9 +192,9 @@ static void write_lines(struct access_log *log, const char *text, size_t len)
 }
 
 /* One line, appended to `text`. false: no memory. */
-static bool print_line(FILE *text, const struct conn_info *info)
+static bool print_line(FILE *text, const void *record, size_t record_size)
 {
-	cJSON *object = conn_json_ended(info);
+	cJSON *object = access_record_json(record, record_size);
 	char *line = object ? cJSON_PrintUnformatted(object) : NULL;
 	bool ok = line && fprintf(text, "%s\n", line) > 0;
 
@@ -206,14 +203,17 @@ static bool print_line(FILE *text, const struct conn_info *info)
 	return ok;
 }
 
-static void write_batch(struct access_log *log, size_t n)
+static void write_batch(struct access_log *log)
 {
+	unsigned char record[ACCESS_RECORD_MAX];
 	char *text = NULL;
-	size_t len = 0, made = 0;
+	size_t len = 0, n = 0, made = 0, size;
 	FILE *stream = open_memstream(&text, &len);
 
-	for (size_t i = 0; stream && i < n; i++)
-		made += print_line(stream, &log->batch[i]);
+	while ((size = record_ring_take(&log->batch, record)) > 0) {
+		n++;
+		made += stream && print_line(stream, record, size);
+	}
 	if (stream && fclose(stream) == 0)
 		write_lines(log, text, len);
 	else
@@ -235,34 +235,33 @@ static void adopt_next_fd(struct access_log *log)
 	log->torn = false;
 }
 
-/* Wait for work and take a batch. Entries taken; 0: end. */
-static size_t take_batch(struct access_log *log)
+/* Wait for work and take a batch. false: end. */
+static bool take_batch(struct access_log *log)
 {
-	size_t n = 0;
+	unsigned char record[ACCESS_RECORD_MAX];
+	bool any;
 
 	pthread_mutex_lock(&log->lock);
 	for (;;) {
 		adopt_next_fd(log);
-		if (log->queued || log->stopping)
+		if (record_ring_next(&log->queue) || log->stopping)
 			break;
 		pthread_cond_wait(&log->work, &log->lock);
 	}
-	for (; n < BATCH_LEN && log->queued; n++) {
-		log->batch[n] = log->queue[log->first];
-		log->first = (log->first + 1) % QUEUE_LEN;
-		log->queued--;
-	}
+	any = record_ring_next(&log->queue) > 0;
+	while (record_ring_next(&log->queue) &&
+	       log->batch.size - log->batch.used >= 2 * ACCESS_RECORD_MAX)
+		record_ring_put(&log->batch, record, record_ring_take(&log->queue, record));
 	pthread_mutex_unlock(&log->lock);
-	return n;
+	return any;
 }
 
 static void *writer_main(void *arg)
 {
 	struct access_log *log = arg;
-	size_t n;
 
-	while ((n = take_batch(log)) > 0)
-		write_batch(log, n);
+	while (take_batch(log))
+		write_batch(log);
 	warn_rest(log);
 	return NULL;
 }
@@ -291,8 +290,8 @@ static void log_free(struct access_log *log)
 		close(log->fd);
 	pthread_cond_destroy(&log->work);
 	pthread_mutex_destroy(&log->lock);
-	free(log->queue);
-	free(log->batch);
+	record_ring_free(&log->queue);
+	record_ring_free(&log->batch);
 	free(log->path);
 	free(log);
 }
@@ -301,10 +300,9 @@ static int log_set_up(struct access_log *log, const char *path)
 {
 	bool to_stdout = strcmp(path, "-") == 0;
 
-	log->queue = malloc(QUEUE_LEN * sizeof(*log->queue));
-	log->batch = malloc(BATCH_LEN * sizeof(*log->batch));
 	log->path = to_stdout ? NULL : strdup(path);
-	if (!log->queue || !log->batch || (!to_stdout && !log->path))
+	if (record_ring_init(&log->queue, QUEUE_BYTES) ||
+	    record_ring_init(&log->batch, BATCH_BYTES) || (!to_stdout && !log->path))
 		return -ENOMEM;
 	log->fd = to_stdout ? STDOUT_FILENO : open_path(path);
 	if (log->fd < 0)
@@ -346,21 +344,33 @@ void access_log_close(struct access_log *log)
 	log_free(log);
 }
 
-bool access_log_connection(struct access_log *log, const struct conn_info *info)
+static bool queue_record(struct access_log *log, const void *record, size_t len)
 {
-	bool room;
+	bool room, idle;
 
 	pthread_mutex_lock(&log->lock);
-	room = log->queued < QUEUE_LEN;
-	if (room) {
-		log->queue[(log->first + log->queued) % QUEUE_LEN] = *info;
-		if (log->queued++ == 0)
-			pthread_cond_signal(&log->work);
-	} else {
-		log->stats.dropped++;
-	}
+	idle = record_ring_next(&log->queue) == 0;
+	room = record_ring_put(&log->queue, record, len);
+	if (room && idle)
+		pthread_cond_signal(&log->work);
+	log->stats.dropped += !room;
 	pthread_mutex_unlock(&log->lock);
 	return room;
+}
+
+bool access_log_connection(struct access_log *log, const struct conn_info *info)
+{
+	unsigned char record[ACCESS_RECORD_MAX];
+
+	return queue_record(log, record, access_record_connection(info, record));
+}
+
+bool access_log_request(struct access_log *log, const struct observe_conn *conn,
+			const struct observe_request *request)
+{
+	unsigned char record[ACCESS_RECORD_MAX];
+
+	return queue_record(log, record, access_record_request(conn, request, record));
 }
 
 int access_log_reopen(struct access_log *log)

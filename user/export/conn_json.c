@@ -7,7 +7,7 @@
 
 #define ADDRESS_LEN 80 /* "[IPv6%zone]:port" */
 
-static bool add_address(cJSON *to, const char *name, const union conn_address *address)
+bool conn_json_add_address(cJSON *to, const char *name, const union conn_address *address)
 {
 	char text[ADDRESS_LEN];
 
@@ -69,14 +69,14 @@ static bool add_alert(cJSON *to, const char *name, int alert)
 	return json_add_text(to, name, number);
 }
 
-static bool add_suite(cJSON *to, uint16_t suite)
+bool conn_json_add_suite(cJSON *to, const char *name, uint16_t suite)
 {
 	char number[8];
 
 	if (suite == 0 || conn_suite_name(suite))
-		return json_add_text(to, "cipher", suite ? conn_suite_name(suite) : NULL);
+		return json_add_text(to, name, suite ? conn_suite_name(suite) : NULL);
 	snprintf(number, sizeof(number), "0x%04x", suite);
-	return json_add_text(to, "cipher", number);
+	return json_add_text(to, name, number);
 }
 
 /* One direction's record layer: true (in the kernel), the reason why not, or false (not decided
@@ -99,7 +99,8 @@ static bool add_side(cJSON *to, const char *name, const struct conn_side_info *s
 	if (!tls ||
 	    !json_add_text(tls, "version",
 			   side->version ? conn_version_name(side->version) : NULL) ||
-	    !add_suite(tls, side->suite) || !json_add_bool(tls, "resumed", side->resumed))
+	    !conn_json_add_suite(tls, "cipher", side->suite) ||
+	    !json_add_bool(tls, "resumed", side->resumed))
 		return false;
 	ktls = cJSON_AddObjectToObject(tls, "ktls");
 	return ktls && add_ktls(ktls, "rx", side->rx_kernel, side->rx_reason) &&
@@ -146,9 +147,10 @@ static bool add_what(cJSON *to, const struct conn_info *info)
 
 static bool add_peers(cJSON *to, const struct conn_info *info)
 {
-	return add_address(to, "client", &info->client) && add_address(to, "local", &info->local) &&
-	       add_address(to, "upstream_local", &info->upstream_local) &&
-	       add_address(to, "upstream", &info->upstream);
+	return conn_json_add_address(to, "client", &info->client) &&
+	       conn_json_add_address(to, "local", &info->local) &&
+	       conn_json_add_address(to, "upstream_local", &info->upstream_local) &&
+	       conn_json_add_address(to, "upstream", &info->upstream);
 }
 
 static bool add_details(cJSON *to, const struct conn_info *info)

@@ -17,14 +17,16 @@
 
 #define CLIENTS_MAX     8
 #define DEADLINE_MS     5000
-#define ACCEPT_PAUSE_MS 100 /* after an accept(2) that failed: descriptors may come back */
+#define ANSWER_MS       60000 /* for a client that takes a large answer slowly, but does */
+#define ACCEPT_PAUSE_MS 100   /* after an accept(2) that failed: descriptors may come back */
 
 struct client {
 	int fd; /* -1: a free place */
 	bool eof;
 	bool refused; /* its line is too long: what else it sends is thrown away */
 	int64_t deadline_ms;
-	char *out; /* the answer being sent; owned; NULL: none */
+	int64_t answer_end_ms; /* of ANSWER_MS; the deadline never goes beyond it */
+	char *out;             /* the answer being sent; owned; NULL: none */
 	size_t out_len, out_done;
 	size_t in_len;
 	char in[KSPLIT_CONTROL_LINE + 1]; /* a whole line and its newline */
@@ -99,6 +101,7 @@ static bool client_take_answer(struct client *client, char *answer, int64_t now)
 	client->out_len = len + 1;
 	client->out_done = 0;
 	client->deadline_ms = now + DEADLINE_MS;
+	client->answer_end_ms = now + ANSWER_MS;
 	return true;
 }
 
@@ -152,8 +155,12 @@ static bool client_flush(struct client *client, int64_t now)
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR;
 	client->out_done += (size_t)n;
-	if (client->out_done < client->out_len)
+	if (client->out_done < client->out_len) {
+		client->deadline_ms = now + DEADLINE_MS;
+		if (client->deadline_ms > client->answer_end_ms)
+			client->deadline_ms = client->answer_end_ms;
 		return true;
+	}
 	free(client->out);
 	client->out = NULL;
 	client->deadline_ms = now + DEADLINE_MS;

@@ -5,7 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "observe/aggregate.h"
 #include "observe/conn_info.h"
+#include "observe/observer.h"
 #include "observe/stats.h"
 
 /* Numbers that are not sums over workers. */
@@ -41,6 +43,12 @@ struct control_source {
 	 * -ETIMEDOUT (a worker hangs).
 	 */
 	int (*read_connections)(void *ctx, struct conn_info **out, size_t *count);
+	/*
+	 * What was observed, and how; NULL: observation is off, and answers say so. 0 or -ENOMEM;
+	 * freed with aggregate_snapshot_free.
+	 */
+	int (*read_aggregate)(void *ctx, struct aggregate_snapshot *out);
+	void (*read_observer)(void *ctx, struct observer_status *out);
 };
 
 struct control;
@@ -48,7 +56,8 @@ struct control;
 /*
  * Bind the socket (0660; a dead daemon's leftover is replaced; the folder is made, 0755, when only
  * its last part is missing) and start a thread that serves it (docs/control-protocol.md): at most 8
- * clients at once, further ones wait; 5 s for a request and 5 s for a client to take its answer.
+ * clients at once, further ones wait; 5 s for a request; an answer as long as its client takes some
+ * of it every 5 s, 60 s at most.
  * `source` is copied, what it points to must live longer. Caller owns *out. 0 or -errno:
  * -EADDRINUSE (a live daemon answers there), -EEXIST (something else than a socket is there),
  * -ENAMETOOLONG ...

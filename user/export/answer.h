@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KSPLIT_EXPORT_ANSWER_H
+#define KSPLIT_EXPORT_ANSWER_H
+
+#include <cJSON.h>
+#include <errno.h>
+#include <stdint.h>
+
+#include "export/control.h"
+
+#define ANSWER_ERROR 200
+
+/*
+ * One function for each command of the control socket (docs/control-protocol.md): it adds the
+ * command's members to `data`. 0, -ENOMEM, or another -errno with a sentence in `error`.
+ */
+int answer_summary(const struct control_source *source, cJSON *data, char error[ANSWER_ERROR]);
+int answer_connections(const struct control_source *source, cJSON *data, char error[ANSWER_ERROR]);
+int answer_kernel(const struct control_source *source, cJSON *data, char error[ANSWER_ERROR]);
+int answer_endpoints(const struct control_source *source, cJSON *data, char error[ANSWER_ERROR]);
+int answer_requests(const struct control_source *source, cJSON *data, char error[ANSWER_ERROR]);
+
+/* The wall clock, milliseconds since the epoch. */
+int64_t answer_wall_ms(void);
+
+#endif

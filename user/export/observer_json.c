@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "export/observer_json.h"
+
+#include "export/json_add.h"
+
+/* As observer_sampler_name; here it is a promise to readers of the protocol. */
+static const char *const sampler_names[KSPLIT_SAMPLERS] = {
+	[KSPLIT_SAMPLER_NONE] = "none",
+	[KSPLIT_SAMPLER_FENTRY] = "fentry",
+	[KSPLIT_SAMPLER_SK_MSG] = "sk_msg",
+	[KSPLIT_SAMPLER_USER] = "user",
+};
+static const char *const trouble_names[HTTP_TROUBLES] = {
+	[HTTP_TROUBLE_GAP] = "gap",
+	[HTTP_TROUBLE_SAMPLER] = "sampler",
+	[HTTP_TROUBLE_MALFORMED] = "malformed",
+	[HTTP_TROUBLE_TOO_MANY] = "too_many",
+};
+
+static const char *sampler_name(enum ksplit_sampler sampler)
+{
+	return (unsigned int)sampler < KSPLIT_SAMPLERS ? sampler_names[sampler] : "unknown";
+}
+
+static bool add_hook(cJSON *to, const char *name, bool attached, const char *why)
+{
+	cJSON *object = cJSON_AddObjectToObject(to, name);
+
+	return object && json_add_bool(object, "attached", attached) &&
+	       json_add_text(object, "why", attached || !why[0] ? NULL : why);
+}
+
+/* By sampler, but for the one that is none. */
+static bool add_by_sampler(cJSON *to, const char *name, const uint64_t counts[KSPLIT_SAMPLERS])
+{
+	cJSON *object = cJSON_AddObjectToObject(to, name);
+	bool ok = object != NULL;
+
+	for (int i = KSPLIT_SAMPLER_NONE + 1; ok && i < KSPLIT_SAMPLERS; i++)
+		ok = json_add_u64(object, sampler_names[i], counts[i]);
+	return ok;
+}
+
+static bool add_troubles(cJSON *to, const struct observer_status *status)
+{
+	cJSON *object = cJSON_AddObjectToObject(to, "troubles");
+	bool ok = object != NULL;
+
+	for (int i = HTTP_TROUBLE_NONE + 1; ok && i < HTTP_TROUBLES; i++)
+		ok = json_add_u64(object, trouble_names[i], status->troubles[i]);
+	return ok;
+}
+
+static bool add_choice(cJSON *to, const struct observer_status *status)
+{
+	return json_add_text(to, "why", status->why[0] ? status->why : NULL) &&
+	       json_add_text(to, "kernel_tls", sampler_name(status->kernel_tls)) &&
+	       json_add_text(to, "plain", sampler_name(status->plain)) &&
+	       json_add_text(to, "user", sampler_name(status->user)) &&
+	       add_hook(to, "timings", status->timings, status->timings_why) &&
+	       add_hook(to, "processes", status->processes, status->processes_why) &&
+	       json_add_text(to, "pins", status->pins[0] ? status->pins : NULL);
+}
+
+static bool add_counts(cJSON *to, const struct observer_status *status)
+{
+	return json_add_u64(to, "ring_bytes", status->ring_bytes) &&
+	       json_add_u64(to, "ring_dropped", status->ring_dropped) &&
+	       json_add_u64(to, "queue_dropped", status->queue_dropped) &&
+	       json_add_u64(to, "lost_bytes", status->lost_bytes) &&
+	       add_by_sampler(to, "connections", status->connections) &&
+	       add_by_sampler(to, "events", status->events) && add_troubles(to, status) &&
+	       json_add_u64(to, "requests", status->requests) &&
+	       json_add_u64(to, "not_http", status->not_http);
+}
+
+static cJSON *whole_or_nothing(cJSON *object, bool whole)
+{
+	if (whole)
+		return object;
+	cJSON_Delete(object);
+	return NULL;
+}
+
+cJSON *observer_json(const struct observer_status *status)
+{
+	cJSON *object = cJSON_CreateObject();
+
+	return whole_or_nothing(
+		object, json_add_bool(object, "on", status != NULL) &&
+				(status ? add_choice(object, status) && add_counts(object, status)
+					: json_add_text(object, "why", OBSERVER_JSON_OFF)));
+}
+
+static bool add_totals(cJSON *to, const struct observer_status *status)
+{
+	return json_add_text(to, "kernel_tls", sampler_name(status->kernel_tls)) &&
+	       json_add_text(to, "plain", sampler_name(status->plain)) &&
+	       json_add_text(to, "user", sampler_name(status->user)) &&
+	       json_add_u64(to, "requests", status->requests) &&
+	       json_add_u64(to, "not_http", status->not_http) &&
+	       json_add_u64(to, "events_dropped", status->ring_dropped + status->queue_dropped);
+}
+
+cJSON *observer_json_totals(const struct observer_status *status)
+{
+	cJSON *object = cJSON_CreateObject();
+
+	return whole_or_nothing(object, json_add_bool(object, "on", status != NULL) &&
+						(!status || add_totals(object, status)));
+}
