@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import pty
+import re
 import select
 import signal
 import socket
@@ -81,7 +82,94 @@ KERNEL = {
     "tls_stat": {"TlsCurrTxSw": 2, "TlsDecryptError": 0},
 }
 
-ANSWERS = {"summary": SUMMARY, "connections": CONNECTIONS, "kernel": KERNEL}
+SAMPLER = {
+    "on": True, "kernel_tls": "fentry", "plain": "none", "user": "user",
+    "why": "fentry works here: a request sent through kernel TLS on a loopback pair was seen by "
+           "the program",
+    "timings": {"attached": True, "why": None},
+    "processes": {"attached": False, "why": "the cgroup is not of version 2"},
+    "pins": "/sys/fs/bpf/ksplit/4711", "ring_bytes": 8388608, "ring_dropped": 7,
+    "queue_dropped": 0, "lost_bytes": 0, "connections": {"fentry": 1200, "sk_msg": 0, "user": 3},
+    "events": {"fentry": 2400000, "sk_msg": 0, "user": 6},
+    "troubles": {"gap": 1, "sampler": 0, "malformed": 2, "too_many": 0},
+    "requests": 1200000, "not_http": 4,
+}
+
+
+def times(p50, count=100):
+    return {"count": count, "sum": p50 * count, "avg": p50 * 1.1, "min": p50 / 2, "max": p50 * 9,
+            "std_dev": p50 / 3, "p50": p50, "p90": p50 * 2, "p99": p50 * 4, "p99_9": p50 * 8}
+
+
+def sizes(average, count=100):
+    return {"sum": average * count, "avg": average, "min": 0, "max": 2 * average}
+
+
+def series(count, p50, uri, **members):
+    """One of "requests", as the daemon says it."""
+    return {
+        "other": False, "http.uri": uri, "http.request_method": "GET", "http.status_code": 200,
+        "http.version": "1.1", "rpc.grpc.status_code": None, "direction": "outgoing",
+        "server.name": "api.example.com", "server.address": "203.0.113.5:443",
+        "tls.version": "TLSv1.3", "tls.cipher": "TLS_AES_128_GCM_SHA256",
+        "process.command": "curl", "process.pid": 42, "process.unit": "app.service",
+        "http.request_response.count": count, "http.request_response.failures": 0,
+        "http.request_response.throughput": count / 100,
+        "http.request_response.latency": times(p50),
+        "http.request_response.first_byte": times(p50 / 2),
+        "http.request.bytes": sizes(300), "http.response.bytes": sizes(5000),
+        "http.request.body_bytes": sizes(0), "http.response.body_bytes": sizes(4700),
+        "first_seen": "2026-01-31T12:00:00.000Z", "last_seen": "2026-01-31T12:01:00.000Z",
+        **members}
+
+
+LONG_URI = "/warehouse/v2/articles/{number}/suppliers/{uuid}/offers/{hex}?currency&page&sort"
+
+REQUESTS = {
+    "on": True, "why": None, "time": "2026-01-31T12:01:00.000Z",
+    "start_time": "2026-01-31T12:00:00.000Z", "memory_bytes": 1234567, "requests": 1251000,
+    "series_kept": 5, "max_series": 2000, "series_evicted": 12,
+    "series": [
+        series(1200, 3.4, "/users/{number}"),
+        series(34, 0.085, "/health", **{"http.request_response.failures": 17,
+                                        "http.status_code": 503}),
+        series(1234567, 12.5, LONG_URI, **{"http.request_method": "DELETE"}),
+        series(9, 1250, "/helloworld.Greeter/SayHello",
+               **{"http.request_method": "POST", "http.version": "2", "rpc.grpc.status_code": 13,
+                  "http.request_response.failures": 9, "server.name": None}),
+        {"other": True, "http.uri": None, "server.address": None,
+         "http.request_response.count": 15190, "http.request_response.failures": 1,
+         "http.request_response.throughput": 9.5, "http.request_response.latency": times(70000)},
+    ],
+}
+
+ENDPOINTS = {
+    "on": True, "why": None, "time": "2026-01-31T12:01:00.000Z",
+    "start_time": "2026-01-31T12:00:00.000Z", "memory_bytes": 1234567,
+    "endpoints_kept": 2, "max_endpoints": 1000,
+    "endpoints": [
+        {"other": False, "server.address": "203.0.113.5:443", "server.name": "api.example.com",
+         "direction": "outgoing",
+         "connections": {"total": 12, "open": 1, "passed": 0, "failed": 2, "per_second": 0.1},
+         "requests": 1200, "failures": 3, "bytes": {"to_origin": 5000, "to_client": 5000000},
+         "relays": {"none": 0, "splice": 24, "copy": 0, "user": 0, "raw": 0},
+         "ktls": {"directions": 48, "kernel": 48, "share": 1.0},
+         "connect_ms": times(1.2), "upstream_handshake_ms": times(18.5),
+         "client_handshake_ms": times(2.5), "leaf_ms": times(0.8), "lifetime_ms": times(9000),
+         "rtt_ms": times(0.9), "retransmits": 4,
+         "first_seen": "2026-01-31T12:00:00.000Z", "last_seen": "2026-01-31T12:01:00.000Z"},
+        {"other": False, "server.address": "[2001:db8::1]:8443", "server.name": None,
+         "direction": "outgoing",
+         "connections": {"total": 40000, "open": 250, "passed": 40000, "failed": 0,
+                         "per_second": 120},
+         "requests": 0, "failures": 0, "bytes": {"to_origin": 1, "to_client": 2},
+         "ktls": {"directions": 0, "kernel": 0, "share": None},
+         "connect_ms": times(250), "rtt_ms": times(0, count=0), "retransmits": 0},
+    ],
+}
+
+TABLES = {"requests": REQUESTS, "endpoints": ENDPOINTS}
+ANSWERS = {"summary": SUMMARY, "connections": CONNECTIONS, "kernel": KERNEL, **TABLES}
 
 
 def answer(data):
@@ -150,9 +238,12 @@ def serve(path):
         server.close()
 
 
-def run(path, *arguments, timeout=20):
+def run(path, *arguments, timeout=20, columns=None):
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    if columns:
+        environment["COLUMNS"] = str(columns)
     return subprocess.run([TOOL, "--control", path, *arguments], text=True, timeout=timeout,
-                          capture_output=True, stdin=subprocess.DEVNULL)
+                          capture_output=True, stdin=subprocess.DEVNULL, env=environment)
 
 
 def unreachable(path, *arguments):
@@ -187,7 +278,7 @@ def test_summary(serve, path):
     assert any(line.split() == ["1", "from_the_future"] for line in lines)
 
 
-@pytest.mark.parametrize("command", ["summary", "connections", "kernel"])
+@pytest.mark.parametrize("command", ANSWERS)
 def test_fits_80_columns(serve, path, command):
     serve()
     result = run(path, command)
@@ -254,14 +345,164 @@ def test_kernel_without_ktls(serve, path):
     ]
 
 
+def test_kernel_says_what_samples(serve, path):
+    serve(answer({**KERNEL, "sampler": SAMPLER}))
+    lines = run(path, "kernel").stdout.splitlines()
+    first = lines.index("Sampler       kernel TLS fentry  plain none  user space user")
+    assert lines[first + 1:first + 11] == [
+        "  why         fentry works here: a request sent through kernel TLS on a",
+        "              loopback pair was seen by the program",
+        "  timings     by BPF",
+        "  processes   no: the cgroup is not of version 2",
+        "  pinned maps /sys/fs/bpf/ksplit/4711",
+        "  connections fentry 1,200  sk_msg 0  user 3",
+        "  events      fentry 2,400,000  sk_msg 0  user 6",
+        "  dropped     ring 7  queues 0  bytes not shown 0  size of the ring 8.00 MiB",
+        "  seen        requests 1,200,000  connections not HTTP 4",
+        "  not decoded gap 1  sampler 0  malformed 2  too_many 0",
+    ]
+    assert all(len(line) < 80 for line in lines)
+
+
+def test_summary_tells_of_requests(serve, path):
+    serve(answer({**SUMMARY, "observation": {"on": True, "requests": 1200, "not_http": 3,
+                                             "events_dropped": 0}}))
+    assert "Requests      seen 1,200  connections not HTTP 3  events dropped 0\n" \
+        in run(path).stdout
+
+
+# Tables.
+
+def test_requests(serve, path):
+    server = serve()
+    result = run(path, "requests")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert server.requests == [{"version": 1, "command": "requests"}]
+    assert result.stdout.splitlines() == [
+        "1,251,000 requests in 5 series of at most 2,000, 12 made room and are in",
+        "(other); by count",
+        "",
+        " COUNT  PER S   ERR     P50     P99  ST REQUEST",
+        "  1.2M  12.3k     - 12.5 ms 50.0 ms 200 DELETE api.example...currency&page&sort",
+        "  1.2k     12     -  3.4 ms 13.6 ms 200 GET api.example.com/users/{number}",
+        "    34    0.3 50.0%   85 us  340 us 503 GET api.example.com/health",
+        "     9    0.1  100%  1.25 s  5.00 s g13 POST 203.0.113.5:443/...reeter/SayHello",
+        " 15.2k    9.5 <0.1% 1.2 min 4.7 min   - (other)",
+    ]
+
+
+def test_endpoints(serve, path):
+    serve()
+    result = run(path, "endpoints")
+    assert result.stdout.splitlines() == [
+        "2 endpoints of at most 1,000; by connections; times are medians",
+        "",
+        " CONNS  OPEN   REQS CONNECT     TLS     RTT  KTLS SERVER",
+        " 40.0k   250      0  250 ms       -       -     - [2001:db8::1]:8443",
+        "    12     1   1.2k  1.2 ms 18.5 ms  900 us  100% api.example.com",
+    ]
+
+
+def test_nobody_observes(serve, path):
+    serve(answer({"on": False, "why": "observation is off (sampler off)", "series": [],
+                  "endpoints": []}))
+    for command in TABLES:
+        assert run(path, command).stdout == "observation is off (sampler off)\n"
+
+
+@pytest.mark.parametrize("columns", [1, 20, 40, 50, 60, 79, 80, 100, 115, 120, 150, 200, 400])
+@pytest.mark.parametrize("command", TABLES)
+def test_tables_fit(serve, path, command, columns):
+    """Whatever the width, no line is longer; from 20 columns on."""
+    serve()
+    lines = run(path, command, columns=columns).stdout.split("\n\n")[1].splitlines()
+    assert len(lines) > 2
+    assert all(len(line) < max(columns, 16) for line in lines), lines
+    assert lines[0].split()[-1] == ("REQUEST" if command == "requests" else "SERVER")
+    if columns >= 200:
+        assert "PROCESS" in lines[0] or "ADDRESS" in lines[0]
+    if columns == 400 and command == "requests":
+        assert LONG_URI in lines[1]
+
+
+def first_uris(path, *arguments):
+    data = json.loads(run(path, "--json", "requests", *arguments).stdout)
+    return [(row["http.uri"] or "other").split("/")[1 if row["http.uri"] else 0].split(".")[0]
+            for row in data["series"]]
+
+
+@pytest.mark.parametrize("key, expected", {
+    "count": ["warehouse", "users", "health", "helloworld", "other"],
+    "throughput": ["warehouse", "users", "health", "helloworld", "other"],
+    "latency": ["helloworld", "warehouse", "users", "health", "other"],
+    "p50": ["helloworld", "warehouse", "users", "health", "other"],
+    "p99": ["helloworld", "warehouse", "users", "health", "other"],
+    "errors": ["health", "helloworld", "users", "warehouse", "other"],
+    "status": ["health", "users", "warehouse", "helloworld", "other"],
+    "uri": ["health", "helloworld", "users", "warehouse", "other"],
+    "server": ["helloworld", "users", "health", "warehouse", "other"],
+    "bytes": ["users", "health", "warehouse", "helloworld", "other"],
+}.items())
+def test_sort(serve, path, key, expected):
+    serve()
+    assert first_uris(path, "--sort", key) == expected
+    assert first_uris(path, "--sort=" + key, "--top", "2") == expected[:2]
+
+
+def test_top(serve, path):
+    serve()
+    lines = run(path, "requests", "--top", "1").stdout.splitlines()
+    assert lines[1] == "(other); 1 by count"
+    assert len(lines) == 5
+    assert len(run(path, "endpoints", "--top=1", "--sort=retransmits").stdout.splitlines()) == 4
+
+
+def test_names_in_tables_do_not_reach_the_terminal_raw(serve, path):
+    evil = "/\x1b[2J\x9b\n\u202e"
+    serve(answer({"on": True, "series": [series(1, 1, evil, **{"server.name": evil,
+                                                               "http.request_method": evil,
+                                                               "process.command": evil})]}))
+    result = run(path, "requests", columns=300)
+    for code in "\x1b\x9b\u202e":
+        assert code not in result.stdout
+    assert len(result.stdout.splitlines()) == 4
+
+
+def test_many_series(serve, path):
+    many = [series(i, i, "/number/%d" % i) for i in range(10000)]
+    serve(answer({**REQUESTS, "series": many, "series_kept": 10000}))
+    result = run(path, "requests", timeout=60)
+    assert result.returncode == 0
+    assert len(result.stdout.splitlines()) == 10004
+    result = run(path, "requests", "--json", "--sort", "p99", "--top", "2", timeout=60)
+    assert [row["http.uri"] for row in json.loads(result.stdout)["series"]] == \
+        ["/number/9999", "/number/9998"]
+
+
+def test_reordered_json_keeps_numbers(serve, path):
+    serve(b'{"version":1,"ok":true,"data":{"on":true, "series" : [ {"a":"],[\\"",'
+          b'"http.request_response.count":1} , {"n":18446744073709551615,'
+          b'"http.request_response.count":2,"f":[0.10]}] ,"z":1}}\n')
+    assert run(path, "requests", "--json").stdout.split() == \
+        ['{', '"on":', 'true,', '"series":', '[', '{', '"n":', '18446744073709551615,',
+         '"http.request_response.count":', '2,', '"f":', '[', '0.10', ']', '},', '{', '"a":',
+         '"],[\\"",', '"http.request_response.count":', '1', '}', '],', '"z":', '1', '}']
+
+
 # What a program reads.
 
-@pytest.mark.parametrize("command", ["summary", "connections", "kernel"])
+@pytest.mark.parametrize("command", ANSWERS)
 def test_json_is_the_data(serve, path, command):
     serve()
     result = run(path, "--json", command)
     assert result.returncode == 0
-    assert json.loads(result.stdout) == ANSWERS[command]
+    data = json.loads(result.stdout)
+    for rows in ("series", "endpoints"):
+        if rows in data:
+            assert len(data[rows]) == len(ANSWERS[command][rows])
+            assert all(row in ANSWERS[command][rows] for row in data[rows])
+            data[rows] = ANSWERS[command][rows]
+    assert data == ANSWERS[command]
     assert result.stdout.startswith('{\n  "')
 
 
@@ -281,7 +522,7 @@ def test_json_tells_degraded_too(serve, path):
 
 # Daemons that are older, newer or hostile.
 
-@pytest.mark.parametrize("command", ["summary", "connections", "kernel"])
+@pytest.mark.parametrize("command", ANSWERS)
 def test_missing_members(serve, path, command):
     serve(answer({}))
     result = run(path, command)
@@ -289,13 +530,16 @@ def test_missing_members(serve, path, command):
     assert "(null)" not in result.stdout
 
 
-@pytest.mark.parametrize("command", ["summary", "connections", "kernel"])
+@pytest.mark.parametrize("command", ANSWERS)
 @pytest.mark.parametrize("wrong", [None, 1, -1.5, "text", [], {}, [[1]], {"a": {"b": []}}, True])
 def test_members_of_other_types(serve, path, command, wrong):
     data = {name: wrong for name in ANSWERS[command]}
     if command == "connections":
         one = {name: wrong for name in CONNECTIONS["connections"][0]}
         data["connections"] = [wrong, one]
+    if command in TABLES:
+        rows = "series" if command == "requests" else "endpoints"
+        data[rows] = [wrong, {name: wrong for name in TABLES[command][rows][0]}]
     serve(answer(data))
     assert run(path, command).returncode in (0, 1)
 
@@ -412,10 +656,14 @@ def test_answer_byte_by_byte(serve, path):
 # Usage.
 
 @pytest.mark.parametrize("arguments, message", [
-    (["endpoints"], "endpoints: not supported yet by this version"),
-    (["requests"], "requests: not supported yet by this version"),
     (["certs"], "certs: not supported yet by this version"),
-    (["foo"], "foo: unknown command, expected summary, connections or kernel"),
+    (["foo"], "foo: unknown command, expected summary, connections, endpoints, requests or kernel"),
+    (["--sort", "p99"], "--sort: only for endpoints and requests"),
+    (["kernel", "--top", "3"], "--top: only for endpoints and requests"),
+    (["requests", "--top"], "--top: expected a whole number of rows, at least 1"),
+    (["requests", "--top=0"], "--top: expected a whole number of rows, at least 1"),
+    (["requests", "--sort", "rtt"], "rtt: unknown key, expected one of count throughput"),
+    (["endpoints", "--sort="], ": unknown key, expected one of connections open"),
     (["kernel", "summary"], "summary: one command at a time"),
     (["--jsn"], "--jsn: unknown option"),
     (["-w"], "-w: unknown option"),
@@ -470,36 +718,41 @@ def test_watch_in_a_pipe(serve, path):
     serve()
     tool = subprocess.Popen([TOOL, "--control", path, "--watch", "1", "--json", "kernel"],
                             stdout=subprocess.PIPE)
-    got = read_until(tool.stdout.fileno(), b"\n}\n\n{")
+    got = read_until(tool.stdout.fileno(), b"\n{")
     tool.send_signal(signal.SIGTERM)
     rest = tool.stdout.read()
     assert tool.wait(10) == 0
     tool.stdout.close()
     assert b"\x1b" not in got + rest
-    first = (got + rest).decode().split("\n\n")[0]
-    assert json.loads(first) == KERNEL
+    lines = (got + rest).decode().splitlines()
+    assert len(lines) >= 2
+    assert all(json.loads(line) == KERNEL for line in lines)
 
 
 class Terminal:
     """The tool on a pseudo terminal of the given size."""
 
-    def __init__(self, path, rows, columns, *arguments):
+    def __init__(self, path, rows, columns, *arguments, term="xterm"):
         self.fd, inner = pty.openpty()
         fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.before = termios.tcgetattr(inner)
         self.inner = inner
         self.tool = subprocess.Popen([TOOL, "--control", path, "--watch=1", *arguments],
                                      stdin=inner, stdout=inner, stderr=inner,
-                                     start_new_session=True,
+                                     start_new_session=True, env={**os.environ, "TERM": term},
                                      preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
 
     def read_until(self, text):
         return read_until(self.fd, text)
 
-    def interrupt(self):
+    def resize(self, rows, columns):
+        fcntl.ioctl(self.inner, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.tool.send_signal(signal.SIGWINCH)
+
+    def interrupt(self, last=b"\x1b[?1049l"):
         """Ctrl-C; the exit code and what was still drawn."""
         os.write(self.fd, b"\x03")
-        rest = read_until(self.fd, b"\x1b[?1049l")
+        rest = read_until(self.fd, last)
         code = self.tool.wait(10)
         assert termios.tcgetattr(self.inner) == self.before
         os.close(self.fd)
@@ -529,6 +782,81 @@ def test_watch_cuts_to_the_screen(serve, path):
     assert lines[0] == "ksplitd 0.1.0, up 3 "
     assert lines[4] == "..."
     assert all(len(line) <= 20 for line in lines)
+
+
+def screen_of(drawn, rows, columns):
+    """What a terminal shows after these bytes: a tiny one that knows what ksplit-status uses."""
+    screen = [[" "] * columns for _ in range(rows)]
+    row = column = 0
+    for code, text in re.findall(r"\x1b\[([?0-9]*[A-Za-z])|([^\x1b])", drawn, re.S):
+        if code == "H":
+            row = column = 0
+        elif code == "K":
+            screen[row][column:] = [" "] * (columns - column)
+        elif code == "J":
+            screen[row][column:] = [" "] * (columns - column)
+            for below in range(row + 1, rows):
+                screen[below] = [" "] * columns
+        elif code:
+            assert code in ("?1049h", "?25l", "?25h", "?1049l"), code
+        elif text == "\r":
+            column = 0
+        elif text == "\n":
+            assert row + 1 < rows, "the picture scrolls"
+            row += 1
+        else:
+            assert column < columns, "a line wraps"
+            screen[row][column] = text
+            column += 1
+    return ["".join(line).rstrip() for line in screen]
+
+
+def test_live_requests_on_a_small_terminal(serve, path):
+    many = [series(1000 - i, i + 1, "/number/%d" % i) for i in range(100)]
+    serve(answer({**REQUESTS, "series": many, "series_kept": 100, "series_evicted": 0}))
+    terminal = Terminal(path, 24, 80, "requests", "--sort", "p99")
+    drawn = terminal.read_until(b"\x1b[J")
+    screen = screen_of(drawn.decode(), 24, 80)
+    assert screen[0] == "1,251,000 requests in 100 series of at most 2,000; by p99"
+    assert screen[2].split() == ["COUNT", "PER", "S", "ERR", "P50", "P99", "ST", "REQUEST"]
+    assert screen[3].endswith("GET api.example.com/number/99")
+    assert screen[22].endswith("/number/80")
+    assert screen[23] == "..."
+    terminal.resize(10, 40)
+    more = terminal.read_until(b"\x1b[J")
+    screen = screen_of(more.decode(), 10, 40)
+    assert screen[9] == "..."
+    assert any(line.split() == ["COUNT", "P99", "REQUEST"] for line in screen)
+    code, rest = terminal.interrupt()
+    assert code == 0
+    assert rest.endswith(b"\x1b[?25h\x1b[?1049l")
+
+
+def test_one_picture_is_one_write(serve, path):
+    """Nothing blinks: a picture is whole when the terminal gets it."""
+    serve()
+    terminal = Terminal(path, 24, 80, "requests")
+    terminal.read_until(b"\x1b[J")
+    for _ in range(2):
+        select.select([terminal.fd], [], [], 10)
+        got = os.read(terminal.fd, 65536)
+        assert got.startswith(b"\x1b[H")
+        assert got.endswith(b"\x1b[J")
+    terminal.interrupt()
+
+
+@pytest.mark.parametrize("term", ["dumb", ""])
+def test_watch_without_a_screen(serve, path, term):
+    """Blocks that follow each other, no sequence of any kind."""
+    serve()
+    terminal = Terminal(path, 24, 80, "endpoints", term=term)
+    got = terminal.read_until(b"api.example.com\r\n\r\n2 endpoints")
+    os.write(terminal.fd, b"\x03")
+    assert terminal.tool.wait(10) == 0
+    assert b"\x1b" not in got
+    assert termios.tcgetattr(terminal.inner) == terminal.before
+    os.close(terminal.fd)
+    os.close(terminal.inner)
 
 
 def test_watch_survives_a_restart(serve, path):

@@ -2,6 +2,7 @@
 #include "command.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <ksplit/control.h>
@@ -11,12 +12,20 @@
 #include "print.h"
 
 static const struct command commands[] = {
-	{KSPLIT_COMMAND_SUMMARY, print_summary},
-	{KSPLIT_COMMAND_CONNECTIONS, print_connections},
-	{KSPLIT_COMMAND_KERNEL, print_kernel},
+	{.name = KSPLIT_COMMAND_SUMMARY, .print = print_summary},
+	{.name = KSPLIT_COMMAND_CONNECTIONS, .print = print_connections},
+	{.name = KSPLIT_COMMAND_KERNEL, .print = print_kernel},
+	{.name = KSPLIT_COMMAND_ENDPOINTS,
+	 .rows = "endpoints",
+	 .keys = print_endpoints_keys,
+	 .print_rows = print_endpoints},
+	{.name = KSPLIT_COMMAND_REQUESTS,
+	 .rows = "series",
+	 .keys = print_requests_keys,
+	 .print_rows = print_requests},
 };
 
-static const char *const later_commands[] = {"endpoints", "requests", "certs"};
+static const char *const later_commands[] = {"certs"};
 
 const struct command *command_find(const char *name)
 {
@@ -40,7 +49,33 @@ bool command_is_later(const char *name)
 	return false;
 }
 
-int command_run(const struct command *command, const char *path, bool json, FILE *out, FILE *err)
+/* Rows in the order that is asked for; JSON as it came, but for that. 0 or -ENOMEM. */
+static int print_sorted(const struct command *command, const struct control_answer *answer,
+			const struct view *wanted, FILE *out)
+{
+	struct view view = *wanted;
+	struct rows rows;
+	char *line = NULL;
+	int rc;
+
+	if (!view.sort)
+		view.sort = command->keys;
+	rc = rows_sort(&rows, json_member(answer->data, command->rows), view.sort, view.top);
+	if (rc)
+		return rc;
+	if (view.form == VIEW_TEXT) {
+		command->print_rows(out, answer->data, &view, &rows);
+	} else {
+		line = rows_reorder(&rows, answer->line, command->rows);
+		print_json(out, line ? line : answer->line, view.form == VIEW_JSON);
+	}
+	free(line);
+	rows_free(&rows);
+	return 0;
+}
+
+int command_run(const struct command *command, const char *path, const struct view *view, FILE *out,
+		FILE *err)
 {
 	struct control_answer answer;
 	char error[512], text[600];
@@ -55,10 +90,14 @@ int command_run(const struct command *command, const char *path, bool json, FILE
 	}
 	/* Only the summary has the member, so only it can tell. */
 	rc = *json_text(answer.data, "degraded") ? STATUS_DEGRADED : STATUS_UP;
-	if (json)
-		print_json(out, answer.line);
-	else
+	if (command->rows && print_sorted(command, &answer, view, out)) {
+		fputs("ksplit-status: out of memory\n", err);
+		rc = STATUS_UNREACHABLE;
+	} else if (!command->rows && view->form == VIEW_TEXT) {
 		command->print(out, answer.data);
+	} else if (!command->rows) {
+		print_json(out, answer.line, view->form == VIEW_JSON);
+	}
 	control_answer_free(&answer);
 	return rc;
 }

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "view.h"
+
 /* Exit codes: a promise to scripts, see ksplit-status(1). */
 enum status_exit { STATUS_UP = 0, STATUS_DEGRADED = 1, STATUS_UNREACHABLE = 2, STATUS_USAGE = 64 };
 
@@ -13,6 +15,11 @@ enum status_exit { STATUS_UP = 0, STATUS_DEGRADED = 1, STATUS_UNREACHABLE = 2, S
 struct command {
 	const char *name; /* on the command line and in the protocol */
 	void (*print)(FILE *out, const cJSON *data);
+	/* Instead, of those that are tables: the array in the answer, what it can be sorted by. */
+	const char *rows;
+	const struct row_key *keys;
+	void (*print_rows)(FILE *out, const cJSON *data, const struct view *view,
+			   const struct rows *rows);
 };
 
 /* NULL when there is none of this name. */
@@ -25,6 +32,7 @@ bool command_is_later(const char *name);
  * Ask the daemon at `path` and print the answer to `out`, or one line to `err` when there is none.
  * Returns what the process would exit with, or -EINTR when a signal came first.
  */
-int command_run(const struct command *command, const char *path, bool json, FILE *out, FILE *err);
+int command_run(const struct command *command, const char *path, const struct view *view, FILE *out,
+		FILE *err);
 
 #endif

@@ -82,6 +82,57 @@ const char *format_bytes(double bytes, char *buf, size_t len)
 	return buf;
 }
 
+const char *format_short(double number, char *buf, size_t len)
+{
+	static const char *const units[] = {"", "k", "M", "G", "T", "P"};
+	size_t unit = 0;
+	const bool whole = number == (double)(int64_t)number && number < 1000;
+
+	if (!(number >= 0 && number < 1e18)) {
+		snprintf(buf, len, "%.3g", number);
+		return buf;
+	}
+	while (number >= 999.5 && unit + 1 < sizeof(units) / sizeof(units[0])) {
+		number /= 1000;
+		unit++;
+	}
+	snprintf(buf, len, "%.*f%s", whole || number >= 99.95 ? 0 : 1, number, units[unit]);
+	return buf;
+}
+
+const char *format_time(double ms, char *buf, size_t len)
+{
+	if (!(ms >= 0 && ms < 1e15))
+		snprintf(buf, len, "?");
+	else if (ms < 0.9995)
+		snprintf(buf, len, "%.0f us", ms * 1000);
+	else if (ms < 999.5)
+		snprintf(buf, len, "%.*f ms", ms < 99.95 ? 1 : 0, ms);
+	else if (ms < 59995)
+		snprintf(buf, len, "%.*f s", ms < 9995 ? 2 : 1, ms / 1000);
+	else if (ms < 3599950)
+		snprintf(buf, len, "%.*f min", ms < 597000 ? 1 : 0, ms / 60000);
+	else
+		snprintf(buf, len, "%.1f h", ms / 3600000);
+	return buf;
+}
+
+const char *format_share(double part, double whole, char *buf, size_t len)
+{
+	const double percent = whole > 0 ? 100 * part / whole : 0;
+
+	/* Rounding makes neither "none" of a few nor "all" of most. */
+	if (!(percent > 0))
+		snprintf(buf, len, "-");
+	else if (percent < 0.1)
+		snprintf(buf, len, "<0.1%%");
+	else if (percent > 99.9 && percent < 100)
+		snprintf(buf, len, "99.9%%");
+	else
+		snprintf(buf, len, "%.*f%%", percent < 99.95 ? 1 : 0, percent);
+	return buf;
+}
+
 const char *format_duration(double ms, char *buf, size_t len)
 {
 	uint64_t s;

@@ -25,8 +25,12 @@ const char *text_safe(const char *text, char *buf, size_t len);
 
 /* For people; each returns buf, for which FORMAT_NUMBER bytes are enough. */
 #define FORMAT_NUMBER 32
-const char *format_count(double count, char *buf, size_t len); /* "1,234,567" */
-const char *format_bytes(double bytes, char *buf, size_t len); /* "512 B", "1.25 GiB" */
+const char *format_count(double count, char *buf, size_t len);  /* "1,234,567" */
+const char *format_bytes(double bytes, char *buf, size_t len);  /* "512 B", "1.25 GiB" */
+const char *format_short(double number, char *buf, size_t len); /* "950", "1.2k", "3.4M", "0.2" */
+const char *format_time(double ms, char *buf, size_t len);      /* "85 us", "3.4 ms", "1.25 s" */
+/* A part of a whole in percent: "0.3%", "100%", "-" for none. */
+const char *format_share(double part, double whole, char *buf, size_t len);
 const char *format_duration(double ms, char *buf,
 			    size_t len); /* "250 ms", "3 min 20 s", "2 d 4 h" */
 

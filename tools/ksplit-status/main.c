@@ -8,6 +8,7 @@
 
 #include "command.h"
 #include "format.h"
+#include "view.h"
 #include "watch.h"
 
 #define WATCH_DEFAULT 2
@@ -16,20 +17,30 @@
 struct arguments {
 	const struct command *command;
 	const char *path;
-	bool json, exit;
+	struct view view;
+	const char *sort; /* a name, until the command is known */
+	bool exit;
 	unsigned int watch; /* seconds; 0: once */
 };
 
 static const char usage[] =
-	"usage: ksplit-status [OPTION]... [summary | connections | kernel]\n"
+	"usage: ksplit-status [OPTION]... [summary | connections | endpoints | requests | kernel]\n"
 	"\n"
 	"Shows what ksplitd is doing. See ksplit-status(1).\n"
 	"\n"
 	"  summary            counters since the start (default)\n"
 	"  connections        the open connections and what the kernel says of their sockets\n"
-	"  kernel             what this kernel's TLS can do, and its counters\n"
+	"  endpoints          origins: connections, handshakes, round trips, kernel TLS\n"
+	"  requests           requests by server, URI, status ...: how many, how slow\n"
+	"  kernel             what this kernel's TLS can do, and what samples the plaintext\n"
 	"\n"
 	"  --control PATH     the daemon's socket (default " KSPLIT_CONTROL_PATH ")\n"
+	"  --sort KEY         of requests: count (default), throughput, latency, p50, p90, p99,\n"
+	"                     max, first-byte, time, bytes, errors, status, uri, server, process;\n"
+	"                     of endpoints: connections (default), open, throughput, requests,\n"
+	"                     errors, failed, bytes, connect, handshake, rtt, retransmits, ktls,\n"
+	"                     server\n"
+	"  --top N            the first N of them\n"
 	"  --json             print the answer as JSON, numbers exact\n"
 	"  --watch [SECONDS]  again and again (default every 2 s) until Ctrl-C\n"
 	"  --help             this text\n"
@@ -74,6 +85,20 @@ static const char *value_of(const char *argument, const char *name)
 									 : NULL;
 }
 
+static int read_top(const char *text, unsigned int *top)
+{
+	unsigned long value;
+
+	if (is_number(text) && strlen(text) <= 9) {
+		value = strtoul(text, NULL, 10);
+		if (value >= 1) {
+			*top = (unsigned int)value;
+			return 0;
+		}
+	}
+	return refuse("--top", "expected a whole number of rows, at least 1");
+}
+
 static int read_command(const char *argument, struct arguments *arguments)
 {
 	if (command_is_later(argument))
@@ -82,13 +107,30 @@ static int read_command(const char *argument, struct arguments *arguments)
 		return refuse(argument, "one command at a time");
 	arguments->command = command_find(argument);
 	if (!arguments->command)
-		return refuse(argument, "unknown command, expected summary, connections or kernel");
+		return refuse(argument,
+			      "unknown command, expected summary, connections, endpoints, "
+			      "requests or kernel");
 	return 0;
 }
 
-/* --watch and --control, whose value may stand in the next argument. Moves *i past it. */
+static int set_value(const char *option, const char *value, struct arguments *arguments)
+{
+	if (strcmp(option, "--top") == 0)
+		return read_top(value, &arguments->view.top);
+	if (strcmp(option, "--sort") == 0) {
+		arguments->sort = value;
+		return 0;
+	}
+	arguments->path = value;
+	return *value ? 0 : refuse(option, "expected the path of a socket");
+}
+
+/* Options whose value may stand in the next argument. Moves *i past it. */
 static int read_valued(int argc, char **argv, int *i, struct arguments *arguments)
 {
+	static const char *const options[] = {"--control", "--sort", "--top", NULL};
+	const char *const *option;
+	const char *value;
 	const char *argument = argv[*i];
 	const char *next = *i + 1 < argc ? argv[*i + 1] : NULL;
 
@@ -101,16 +143,38 @@ static int read_valued(int argc, char **argv, int *i, struct arguments *argument
 		++*i;
 		return read_seconds(next, &arguments->watch);
 	}
-	arguments->path = value_of(argument, "--control");
-	if (strcmp(argument, "--control") == 0) {
-		arguments->path = next;
-		++*i;
-	} else if (!arguments->path) {
-		return refuse(argument, "unknown option, see ksplit-status --help");
+	for (option = options; *option; option++) {
+		value = value_of(argument, *option);
+		if (!value && strcmp(argument, *option) == 0) {
+			value = next ? next : "";
+			++*i;
+		}
+		if (value)
+			return set_value(*option, value, arguments);
 	}
-	if (!arguments->path || !*arguments->path)
-		return refuse("--control", "expected the path of a socket");
-	return 0;
+	return refuse(argument, "unknown option, see ksplit-status --help");
+}
+
+/* What only tables have, once it is known what is asked for. */
+static int check_table(struct arguments *arguments)
+{
+	const struct row_key *keys = arguments->command->keys;
+	char text[300] = "unknown key, expected one of";
+	size_t used;
+
+	if (!keys && (arguments->sort || arguments->view.top))
+		return refuse(arguments->sort ? "--sort" : "--top",
+			      "only for endpoints and requests");
+	if (!arguments->sort)
+		return 0;
+	arguments->view.sort = row_key_find(keys, arguments->sort);
+	if (arguments->view.sort)
+		return 0;
+	for (; keys->name; keys++) {
+		used = strlen(text);
+		snprintf(text + used, sizeof(text) - used, " %s", keys->name);
+	}
+	return refuse(arguments->sort, text);
 }
 
 static int read_arguments(int argc, char **argv, struct arguments *arguments)
@@ -125,7 +189,7 @@ static int read_arguments(int argc, char **argv, struct arguments *arguments)
 			puts("ksplit-status " KSPLIT_VERSION);
 			arguments->exit = true;
 		} else if (strcmp(argv[i], "--json") == 0) {
-			arguments->json = true;
+			arguments->view.form = VIEW_JSON;
 		} else if (argv[i][0] == '-') {
 			code = read_valued(argc, argv, &i, arguments);
 		} else {
@@ -134,21 +198,24 @@ static int read_arguments(int argc, char **argv, struct arguments *arguments)
 	}
 	if (!arguments->command)
 		arguments->command = command_find(KSPLIT_COMMAND_SUMMARY);
-	return code;
+	if (arguments->view.form == VIEW_JSON && arguments->watch)
+		arguments->view.form = VIEW_JSON_LINE;
+	return code || arguments->exit ? code : check_table(arguments);
 }
 
 int main(int argc, char **argv)
 {
-	struct arguments arguments = {.path = KSPLIT_CONTROL_PATH};
+	struct arguments arguments = {.path = KSPLIT_CONTROL_PATH,
+				      .view.columns = view_columns(stdout)};
 	int code = read_arguments(argc, argv, &arguments);
 
 	if (code)
 		return code;
 	if (!arguments.exit && arguments.watch)
-		code = watch_run(arguments.command, arguments.path, arguments.json,
+		code = watch_run(arguments.command, arguments.path, &arguments.view,
 				 arguments.watch);
 	else if (!arguments.exit)
-		code = command_run(arguments.command, arguments.path, arguments.json, stdout,
+		code = command_run(arguments.command, arguments.path, &arguments.view, stdout,
 				   stderr);
 	if (fflush(stdout) != 0) {
 		perror("ksplit-status: standard output");

@@ -3,7 +3,11 @@
 #define KSPLIT_STATUS_PRINT_H
 
 #include <cJSON.h>
+#include <stdbool.h>
 #include <stdio.h>
+
+#include "rows.h"
+#include "view.h"
 
 /*
  * What each command shows, for a person and 80 columns, from the "data" of an answer (members:
@@ -13,10 +17,19 @@ void print_summary(FILE *out, const cJSON *data);
 void print_connections(FILE *out, const cJSON *data);
 void print_kernel(FILE *out, const cJSON *data);
 
+/* Tables: what of "data" is not a row, and the rows as they are to be shown. */
+void print_endpoints(FILE *out, const cJSON *data, const struct view *view,
+		     const struct rows *rows);
+void print_requests(FILE *out, const cJSON *data, const struct view *view, const struct rows *rows);
+
+/* What they can be sorted by; the first is the usual one. */
+extern const struct row_key print_endpoints_keys[], print_requests_keys[];
+
 /*
- * The "data" of a whole answer, indented. Numbers and texts stay as the daemon wrote them, so that
- * nothing is rounded; only what a terminal would obey is written as \uXXXX. `line` is valid JSON.
+ * The "data" of a whole answer, indented or on one line. Numbers and texts stay as the daemon wrote
+ * them, so that nothing is rounded; only what a terminal would obey is written as \uXXXX. `line` is
+ * valid JSON.
  */
-void print_json(FILE *out, const char *line);
+void print_json(FILE *out, const char *line, bool indent);
 
 #endif

@@ -158,7 +158,8 @@ void print_connections(FILE *out, const cJSON *data)
 	if (*json_text(data, "socket_diagnostics_error"))
 		fprintf(out, "no socket diagnostics: %s\n",
 			text_safe(json_text(data, "socket_diagnostics_error"), text, sizeof(text)));
-	cJSON_ArrayForEach(connection, list) {
+	cJSON_ArrayForEach(connection, list)
+	{
 		fputc('\n', out);
 		print_connection(out, connection);
 	}

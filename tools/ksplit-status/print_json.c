@@ -4,106 +4,86 @@
 
 #include <ksplit/text.h>
 
+#include "json_scan.h"
 #include "print.h"
 
-static const char *skip_space(const char *p)
-{
-	return p + strspn(p, " \t\r\n");
-}
+/* A value on its way to the paper. */
+struct json_printer {
+	FILE *out;
+	bool indent;
+	int depth;
+};
 
-/* From an opening quote to behind the closing one. */
-static const char *skip_string(const char *p)
+static const char *print_string(const struct json_printer *printer, const char *p)
 {
-	for (p++; *p && *p != '"'; p++) {
-		if (*p == '\\' && p[1])
-			p++;
-	}
-	return *p ? p + 1 : p;
-}
-
-/* The value of the outermost object's member "data"; the end of the text when there is none. */
-static const char *find_data(const char *p)
-{
-	const char *name;
-	int depth = 0;
-
-	while (*p) {
-		if (*p == '"') {
-			name = p;
-			p = skip_space(skip_string(p));
-			if (depth == 1 && *p == ':' && strncmp(name, "\"data\"", 6) == 0)
-				return skip_space(p + 1);
-			continue;
-		}
-		depth += (*p == '{' || *p == '[') - (*p == '}' || *p == ']');
-		p++;
-	}
-	return p;
-}
-
-static const char *print_string(FILE *out, const char *p)
-{
-	const char *end = skip_string(p);
+	const char *end = json_skip_string(p);
 	uint32_t code;
 	size_t n;
 
 	while (p < end) {
 		n = ksplit_utf8_decode(p, (size_t)(end - p), &code);
 		if (n && ksplit_text_printable(code))
-			fwrite(p, 1, n, out);
+			fwrite(p, 1, n, printer->out);
 		else
-			fprintf(out, "\\u%04x", n ? (unsigned int)code : 0xfffd);
+			fprintf(printer->out, "\\u%04x", n ? (unsigned int)code : 0xfffd);
 		p += n ? n : 1;
 	}
 	return end;
 }
 
-static void new_line(FILE *out, int depth)
+static void new_line(const struct json_printer *printer)
 {
-	fprintf(out, "\n%*s", 2 * depth, "");
+	if (printer->indent)
+		fprintf(printer->out, "\n%*s", 2 * printer->depth, "");
 }
 
 /* An opening bracket; empty containers stay in one piece. */
-static const char *print_open(FILE *out, const char *p, int *depth)
+static const char *print_open(struct json_printer *printer, const char *p)
 {
-	const char *next = skip_space(p + 1);
+	const char *next = json_skip_space(p + 1);
 
-	fputc(*p, out);
+	fputc(*p, printer->out);
 	if (*next == '}' || *next == ']') {
-		fputc(*next, out);
+		fputc(*next, printer->out);
 		return next + 1;
 	}
-	new_line(out, ++*depth);
+	printer->depth++;
+	new_line(printer);
 	return next;
 }
 
-void print_json(FILE *out, const char *line)
+static const char *print_close(struct json_printer *printer, const char *p)
 {
-	const char *p = find_data(line);
-	int depth = 0;
+	printer->depth--;
+	new_line(printer);
+	fputc(*p, printer->out);
+	return p + 1;
+}
+
+void print_json(FILE *out, const char *line, bool indent)
+{
+	struct json_printer printer = {.out = out, .indent = indent};
+	const char *p = json_find(line, "data");
 
 	do {
-		p = skip_space(p);
+		p = json_skip_space(p);
 		switch (*p) {
 		case '\0': break;
-		case '"': p = print_string(out, p); break;
+		case '"': p = print_string(&printer, p); break;
 		case '{':
-		case '[': p = print_open(out, p, &depth); break;
+		case '[': p = print_open(&printer, p); break;
 		case '}':
-		case ']':
-			new_line(out, --depth);
-			fputc(*p++, out);
-			break;
+		case ']': p = print_close(&printer, p); break;
 		case ',':
 			fputc(*p++, out);
-			new_line(out, depth);
+			new_line(&printer);
 			break;
 		case ':':
-			fputs(": ", out);
+			fputs(indent ? ": " : ":", out);
 			p++;
 			break;
 		default: fputc(*p++, out);
 		}
-	} while (*p && depth > 0);
+	} while (*p && printer.depth > 0);
 	fputc('\n', out);
 }

@@ -11,10 +11,12 @@ static void print_ciphers(FILE *out, const cJSON *ktls, const char *way)
 	char text[64], name[24];
 	const char *separator;
 
-	cJSON_ArrayForEach(version, json_member(ktls, way)) {
+	cJSON_ArrayForEach(version, json_member(ktls, way))
+	{
 		fprintf(out, "  %s %-9s", way, text_safe(version->string, name, sizeof(name)));
 		separator = "";
-		cJSON_ArrayForEach(cipher, version) {
+		cJSON_ArrayForEach(cipher, version)
+		{
 			if (!cJSON_IsString(cipher))
 				continue;
 			fprintf(out, "%s%s", separator,
@@ -45,20 +47,131 @@ static void print_ktls(FILE *out, const cJSON *ktls)
 	print_ciphers(out, ktls, "rx");
 }
 
+/* "name count" for each member of an object of counters. */
+static void print_counters(FILE *out, const char *label, const cJSON *counters)
+{
+	char name[40], value[FORMAT_NUMBER];
+	struct format_pairs pairs;
+	const cJSON *counter;
+
+	if (!cJSON_IsObject(counters) || !counters->child)
+		return;
+	format_pairs_start(&pairs, out, label);
+	cJSON_ArrayForEach(counter, counters)
+	{
+		if (cJSON_IsNumber(counter))
+			format_pairs_add(&pairs, text_safe(counter->string, name, sizeof(name)),
+					 format_count(counter->valuedouble, value, sizeof(value)));
+	}
+	format_pairs_end(&pairs);
+}
+
+static void print_sentence(FILE *out, const char *label, const char *sentence)
+{
+	char text[400];
+
+	fprintf(out, "%-14s", label);
+	format_wrapped(out, 14, text_safe(sentence, text, sizeof(text)));
+}
+
+static void print_hook(FILE *out, const char *label, const cJSON *hook)
+{
+	char text[300];
+
+	if (!cJSON_IsObject(hook))
+		return;
+	if (json_true(hook, "attached"))
+		snprintf(text, sizeof(text), "by BPF");
+	else
+		snprintf(text, sizeof(text), "no%s%.280s", *json_text(hook, "why") ? ": " : "",
+			 json_text(hook, "why"));
+	print_sentence(out, label, text);
+}
+
+static void print_ring(FILE *out, const cJSON *sampler)
+{
+	static const struct {
+		const char *member, *name;
+	} losses[] = {{"ring_dropped", "ring"}, {"queue_dropped", "queues"}};
+	char value[FORMAT_NUMBER];
+	struct format_pairs pairs;
+	size_t i;
+
+	format_pairs_start(&pairs, out, "  dropped");
+	for (i = 0; i < sizeof(losses) / sizeof(losses[0]); i++)
+		format_pairs_add(
+			&pairs, losses[i].name,
+			format_count(json_number(sampler, losses[i].member), value, sizeof(value)));
+	format_pairs_add(&pairs, "bytes not shown",
+			 format_count(json_number(sampler, "lost_bytes"), value, sizeof(value)));
+	if (json_number(sampler, "ring_bytes") > 0)
+		format_pairs_add(
+			&pairs, "size of the ring",
+			format_bytes(json_number(sampler, "ring_bytes"), value, sizeof(value)));
+	format_pairs_end(&pairs);
+}
+
+static void print_requests_seen(FILE *out, const cJSON *sampler)
+{
+	char value[FORMAT_NUMBER];
+	struct format_pairs pairs;
+
+	format_pairs_start(&pairs, out, "  seen");
+	format_pairs_add(&pairs, "requests",
+			 format_count(json_number(sampler, "requests"), value, sizeof(value)));
+	format_pairs_add(&pairs, "connections not HTTP",
+			 format_count(json_number(sampler, "not_http"), value, sizeof(value)));
+	format_pairs_end(&pairs);
+}
+
+static void print_sampler(FILE *out, const cJSON *sampler)
+{
+	static const char *const ways[][2] = {
+		{"kernel_tls", "kernel TLS"}, {"plain", "plain"}, {"user", "user space"}};
+	struct format_pairs pairs;
+	char text[64];
+	size_t i;
+
+	if (!cJSON_IsObject(sampler))
+		return;
+	if (!json_true(sampler, "on")) {
+		print_sentence(out, "Sampler", json_text(sampler, "why"));
+		return;
+	}
+	format_pairs_start(&pairs, out, "Sampler");
+	for (i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+		format_pairs_add(&pairs, ways[i][1],
+				 text_safe(json_text(sampler, ways[i][0]), text, sizeof(text)));
+	format_pairs_end(&pairs);
+	if (*json_text(sampler, "why"))
+		print_sentence(out, "  why", json_text(sampler, "why"));
+	print_hook(out, "  timings", json_member(sampler, "timings"));
+	print_hook(out, "  processes", json_member(sampler, "processes"));
+	if (*json_text(sampler, "pins"))
+		print_sentence(out, "  pinned maps", json_text(sampler, "pins"));
+	print_counters(out, "  connections", json_member(sampler, "connections"));
+	print_counters(out, "  events", json_member(sampler, "events"));
+	print_ring(out, sampler);
+	print_requests_seen(out, sampler);
+	print_counters(out, "  not decoded", json_member(sampler, "troubles"));
+}
+
 static void print_tls_stat(FILE *out, const cJSON *stat)
 {
 	char name[48], value[FORMAT_NUMBER];
 	const cJSON *counter;
 	int width = 0, len;
 
-	cJSON_ArrayForEach(counter, stat) {
+	cJSON_ArrayForEach(counter, stat)
+	{
 		len = (int)strlen(text_safe(counter->string, name, sizeof(name)));
 		width = len > width ? len : width;
 	}
 	if (!width)
 		return;
 	fputs("\n/proc/net/tls_stat (whole network namespace)\n", out);
-	cJSON_ArrayForEach(counter, stat) {
+	cJSON_ArrayForEach(counter, stat)
+	{
 		if (cJSON_IsNumber(counter))
 			fprintf(out, "  %-*s %15s\n", width,
 				text_safe(counter->string, name, sizeof(name)),
@@ -76,6 +189,7 @@ void print_kernel(FILE *out, const cJSON *data)
 			? text_safe(json_text(data, "release"), text, sizeof(text))
 			: "not told");
 	print_ktls(out, json_member(data, "ktls"));
+	print_sampler(out, json_member(data, "sampler"));
 	if (cJSON_IsObject(stat))
 		print_tls_stat(out, stat);
 	else

@@ -88,7 +88,8 @@ static void print_open(FILE *out, const cJSON *data)
 	bool any = false;
 
 	print_figures(out, "Connections", group, now, format_count);
-	cJSON_ArrayForEach(state, json_member(group, "by_state")) {
+	cJSON_ArrayForEach(state, json_member(group, "by_state"))
+	{
 		if (!cJSON_IsNumber(state) || state->valuedouble == 0)
 			continue;
 		if (!any)
@@ -166,6 +167,20 @@ static void print_traffic(FILE *out, const cJSON *data)
 	print_figures(out, "Records", json_member(data, "records"), records, format_count);
 }
 
+static void print_observation(FILE *out, const cJSON *data)
+{
+	static const struct figure figures[] = {{"requests", "seen"},
+						{"not_http", "connections not HTTP"},
+						{"events_dropped", "events dropped"},
+						{0}};
+	const cJSON *observation = json_member(data, "observation");
+
+	if (cJSON_IsFalse(json_member(observation, "on")))
+		fprintf(out, "%-14s%s\n", "Requests", "not observed");
+	else
+		print_figures(out, "Requests", observation, figures, format_count);
+}
+
 static void print_services(FILE *out, const cJSON *data)
 {
 	static const struct figure cache[] = {{"entries", "entries"}, {"hits", "hits"},
@@ -202,7 +217,8 @@ static int reasons_width(const cJSON *group)
 	int width = 0, len;
 	char name[40];
 
-	cJSON_ArrayForEach(reason, group) {
+	cJSON_ArrayForEach(reason, group)
+	{
 		len = (int)strlen(text_safe(reason->string, name, sizeof(name)));
 		if (reason_counted(reason) && len > width)
 			width = len;
@@ -219,7 +235,8 @@ static void print_reasons(FILE *out, const char *title, const cJSON *group)
 	if (!width)
 		return;
 	fprintf(out, "\n%s\n", title);
-	cJSON_ArrayForEach(reason, group) {
+	cJSON_ArrayForEach(reason, group)
+	{
 		if (!reason_counted(reason))
 			continue;
 		format_count(reason->valuedouble, value, sizeof(value));
@@ -244,6 +261,7 @@ void print_summary(FILE *out, const cJSON *data)
 	print_handshakes(out, data);
 	print_directions(out, data);
 	print_traffic(out, data);
+	print_observation(out, data);
 	print_services(out, data);
 	print_reasons(out, "Ended", json_member(reasons, "end"));
 	print_reasons(out, "Passed through raw", json_member(reasons, "pass"));

@@ -17,6 +17,8 @@
 #define LINE_REST    "\033[K"
 #define SCREEN_REST  "\033[J"
 
+#define SCREEN_BUFFER 65536 /* a large screen in one write */
+
 static volatile sig_atomic_t stop;
 
 static void on_stop(int number)
@@ -73,17 +75,28 @@ static size_t line_cut(const char *line, size_t len, size_t columns)
 	return len;
 }
 
-static void screen_draw(const char *text)
+static unsigned int screen_rows(void)
 {
 	struct winsize size = {0};
-	unsigned int rows, row;
+
+	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row ? size.ws_row : 24;
+}
+
+/* Does the terminal obey the sequences above? What has no name cannot be trusted to. */
+static bool screen_able(void)
+{
+	const char *term = getenv("TERM");
+
+	return isatty(STDOUT_FILENO) && term && *term && strcmp(term, "dumb") != 0;
+}
+
+/* Over what was there, and out in one piece: nothing blinks. */
+static void screen_draw(const char *text, unsigned int columns)
+{
+	const unsigned int rows = screen_rows();
+	unsigned int row;
 	size_t len;
 
-	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || !size.ws_row || !size.ws_col) {
-		size.ws_row = 24;
-		size.ws_col = 80;
-	}
-	rows = size.ws_row;
 	fputs(CURSOR_HOME, stdout);
 	for (row = 0; row < rows && *text; row++) {
 		len = strcspn(text, "\n");
@@ -94,16 +107,17 @@ static void screen_draw(const char *text)
 		if (row == rows - 1 && text[len] && text[len + 1])
 			fputs("...", stdout);
 		else
-			fwrite(text, 1, line_cut(text, len, size.ws_col), stdout);
+			fwrite(text, 1, line_cut(text, len, columns), stdout);
 		text += len + (text[len] == '\n');
 	}
 	fputs(SCREEN_REST, stdout);
 }
 
 /* One answer, whole before any of it is shown. Returns as command_run, or -errno. */
-static int watch_once(const struct command *command, const char *path, bool json, bool screen,
-		      bool first)
+static int watch_once(const struct command *command, const char *path, const struct view *wanted,
+		      bool screen, bool first)
 {
+	struct view view = *wanted;
 	char *text = NULL;
 	size_t len = 0;
 	FILE *memory = open_memstream(&text, &len);
@@ -111,30 +125,33 @@ static int watch_once(const struct command *command, const char *path, bool json
 
 	if (!memory)
 		return -errno;
-	code = command_run(command, path, json, memory, screen ? memory : stderr);
+	view.columns = view_columns(stdout); /* it may have changed */
+	code = command_run(command, path, &view, memory, screen ? memory : stderr);
 	if (fclose(memory) != 0)
 		code = -ENOMEM;
 	if (code >= 0 && screen)
-		screen_draw(text);
+		screen_draw(text, view.columns);
 	else if (code >= 0 && len)
-		printf("%s%s", first ? "" : "\n", text);
+		printf("%s%s", first || view.form != VIEW_TEXT ? "" : "\n", text);
 	free(text);
 	if (code >= 0 && fflush(stdout) != 0)
 		return -EIO;
 	return code;
 }
 
-int watch_run(const struct command *command, const char *path, bool json, unsigned int seconds)
+int watch_run(const struct command *command, const char *path, const struct view *view,
+	      unsigned int seconds)
 {
-	const bool screen = isatty(STDOUT_FILENO);
+	const bool screen = view->form == VIEW_TEXT && screen_able();
 	int code, last = STATUS_UNREACHABLE;
 	bool first = true;
 
 	signals_catch();
+	setvbuf(stdout, NULL, _IOFBF, SCREEN_BUFFER);
 	if (screen)
 		fputs(SCREEN_ENTER, stdout);
 	while (!stop) {
-		code = watch_once(command, path, json, screen, first);
+		code = watch_once(command, path, view, screen, first);
 		if (code == -EINTR)
 			continue;
 		if (code < 0)

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KSPLIT_STATUS_ROWS_H
+#define KSPLIT_STATUS_ROWS_H
+
+#include <cJSON.h>
+#include <stddef.h>
+
+/* What a table can be sorted by: numbers from the greatest on, texts from A on. */
+struct row_key {
+	const char *name;
+	double (*number)(const cJSON *row);
+	const char *(*text)(const cJSON *row); /* when `number` is NULL */
+};
+
+/* By its name in a list that ends with a NULL name; NULL: none of them. */
+const struct row_key *row_key_find(const struct row_key *keys, const char *name);
+
+/* Members of a JSON array in another order. */
+struct rows {
+	struct row {
+		const cJSON *json;
+		size_t index; /* in the array */
+	} * row;
+	size_t len, all; /* `all`: before those beyond `top` were left out */
+};
+
+/*
+ * The members of `array` sorted by `key` (equal ones as they come; one whose "other" is true is the
+ * last), at most `top` of them (0: all). The rows are the array's own. 0, or -ENOMEM; rows_free.
+ */
+int rows_sort(struct rows *rows, const cJSON *array, const struct row_key *key, unsigned int top);
+void rows_free(struct rows *rows);
+
+/*
+ * The text of an answer with the rows of the array "data.NAME" in this order, others left out.
+ * Caller frees it; NULL: no memory, or the array is not there.
+ */
+char *rows_reorder(const struct rows *rows, const char *line, const char *name);
+
+#endif
