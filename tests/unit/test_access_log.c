@@ -22,6 +22,7 @@
 #include "core/log.h"
 #include "export/access_log.h"
 #include "process_count.h"
+#include "request_maker.h"
 
 /* A folder and paths in it; what the process held before. */
 struct fixture {
@@ -194,6 +195,64 @@ static void close_writes_what_is_queued(void **state)
 	close_log(f);
 	check_file(f->path, 1, 50);
 	access_log_close(NULL);
+}
+
+/* Both kinds in one queue, in the order in which they came. */
+static void requests_stand_between_connections(void **state)
+{
+	struct observe_conn conn = make_observed_conn();
+	struct observe_request request = make_request();
+	struct fixture *f = *state;
+	int requests = 0, connections = 0;
+	char *text, *save;
+
+	open_log(f, f->path);
+	for (uint64_t id = 1; id <= 300; id++) {
+		conn.id = id;
+		assert_true(access_log_request(f->log, &conn, &request));
+		assert_true(log_id(f->log, id));
+		wait_for(f->log, id % 3 ? 0 : 2 * id);
+	}
+	close_log(f);
+	text = read_file(f->path);
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		cJSON *json = cJSON_Parse(line);
+
+		assert_non_null(json);
+		if (requests == connections) {
+			check_text(json, "type", "request");
+			check_number(json, "connection", ++requests);
+			check_text(json, "uri", "/users/{number}/notes?page");
+		} else {
+			check_text(json, "type", "connection");
+			check_number(json, "id", ++connections);
+		}
+		cJSON_Delete(json);
+	}
+	assert_int_equal(requests, 300);
+	assert_int_equal(connections, 300);
+	free(text);
+}
+
+/* A queue of 1 MiB has room for thousands of them, and no more than that. */
+static void too_many_requests_are_dropped_and_counted(void **state)
+{
+	struct observe_conn conn = make_observed_conn();
+	struct observe_request request = make_request();
+	struct fixture *f = *state;
+	enum { LINES = 20000 };
+	int accepted = 0, reader;
+
+	assert_int_equal(mkfifo(f->path, 0600), 0);
+	reader = open(f->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	assert_true(reader >= 0);
+	open_log(f, f->path);
+	for (int i = 0; i < LINES; i++)
+		accepted += access_log_request(f->log, &conn, &request);
+	assert_in_range(accepted, 2500, 6000);
+	assert_int_equal(stats_of(f->log).dropped, LINES - accepted);
+	close_log(f);
+	close(reader);
 }
 
 struct logger {
@@ -505,6 +564,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(lines_are_written_in_order),
 		T(close_writes_what_is_queued),
+		T(requests_stand_between_connections),
+		T(too_many_requests_are_dropped_and_counted),
 		T(many_threads_write_whole_lines),
 		T(reopen_goes_on_in_a_new_file),
 		T(reopen_closes_the_old_file),

@@ -425,7 +425,8 @@ static void a_bad_request_is_answered_with_what_is_wrong(void **state)
 		{"{\"version\":1}", "`command` is missing"},
 		{"{\"version\":1,\"command\":7}", "`command` is missing or not a string"},
 		{"{\"version\":1,\"command\":\"reboot\"}",
-		 "unknown command `reboot`; known: summary, connections, kernel"},
+		 "unknown command `reboot`; known: summary, connections, kernel, endpoints, "
+		 "requests"},
 		{"{\"version\":1,\"command\":\"Summary\"}", "unknown command `Summary`"},
 		{"{\"version\":1,\"command\":\"\\u001b[2J\\n\"}",
 		 "unknown command `\\x1b[2J\\x0a`"},
@@ -693,6 +694,35 @@ static void slow_clients_are_closed_and_hold_up_nobody(void **state)
 	close(quick);
 }
 
+/* Who takes an answer slowly, but does take it, is waited for longer than who takes nothing. */
+static void a_slow_reader_gets_its_answer(void **state)
+{
+	struct fixture *f = *state;
+	struct conn_info info = make_conn();
+	char chunk[65536];
+	double start;
+	bool whole = false;
+	int fd;
+
+	set_connections(f, 3000, &info);
+	open_control(f);
+	fd = connect_to(f->path);
+	send_text(fd, "{\"version\":1,\"command\":\"connections\"}\n");
+	start = seconds_now();
+	while (!whole) {
+		ssize_t n = recv(fd, chunk, sizeof(chunk), 0);
+
+		assert_true(n > 0);
+		whole = chunk[n - 1] == '\n';
+		if (seconds_now() - start < 6)
+			poll(NULL, 0, 200);
+	}
+	assert_true(seconds_now() - start > 5.5);
+	send_text(fd, SUMMARY "\n");
+	expect_ok(fd, true);
+	close(fd);
+}
+
 static void a_large_answer_arrives_whole(void **state)
 {
 	struct fixture *f = *state;
@@ -851,6 +881,7 @@ int main(void)
 		T(clients_that_leave_harm_nobody),
 		T(a_ninth_client_waits_for_a_place),
 		T(slow_clients_are_closed_and_hold_up_nobody),
+		T(a_slow_reader_gets_its_answer),
 		T(a_large_answer_arrives_whole),
 		T(a_dead_daemons_socket_is_replaced),
 		T(a_live_daemons_socket_is_not),
