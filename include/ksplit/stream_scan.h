@@ -818,6 +818,18 @@ enum scan_want {
 	SCAN_WANT_KEEP, /* ... but for the window's unread bytes, which have to be kept for the next */
 };
 
+/* Other protocols are told apart by their first byte mostly, without waiting for a line's end. */
+static inline int scan_cannot_begin(const struct ksplit_scan *s,
+				    const struct ksplit_stream_state *st)
+{
+	__u32 byte = s->window[s->at & SCAN_MASK];
+
+	if (st->mode != KSPLIT_SCAN_FIRST_LINE || (st->flags & KSPLIT_STATE_REST) ||
+	    byte == '\r' || byte == '\n')
+		return 0;
+	return st->stream == KSPLIT_REQUESTS ? byte - 'A' > 25 : byte != 'H';
+}
+
 static inline enum scan_want scan_lines(struct ksplit_scan *s, struct ksplit_stream_state *st,
 					struct ksplit_pair *pair)
 {
@@ -828,6 +840,10 @@ static inline enum scan_want scan_lines(struct ksplit_scan *s, struct ksplit_str
 		limit = SCAN_LINE;
 	if (limit > SCAN_WINDOW - SCAN_CHUNK)
 		limit = SCAN_WINDOW - SCAN_CHUNK;
+	if (scan_cannot_begin(s, st)) {
+		scan_not_http(s, st);
+		return SCAN_GO_ON;
+	}
 	if (line_end < s->len) {
 		scan_consume_line(s, st, pair, line_end + 1 - s->at, 0);
 		return SCAN_GO_ON;

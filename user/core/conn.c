@@ -43,6 +43,7 @@ void conn_side_close(struct conn_socket *side)
 {
 	struct conn *conn = side->conn;
 
+	conn_observe_side_close(conn, side);
 	if (!side->is_client)
 		own_sockets_remove(conn->worker->server->own_sockets, &conn->own);
 	if (side->fd >= 0)
@@ -260,9 +261,10 @@ static void report(struct conn *conn)
 	log_write(is_ordinary(reason) ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
 		  "connection %lu: %s: ended: %s", (unsigned long)conn->info.id, conn->info.sni,
 		  ksplit_reason_text(reason));
+	conn_snapshot(conn, &info);
+	conn_observe_end(conn, &info);
 	if (!log)
 		return;
-	conn_snapshot(conn, &info);
 	if (!access_log_connection(log, &info))
 		stats_add(stats, STAT_ACCESS_LOG_DROPPED, 1);
 }

@@ -11,6 +11,7 @@
 #include "core/own_sockets.h"
 #include "core/resolver.h"
 #include "core/worker.h"
+#include "observe/aggregate.h"
 #include "observe/conn_info.h"
 #include "pki/leaf_cache.h"
 #include "relay/end.h"
@@ -75,6 +76,9 @@ struct conn {
 	uint8_t alpn_len;
 	struct own_socket own; /* the upstream socket, where rules could bring it back to us */
 	struct relay_flow flow[FLOWS];
+	struct stream_tap tap; /* who sees the plaintext */
+	bool observed;	       /* the observer knows of it */
+	struct aggregate_tcp tcp; /* of the origin's socket, at its end */
 	enum relay_result flow_result[FLOWS];
 	enum ksplit_reason first_end; /* how the first flow ended */
 };
@@ -135,6 +139,21 @@ void conn_relay_start_raw(struct conn *conn);
 void conn_relay_ready(struct conn_socket *side, uint32_t events);
 void conn_relay_run(struct conn *conn);
 void conn_relay_settle(struct conn *conn);
+
+/* --- conn_observe.c: what the observer is told --- */
+
+/* A socket that is about to get its TLS ULP: some samplers have to know it before. */
+void conn_observe_enlist(struct conn *conn, const struct conn_socket *side);
+
+/* The upstream socket is about to connect. */
+void conn_observe_connect(struct conn *conn);
+
+/* Both flows are set up; nothing has been moved yet. */
+void conn_observe_begin(struct conn *conn);
+
+/* A side's socket is about to be closed; the connection is over (`info`: its last snapshot). */
+void conn_observe_side_close(struct conn *conn, const struct conn_socket *side);
+void conn_observe_end(struct conn *conn, const struct conn_info *info);
 
 /* --- conn_close.c: the end --- */
 

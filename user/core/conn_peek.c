@@ -50,6 +50,8 @@ static void decide(struct conn *conn, const struct client_hello *hello)
 	 * would be lost to the kernel later.
 	 */
 	conn->info.side[SIDE_CLIENT].rx_reason = server_ktls_reason(server);
+	if (conn->info.side[SIDE_CLIENT].rx_reason == KSPLIT_NONE)
+		conn_observe_enlist(conn, client);
 	if (conn->info.side[SIDE_CLIENT].rx_reason == KSPLIT_NONE && ktls_install_ulp(client->fd))
 		conn->info.side[SIDE_CLIENT].rx_reason = KSPLIT_KTLS_ULP_REFUSED;
 	conn->info.side[SIDE_CLIENT].tx_reason = conn->info.side[SIDE_CLIENT].rx_reason;

@@ -113,6 +113,7 @@ static void flows_begin(struct conn *conn)
 			STAT_BYTES_TO_ORIGIN, &conn->info.flow[FLOW_TO_ORIGIN]);
 	relay_flow_init(&conn->flow[FLOW_TO_CLIENT], upstream, client, relay_choice(conn),
 			STAT_BYTES_TO_CLIENT, &conn->info.flow[FLOW_TO_CLIENT]);
+	conn_observe_begin(conn);
 	conn_enter(conn, CONN_RELAY);
 	conn_relay_run(conn);
 }

@@ -29,6 +29,7 @@ static int connect_address(struct conn *conn, const union conn_address *address)
 		return -errno;
 	setsockopt(side->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	conn->info.upstream = *address;
+	conn_observe_connect(conn);
 	if (connect(side->fd, &address->sa, address_len(address)) && errno != EINPROGRESS) {
 		int err = -errno;
 
@@ -109,6 +110,8 @@ static void handshake_begin(struct conn *conn)
 	};
 
 	info->rx_reason = server_ktls_reason(server);
+	if (info->rx_reason == KSPLIT_NONE)
+		conn_observe_enlist(conn, side);
 	if (info->rx_reason == KSPLIT_NONE && ktls_install_ulp(side->fd))
 		info->rx_reason = KSPLIT_KTLS_ULP_REFUSED;
 	info->tx_reason = info->rx_reason;

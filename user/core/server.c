@@ -16,6 +16,7 @@
 
 #include "core/listener.h"
 #include "core/log.h"
+#include "core/observation.h"
 #include "core/status.h"
 #include "pki/forge.h"
 
@@ -194,6 +195,9 @@ static int start_services(struct server *server, char *error, size_t error_len)
 		if (err)
 			return err;
 	}
+	err = observation_start(server, error, error_len);
+	if (err)
+		return err;
 	snprintf(error, error_len, "cannot start the resolver");
 	err = resolver_new(&server->resolver);
 	if (err || !config->control || !config->control[0])
@@ -249,6 +253,11 @@ void server_destroy(struct server *server)
 	for (size_t i = 0; i < server->workers_ready; i++)
 		worker_join(&server->workers[i]);
 	resolver_free(server->resolver);
+	/* The last export tells of the last requests. */
+	observer_stop(server->observer);
+	observation_stop_exports(server);
+	observer_free(server->observer);
+	server->observer = NULL;
 	for (size_t i = 0; i < server->workers_ready; i++)
 		worker_destroy(&server->workers[i]);
 	free(server->workers);

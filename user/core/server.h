@@ -13,6 +13,7 @@
 #include "core/worker.h"
 #include "export/access_log.h"
 #include "export/control.h"
+#include "observe/observer.h"
 #include "pki/ca.h"
 #include "pki/leaf_cache.h"
 #include "tls/context.h"
@@ -36,6 +37,9 @@ struct server {
 	struct own_sockets *own_sockets;
 	struct access_log *access_log; /* NULL: none */
 	struct control *control;       /* NULL: none */
+	struct observer *observer;     /* NULL until server_start */
+	struct metrics_http *metrics;  /* NULL: none */
+	struct otlp *otlp;	       /* NULL: none */
 	struct worker *workers;
 	size_t workers_len;
 	size_t workers_ready; /* of these are set up */

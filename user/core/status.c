@@ -12,6 +12,7 @@
 #include <ksplit/version.h>
 
 #include "core/conn.h"
+#include "export/metrics_source.h"
 
 /* A worker that does not answer within this hangs. */
 #define SNAPSHOT_TIMEOUT_S 5
@@ -217,6 +218,31 @@ static int read_connections(void *ctx, struct conn_info **out, size_t *count)
 	return err;
 }
 
+static int read_aggregate(void *ctx, struct aggregate_snapshot *out)
+{
+	struct server *server = ctx;
+
+	return aggregate_snapshot(observer_aggregate(server->observer), out);
+}
+
+static void read_observer(void *ctx, struct observer_status *out)
+{
+	struct server *server = ctx;
+
+	observer_read_status(server->observer, out);
+}
+
+void status_metrics_source(struct server *server, struct metrics_source *source)
+{
+	*source = (struct metrics_source){
+		.ctx = server,
+		.read_stats = read_stats,
+		.read_summary = read_summary,
+		.read_aggregate = read_aggregate,
+		.read_observer = read_observer,
+	};
+}
+
 void status_source(struct server *server, struct control_source *source)
 {
 	*source = (struct control_source){
@@ -224,5 +250,7 @@ void status_source(struct server *server, struct control_source *source)
 		.read_stats = read_stats,
 		.read_summary = read_summary,
 		.read_connections = read_connections,
+		.read_aggregate = read_aggregate,
+		.read_observer = read_observer,
 	};
 }

@@ -11,4 +11,8 @@
  */
 void status_source(struct server *server, struct control_source *source);
 
+/* The same for exporters. */
+struct metrics_source;
+void status_metrics_source(struct server *server, struct metrics_source *source);
+
 #endif

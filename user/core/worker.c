@@ -15,6 +15,7 @@
 #include "core/listener.h"
 #include "core/log.h"
 #include "core/server.h"
+#include "observe/stream_scanner.h"
 
 #define EVENTS_PER_TURN	  256
 #define SCRATCH_LEN	  (128 * 1024)
@@ -357,6 +358,7 @@ void worker_destroy(struct worker *worker)
 	if (worker->relay_env.scratch)
 		OPENSSL_cleanse(worker->relay_env.scratch, SCRATCH_LEN);
 	free(worker->relay_env.scratch);
+	stream_scanner_free(worker->scanner);
 	pipe_pool_free(&worker->pipe_pool);
 	out_pool_free(&worker->out_pool);
 	tls_kdf_free(worker->kdf);

@@ -17,6 +17,7 @@
 
 struct conn;
 struct server;
+struct stream_scanner;
 struct listener;
 
 /* Something with a descriptor in the epoll set: the event's data pointer leads here. */
@@ -64,6 +65,7 @@ struct worker {
 	struct out_pool out_pool;
 	struct pipe_pool pipe_pool;
 	struct relay_env relay_env;
+	struct stream_scanner *scanner; /* NULL: nothing is observed */
 	struct stats stats;	     /* written here, read anywhere */
 	/* Connections by state, and how many of them are raw: written here, read anywhere. */
 	_Atomic uint64_t open_by_state[CONN_STATES];

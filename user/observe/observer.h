@@ -12,6 +12,7 @@
 
 #include "observe/aggregate.h"
 #include "observe/http_decoder.h"
+#include "observe/sampler.h"
 
 /*
  * The observer: a thread that takes what samplers and workers tell, has it decoded and summed up.
@@ -46,6 +47,51 @@ struct observer_sink {
 	void (*request)(void *ctx, const struct observe_conn *conn,
 			const struct observe_request *request);
 	void *ctx;
+};
+
+struct observer_options {
+	enum sampler_mode mode;
+	enum ksplit_sampler attach; /* NONE: the probe chooses */
+	bool kernel_tls;	    /* can there be sockets of kernel TLS? */
+	uint32_t head_bytes, ring_bytes, queue_bytes;
+	bool timings, processes;
+	uint32_t max_series, max_endpoints;
+	size_t workers;
+};
+
+/*
+ * Load and try the samplers, make the queues; no thread yet. Caller owns *out. 0 or -errno with one line
+ * in `error` (-EOPNOTSUPP: what is forced is not possible here).
+ */
+int observer_new(const struct observer_options *options, struct observer **out, char *error,
+		 size_t error_len);
+
+/* Start the thread. `sink` is copied. 0 or -errno. */
+int observer_start(struct observer *observer, const struct observer_sink *sink);
+
+/* Take what is still queued and end the thread; the aggregate stays. After the workers' end. NULL allowed. */
+void observer_stop(struct observer *observer);
+
+/* ... and detach and free everything. NULL allowed. */
+void observer_free(struct observer *observer);
+
+/* What workers use: the samplers, a queue for each worker, marks for the timings. */
+struct sampler *observer_sampler(struct observer *observer);
+struct event_queue *observer_queue(struct observer *observer, size_t worker);
+struct timings *observer_timings(struct observer *observer); /* NULL: off */
+
+/* Records of the queues, beside head events. */
+struct observer_open {
+	struct observe_conn conn;	/* `process` is found by the observer */
+	union conn_address local;	/* our address on the client's side */
+	enum ksplit_sampler sampler;
+};
+
+struct observer_close {
+	struct conn_info info;
+	struct aggregate_tcp tcp;
+	uint64_t lost_bytes;
+	bool opened; /* an observer_open went before it */
 };
 
 /* "none", "fentry", "sk_msg", "user". */

@@ -172,12 +172,12 @@ int sampler_enlist(struct sampler *sampler, int fd, uint64_t conn, enum ksplit_s
 		       : 0;
 }
 
-int sampler_arm(struct sampler *sampler, enum sampler_place place, uint64_t conn,
+int sampler_arm(struct sampler *sampler, enum sampler_place place, uint64_t conn, bool http2,
 		const int fd[KSPLIT_STREAMS])
 {
-	static const struct ksplit_pair none;
+	const struct ksplit_pair pair = {.http2 = http2};
 
-	if (bpf_map_update_elem(bpf_map__fd(sampler->skel->maps.pairs), &conn, &none, BPF_ANY))
+	if (bpf_map_update_elem(bpf_map__fd(sampler->skel->maps.pairs), &conn, &pair, BPF_ANY))
 		return -errno;
 	for (int i = 0; i < KSPLIT_STREAMS; i++) {
 		struct ksplit_stream_state state;

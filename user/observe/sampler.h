@@ -54,9 +54,9 @@ int sampler_enlist(struct sampler *sampler, int fd, uint64_t conn, enum ksplit_s
 
 /*
  * Have the BPF sampler of `place` follow both streams of a connection from here on: fd[] are the
- * sockets that each stream is sent into. 0 or -errno (neither is followed).
+ * sockets that each stream is sent into; http2: that was agreed on (ALPN). 0 or -errno (neither is followed).
  */
-int sampler_arm(struct sampler *sampler, enum sampler_place place, uint64_t conn,
+int sampler_arm(struct sampler *sampler, enum sampler_place place, uint64_t conn, bool http2,
 		const int fd[KSPLIT_STREAMS]);
 
 /* What the program keeps of a stream. 0 or -errno. */

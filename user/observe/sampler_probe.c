@@ -89,7 +89,7 @@ static int watch_request(struct sampler *sampler, enum sampler_place place, cons
 		if (err)
 			return err;
 	}
-	err = sampler_arm(sampler, place, SAMPLER_PROBE_CONN, fd);
+	err = sampler_arm(sampler, place, SAMPLER_PROBE_CONN, false, fd);
 	if (err)
 		return err;
 	if (send(fd[0], request, sizeof(request) - 1, MSG_NOSIGNAL) !=

@@ -64,9 +64,10 @@ void stream_state_init(struct ksplit_stream_state *state, uint64_t conn,
 		.conn = conn, .stream = (__u8)stream, .sampler = (__u8)sampler};
 }
 
-void stream_pair_init(struct stream_pair *pair, uint64_t conn)
+void stream_pair_init(struct stream_pair *pair, uint64_t conn, bool http2)
 {
 	memset(pair, 0, sizeof(*pair));
+	pair->pair.http2 = http2;
 	for (int i = 0; i < KSPLIT_STREAMS; i++)
 		stream_state_init(&pair->stream[i], conn, i, KSPLIT_SAMPLER_USER);
 }

@@ -3,6 +3,7 @@
 #define KSPLIT_OBSERVE_STREAM_SCANNER_H
 
 #include <linux/types.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,7 +33,7 @@ void stream_scanner_free(struct stream_scanner *scanner);
 void stream_state_init(struct ksplit_stream_state *state, uint64_t conn,
 		       enum ksplit_stream stream, enum ksplit_sampler sampler);
 
-void stream_pair_init(struct stream_pair *pair, uint64_t conn);
+void stream_pair_init(struct stream_pair *pair, uint64_t conn, bool http2);
 void stream_pair_release(struct stream_pair *pair);
 
 /* The stream's next bytes. */

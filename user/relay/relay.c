@@ -3,6 +3,7 @@
 #include "tls/protocol.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 
 /* A turn: enough to be worth a wake-up, little enough that others are not kept waiting. */
@@ -31,10 +32,18 @@ void relay_flow_init(struct relay_flow *flow, struct relay_end *src, struct rela
 		.ops = &relay_ops_copy,
 		.byte_counter = byte_counter,
 		.info = info,
+		.unseen = UINT64_MAX,
 	};
 	if (choice == RELAY_CHOICE_SPLICE && can_splice(flow))
 		flow->ops = &relay_ops_splice;
 	info->relay = kind_of_bytes(flow);
+}
+
+void relay_flow_tap(struct relay_flow *flow, struct stream_tap *tap, enum ksplit_stream stream)
+{
+	flow->tap = tap;
+	flow->stream = stream;
+	flow->ops = &relay_ops_copy;
 }
 
 static enum stats_counter counter_of_kind(enum conn_relay kind)
@@ -55,6 +64,8 @@ void relay_flow_count(struct relay_flow *flow, struct relay_env *env, size_t len
 		kind = CONN_RELAY_COPY; /* what splice cannot fetch goes by hand */
 	flow->info->relay = kind;
 	flow->info->bytes += len;
+	if (flow->unseen != UINT64_MAX)
+		flow->unseen -= len < flow->unseen ? len : flow->unseen;
 	if (spliced)
 		flow->info->spliced += len;
 	stats_add(env->stats, flow->byte_counter, len);
@@ -67,28 +78,59 @@ void relay_flow_count(struct relay_flow *flow, struct relay_env *env, size_t len
  */
 #define AUTO_LARGE	 8192
 #define AUTO_LARGE_READS 4
+#define AUTO_BODY	 65536 /* a shorter rest of a body is not worth a switch */
+
+/* Worth a switch to splice? What somebody looks at must be a body that goes on for a while. */
+static bool may_splice(struct relay_flow *flow, uint64_t least)
+{
+	if (!flow->ops->idle(flow))
+		return false;
+	flow->unseen = flow->tap ? stream_tap_skippable(flow->tap, flow->stream, flow->info->bytes)
+				 : UINT64_MAX;
+	return flow->unseen >= least;
+}
+
+static void choose_splice(struct relay_flow *flow, uint64_t moved)
+{
+	if (flow->choice == RELAY_CHOICE_AUTO) {
+		if (moved)
+			flow->large_reads = moved >= AUTO_LARGE ? flow->large_reads + 1 : 0;
+		if (flow->large_reads < AUTO_LARGE_READS)
+			return;
+		flow->large_reads = 0;
+	}
+	if (!may_splice(flow, flow->choice == RELAY_CHOICE_AUTO ? AUTO_BODY : RELAY_SPLICE_MIN))
+		return;
+	flow->ops = &relay_ops_splice;
+	flow->burst = 0;
+}
 
 static void choose_again(struct relay_flow *flow, enum end_event event, uint64_t moved)
 {
-	if (flow->choice != RELAY_CHOICE_AUTO || !can_splice(flow))
+	if (flow->choice == RELAY_CHOICE_COPY || !can_splice(flow))
 		return;
 	if (flow->ops == &relay_ops_copy) {
-		if (moved)
-			flow->large_reads = moved >= AUTO_LARGE ? flow->large_reads + 1 : 0;
-		if (flow->large_reads < AUTO_LARGE_READS || !flow->ops->idle(flow))
-			return;
-		flow->ops = &relay_ops_splice;
-		flow->burst = 0;
+		choose_splice(flow, moved);
 		return;
 	}
 	flow->burst += moved;
-	if (event != END_AGAIN)
+	if (flow->choice != RELAY_CHOICE_AUTO || event != END_AGAIN)
 		return;
 	if (flow->burst && flow->burst < AUTO_LARGE && flow->ops->idle(flow)) {
 		flow->ops = &relay_ops_copy;
 		flow->large_reads = 0;
 	}
 	flow->burst = 0;
+}
+
+/* The body is (nearly) over: what follows it has to be seen. */
+static void stop_splicing(struct relay_flow *flow)
+{
+	if (flow->ops != &relay_ops_splice || flow->unseen >= RELAY_SPLICE_MIN ||
+	    !flow->ops->idle(flow))
+		return;
+	flow->ops = &relay_ops_copy;
+	flow->large_reads = 0;
 }
 
 static int forward_close_notify(struct relay_flow *flow)
@@ -176,10 +218,12 @@ static enum relay_result flush(struct relay_flow *flow, struct relay_env *env)
 /* One read and one write; RELAY_MORE: go on. */
 static enum relay_result move_once(struct relay_flow *flow, struct relay_env *env)
 {
-	uint64_t before = flow->info->bytes;
-	enum end_event event = flow->ops->move(flow, env);
-	uint64_t moved = flow->info->bytes - before;
+	uint64_t before = flow->info->bytes, moved;
+	enum end_event event;
 
+	stop_splicing(flow);
+	event = flow->ops->move(flow, env);
+	moved = flow->info->bytes - before;
 	choose_again(flow, event, moved);
 	switch (event) {
 	case END_DATA: return RELAY_MORE;
@@ -193,7 +237,7 @@ static enum relay_result move_once(struct relay_flow *flow, struct relay_env *en
 	return RELAY_MORE;
 }
 
-enum relay_result relay_flow_pump(struct relay_flow *flow, struct relay_env *env)
+static enum relay_result pump(struct relay_flow *flow, struct relay_env *env)
 {
 	enum relay_result result = RELAY_MORE;
 
@@ -223,6 +267,16 @@ enum relay_result relay_flow_pump(struct relay_flow *flow, struct relay_env *env
 		flow->closing = END_RESET;
 		return RELAY_FAILED;
 	}
+	return result;
+}
+
+enum relay_result relay_flow_pump(struct relay_flow *flow, struct relay_env *env)
+{
+	enum relay_result result = pump(flow, env);
+
+	if (env->scratch_used)
+		explicit_bzero(env->scratch, env->scratch_used);
+	env->scratch_used = 0;
 	return result;
 }
 

@@ -8,6 +8,7 @@
 
 #include "observe/conn_info.h"
 #include "observe/stats.h"
+#include "observe/stream_tap.h"
 #include "relay/end.h"
 #include "relay/pipe_pool.h"
 
@@ -15,6 +16,7 @@
 struct relay_env {
 	uint8_t *scratch; /* read buffer; holds plaintext only within a call */
 	size_t scratch_len;
+	size_t scratch_used; /* ... and is wiped as far as that at the end of the turn */
 	struct pipe_pool *pipes;
 	struct stats *stats;
 };
@@ -57,6 +59,9 @@ struct relay_flow {
 	struct relay_pipe *pipe; /* borrowed while it holds bytes */
 	uint32_t large_reads;	 /* auto, copying: large pieces in a row */
 	uint64_t burst;		 /* auto, splicing: bytes since the source was last dry */
+	struct stream_tap *tap;	 /* not owned; NULL: nobody looks at what passes */
+	enum ksplit_stream stream;
+	uint64_t unseen;	 /* splicing: so many bytes may pass unseen */
 	enum stats_counter byte_counter;
 	struct conn_flow_info *info; /* not owned */
 };
@@ -76,11 +81,20 @@ void relay_flow_init(struct relay_flow *flow, struct relay_end *src, struct rela
 		     enum relay_choice choice, enum stats_counter byte_counter,
 		     struct conn_flow_info *info);
 
+/*
+ * Have the direction sampled, as `stream`: what the tap has to see goes through a buffer, whatever
+ * the choice. Before the first pump; `tap` must outlive the flow.
+ */
+void relay_flow_tap(struct relay_flow *flow, struct stream_tap *tap, enum ksplit_stream stream);
+
 /* Move what can be moved now, but no more than a fair share. Never blocks. */
 enum relay_result relay_flow_pump(struct relay_flow *flow, struct relay_env *env);
 
 /* Give back what is borrowed; bytes on the way are lost. */
 void relay_flow_release(struct relay_flow *flow, struct relay_env *env);
+
+/* A splice takes at most a record, and a record is never cut in two (see relay_splice.c). */
+#define RELAY_SPLICE_MIN 16384
 
 /* For the implementations: account for bytes that reached the sink's side. */
 void relay_flow_count(struct relay_flow *flow, struct relay_env *env, size_t len, bool spliced);

@@ -4,7 +4,6 @@
  * not. The buffer is the worker's; only what a full socket leaves over is kept with the connection.
  */
 #include <errno.h>
-#include <openssl/crypto.h>
 
 #include "relay/relay.h"
 
@@ -23,10 +22,13 @@ static enum end_event copy_move(struct relay_flow *flow, struct relay_env *env)
 	enum end_event event = relay_end_read(flow->src, env->scratch, env->scratch_len, &len,
 					      flow->alert);
 
+	if (len > env->scratch_used)
+		env->scratch_used = len;
 	if (event != END_DATA)
 		return event;
 	if (relay_end_write(flow->dst, env->scratch, len))
 		return END_RESET;
+	stream_tap_data(flow->tap, flow->stream, env->scratch, len);
 	relay_flow_count(flow, env, len, false);
 	return drained(flow, len) ? END_AGAIN : END_DATA;
 }

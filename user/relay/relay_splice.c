@@ -85,14 +85,19 @@ static enum end_event splice_failed(struct relay_flow *flow, struct relay_env *e
 static enum end_event splice_move(struct relay_flow *flow, struct relay_env *env)
 {
 	bool raw = flow->src->rx == &relay_rx_raw;
+	size_t most;
 	ssize_t n;
 
 	if (!flow->pipe && pipe_pool_take(env->pipes, &flow->pipe)) {
 		flow->pipe = NULL; /* out of descriptors or pipe pages: this much by hand */
 		return relay_ops_copy.move(flow, env);
 	}
-	n = splice(flow->src->fd, NULL, flow->pipe->write_fd, NULL,
-		   raw ? flow->pipe->capacity : RECORD_LEN, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	/* No more than may pass unseen; a whole record at least (stop_splicing in relay.c). */
+	most = raw ? flow->pipe->capacity : RECORD_LEN;
+	if (most > flow->unseen)
+		most = flow->unseen;
+	n = splice(flow->src->fd, NULL, flow->pipe->write_fd, NULL, most,
+		   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 	if (n <= 0) {
 		int error = errno;
 
@@ -101,6 +106,7 @@ static enum end_event splice_move(struct relay_flow *flow, struct relay_env *env
 	}
 	flow->pipe->len = (size_t)n;
 	flow->info->records_in++;
+	stream_tap_spliced(flow->tap, flow->stream, (size_t)n);
 	relay_flow_count(flow, env, (size_t)n, true);
 	return END_DATA;
 }

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KSPLIT_OBSERVE_STREAM_TAP_H
+#define KSPLIT_OBSERVE_STREAM_TAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "observe/sampler.h"
+
+struct stream_pair;
+struct stream_scanner;
+
+/*
+ * The relay's view of sampling: one a connection. It hands over what passes through its hands, says
+ * what it has spliced, and asks how much may be spliced unseen. {0} is a tap that sees nothing.
+ */
+struct stream_tap {
+	enum ksplit_sampler kind;
+	struct sampler *sampler;	 /* not owned */
+	struct stream_scanner *scanner;	 /* not owned; the worker's */
+	struct stream_pair *pair;	 /* owned; the daemon's own sampler */
+	uint64_t conn;
+	int fd[KSPLIT_STREAMS];		 /* not owned: where each stream is sent */
+	bool over[KSPLIT_STREAMS];
+	uint64_t lost_bytes;		 /* that the program was not shown */
+};
+
+struct stream_tap_options {
+	struct sampler *sampler;
+	struct stream_scanner *scanner;
+	enum sampler_place place;
+	uint64_t conn;
+	bool http2;
+	int fd[KSPLIT_STREAMS];
+};
+
+/* Begin. Where the BPF sampler does not take the sockets the daemon's own does. */
+void stream_tap_begin(struct stream_tap *tap, const struct stream_tap_options *options);
+
+/* The stream's next bytes, as they are sent on. */
+void stream_tap_data_user(struct stream_tap *tap, enum ksplit_stream stream, const void *data,
+			  size_t len);
+void stream_tap_spliced_user(struct stream_tap *tap, enum ksplit_stream stream, size_t len);
+
+static inline void stream_tap_data(struct stream_tap *tap, enum ksplit_stream stream,
+				   const void *data, size_t len)
+{
+	if (tap && tap->kind == KSPLIT_SAMPLER_USER)
+		stream_tap_data_user(tap, stream, data, len);
+}
+
+static inline void stream_tap_spliced(struct stream_tap *tap, enum ksplit_stream stream,
+				      size_t len)
+{
+	if (tap && tap->kind == KSPLIT_SAMPLER_USER)
+		stream_tap_spliced_user(tap, stream, len);
+}
+
+/*
+ * How many of the stream's next bytes need not be seen; UINT64_MAX: none at all any more. `sent` is
+ * how many have gone so far: a program that has seen less has lost the stream.
+ */
+uint64_t stream_tap_skippable(struct stream_tap *tap, enum ksplit_stream stream, uint64_t sent);
+
+/*
+ * The stream's socket is about to be closed: nothing more is sent. `orderly`: all of the `sent` bytes
+ * had reached the socket.
+ */
+void stream_tap_end(struct stream_tap *tap, enum ksplit_stream stream, uint64_t sent, bool orderly);
+
+/* Free what is owned, after both streams have ended. */
+void stream_tap_release(struct stream_tap *tap);
+
+#endif
