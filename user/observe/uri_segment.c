@@ -290,9 +290,21 @@ static size_t fold_parts(const char *text, char out[URI_SEGMENT_MAX])
 	return at;
 }
 
+/* A segment in plain characters. */
+static size_t fold_plain(const char *plain, char out[URI_SEGMENT_MAX])
+{
+	if (is_number(plain))
+		return put_string(out, 0, "{number}");
+	/* The header of a JSON Web Token in base64url, always '{"' (RFC 7519 3.1). */
+	if (strncmp(plain, "eyJ", 3) == 0 && strlen(plain) >= LONG_MIX)
+		return put_string(out, 0, "{token}");
+	return fold_parts(plain, out);
+}
+
 size_t uri_segment_fold(const char *text, size_t len, char out[URI_SEGMENT_MAX])
 {
 	char plain[LONG_SEGMENT + 1];
+	size_t out_len;
 
 	out[0] = '\0';
 	if (len == 0)
@@ -300,11 +312,9 @@ size_t uri_segment_fold(const char *text, size_t len, char out[URI_SEGMENT_MAX])
 	if (has_at_sign(text, len))
 		return put_string(out, 0, "{email}");
 	if (decode(text, len, plain) == 0)
-		return put_string(out, 0, "{token}");
-	if (is_number(plain))
-		return put_string(out, 0, "{number}");
-	/* The header of a JSON Web Token in base64url, always '{"' (RFC 7519 3.1). */
-	if (strncmp(plain, "eyJ", 3) == 0 && strlen(plain) >= LONG_MIX)
-		return put_string(out, 0, "{token}");
-	return fold_parts(plain, out);
+		out_len = put_string(out, 0, "{token}");
+	else
+		out_len = fold_plain(plain, out);
+	explicit_bzero(plain, sizeof(plain)); /* it may have been a secret */
+	return out_len;
 }
