@@ -168,6 +168,27 @@ static void test_weight_fades(void **state)
 	rig_free(&rig);
 }
 
+/* ... and so does that of a candidate: one that is rare does not add up for hours. */
+static void test_weight_of_candidates_fades(void **state)
+{
+	struct aggregate_snapshot snapshot;
+	struct rig rig;
+
+	(void)state;
+	rig_init(&rig, 1, 10);
+	for (int i = 0; i < 200; i++) {
+		rig_get(&rig, "/always", 10);
+		rig_get(&rig, "/rare", 1);
+		rig_sleep(&rig, 300 * 1000);
+	}
+	snapshot = rig_snapshot(&rig);
+	assert_null(find_series(&snapshot, "/rare"));
+	assert_int_equal(find_series(&snapshot, "/always")->count, 2000);
+	assert_int_equal(other_series(&snapshot)->count, 200);
+	aggregate_snapshot_free(&snapshot);
+	rig_free(&rig);
+}
+
 /*
  * A million URIs within a minute, each once, with a few requests for the known ones between: memory
  * stays below 4 KiB a series, and who was heavy stays with exact counts.
@@ -263,6 +284,7 @@ int main(void)
 		cmocka_unit_test(test_no_series_at_all),
 		cmocka_unit_test(test_heavy_makes_light_leave),
 		cmocka_unit_test(test_weight_fades),
+		cmocka_unit_test(test_weight_of_candidates_fades),
 		cmocka_unit_test(test_flood),
 		cmocka_unit_test(test_newcomer_in_a_flood),
 		cmocka_unit_test(test_rate_of_other),

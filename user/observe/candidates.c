@@ -70,10 +70,10 @@ void candidates_remove(struct candidates *candidates, uint64_t hash)
 		entry->count = 0;
 }
 
-void candidates_age(struct candidates *candidates)
+void candidates_age(struct candidates *candidates, unsigned int halvings)
 {
 	for (size_t i = 0; i < (size_t)candidates->sets * WAYS; i++)
-		candidates->entries[i].count /= 2;
+		candidates->entries[i].count >>= halvings;
 }
 
 size_t candidates_memory(const struct candidates *candidates)

@@ -26,8 +26,8 @@ uint32_t candidates_add(struct candidates *candidates, uint64_t hash);
 /* It has a series now. */
 void candidates_remove(struct candidates *candidates, uint64_t hash);
 
-/* Time has passed: all counts are halved. */
-void candidates_age(struct candidates *candidates);
+/* Time has passed: all counts are halved so many times (31 at most). */
+void candidates_age(struct candidates *candidates, unsigned int halvings);
 
 size_t candidates_memory(const struct candidates *candidates);
 

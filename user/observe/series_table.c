@@ -110,16 +110,15 @@ static void evict(struct series_table *table, uint32_t place, const struct aggre
 static void age(struct series_table *table, uint64_t now_ms)
 {
 	uint64_t lives = (now_ms - table->aged_ms) / HALF_LIFE_MS;
+	unsigned int halvings;
 
 	if (now_ms < table->aged_ms || lives == 0)
 		return;
 	table->aged_ms += lives * HALF_LIFE_MS;
-	/* 32 halvings make nought of any count. */
-	for (uint64_t i = 0; i < lives && i < 32; i++) {
-		for (uint32_t j = 0; j < table->len; j++)
-			table->nodes[j]->recent /= 2;
-		candidates_age(&table->candidates);
-	}
+	halvings = lives < 31 ? (unsigned int)lives : 31;
+	for (uint32_t i = 0; i < table->len; i++)
+		table->nodes[i]->recent >>= halvings;
+	candidates_age(&table->candidates, halvings);
 	table->lightest_len = 0;
 	table->least = 0;
 }
