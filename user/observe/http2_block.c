@@ -11,6 +11,7 @@
 #include "observe/http_text.h"
 
 #define TABLE_SIZE_MAX 65536 /* of the dynamic table; the protocol's initial one is 4096 */
+#define STATIC_ENTRIES 61    /* RFC 7541, appendix A */
 
 struct http2_block {
 	nghttp2_hd_inflater *inflater;
@@ -129,8 +130,8 @@ static bool is_named(const nghttp2_nv *field, const char *name)
 	return strlen(name) == field->namelen && memcmp(name, field->name, field->namelen) == 0;
 }
 
-/* The first of several with the same name is the one: a block of repeats costs no memory. */
-static void take_field(struct http2_head *head, const nghttp2_nv *field)
+/* Of several with the same name the first is the one: a block of repeats costs no memory. */
+static void take_text(struct http2_head *head, const nghttp2_nv *field)
 {
 	const char *value = (const char *)field->value;
 	size_t len = field->valuelen;
@@ -151,6 +152,39 @@ static void take_field(struct http2_head *head, const nghttp2_nv *field)
 		head->grpc_status = read_number(field, 2); /* UNKNOWN */
 }
 
+/* Blanks what is not kept of a value; what is kept can be read from it again. */
+static void mask_value(const nghttp2_nv *field)
+{
+	static const char *const harmless[] = {":method", ":status", "content-type", "grpc-status"};
+	char *value = (char *)field->value;
+
+	for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++) {
+		if (is_named(field, harmless[i]))
+			return;
+	}
+	if (is_named(field, ":path"))
+		http_text_mask_path(value, field->valuelen);
+	else if (is_named(field, ":authority") || is_named(field, "host"))
+		http_text_mask_host(value, field->valuelen);
+	else
+		explicit_bzero(value, field->valuelen);
+}
+
+/*
+ * A value that entered the dynamic table stays there as long as the connection lasts: cookies
+ * would. Only its length must stay, so it is masked in the table, whose newest entry is the first
+ * after the static ones. Its memory is of chunk_alloc().
+ */
+static void take_field(struct http2_block *block, struct http2_head *head, const nghttp2_nv *field)
+{
+	const nghttp2_nv *newest =
+		nghttp2_hd_inflate_get_table_entry(block->inflater, STATIC_ENTRIES + 1);
+
+	take_text(head, field);
+	if (newest && newest->value == field->value)
+		mask_value(newest);
+}
+
 static int inflate(struct http2_block *block, struct http2_head *head, const uint8_t *bytes,
 		   size_t len, bool final)
 {
@@ -165,7 +199,7 @@ static int inflate(struct http2_block *block, struct http2_head *head, const uin
 		bytes += used;
 		len -= (size_t)used;
 		if (flags & NGHTTP2_HD_INFLATE_EMIT)
-			take_field(head, &field);
+			take_field(block, head, &field);
 		if (flags & NGHTTP2_HD_INFLATE_FINAL)
 			return nghttp2_hd_inflate_end_headers(block->inflater) ? -EBADMSG : 0;
 		if (!(flags & NGHTTP2_HD_INFLATE_EMIT) && !len)

@@ -21,7 +21,8 @@ struct http2_head {
  * The HPACK decoder (RFC 7541) of one stream of plaintext, by nghttp2. It follows the table sizes
  * that the encoder announces, up to 64 KiB, and never looks at SETTINGS: what the decoding peer
  * allowed is that peer's to enforce, and its SETTINGS go over the other stream, whose events may
- * come later than the headers that they allow. Whatever memory nghttp2 gives back is wiped.
+ * come later than the headers that they allow. Values that are not wanted are blanked in its table,
+ * and whatever memory nghttp2 gives back is wiped.
  */
 struct http2_block;
 

@@ -23,12 +23,17 @@ void http_text_free(char *text)
 	free(text);
 }
 
+static bool is_delimiter(char byte)
+{
+	return byte == '/' || byte == '?' || byte == '#';
+}
+
 /* What follows the scheme's colon in an absolute URI ("//authority/path"), or NULL. */
 static const char *find_authority(const char *text, size_t len)
 {
 	size_t i = 0;
 
-	while (i < len && !strchr(":/?#", text[i]))
+	while (i < len && text[i] != ':' && !is_delimiter(text[i]))
 		i++;
 	return i && len - i >= 3 && memcmp(text + i, "://", 3) == 0 ? text + i + 3 : NULL;
 }
@@ -84,7 +89,7 @@ char *http_text_path(const char *text, size_t len, bool *cut)
 	if (len && text[0] != '/' && !(len == 1 && text[0] == '*')) {
 		/* Scheme and authority go; what is no URI at all may hold anything. */
 		text = find_authority(text, len);
-		while (text && text < end && !strchr("/?#", *text))
+		while (text && text < end && !is_delimiter(*text))
 			text++;
 		if (text && (text == end || *text != '/'))
 			write_byte(&writer, '/'); /* RFC 9110 4.2.3 */
@@ -95,6 +100,40 @@ char *http_text_path(const char *text, size_t len, bool *cut)
 	path = writer.len ? strndup(writer.out, writer.len) : NULL;
 	explicit_bzero(writer.out, writer.len);
 	return path;
+}
+
+void http_text_mask_path(char *text, size_t len)
+{
+	bool query = false, value = false, fragment = false;
+	const char *authority = find_authority(text, len);
+	size_t i = 0;
+
+	if (!authority && len > 1 && text[0] != '/')
+		memset(text, '_', len);
+	if (authority) {
+		for (i = (size_t)(authority - text); i < len && !is_delimiter(text[i]); i++)
+			text[i] = '_';
+	}
+	for (; i < len; i++) {
+		if (text[i] == '#')
+			fragment = true;
+		else if (query && text[i] == '&')
+			value = false;
+		else if (query && text[i] == '=')
+			value = true;
+		if ((fragment && text[i] != '#') || (value && text[i] != '='))
+			text[i] = '_';
+		if (text[i] == '?')
+			query = true;
+	}
+}
+
+void http_text_mask_host(char *text, size_t len)
+{
+	const char *at = memrchr(text, '@', len);
+
+	if (at)
+		memset(text, '_', (size_t)(at - text));
 }
 
 static char *copy_lower(const char *text, size_t len, size_t max)

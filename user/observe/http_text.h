@@ -21,6 +21,10 @@ char *http_text_path(const char *text, size_t len, bool *cut);
 char *http_text_host(const char *text, size_t len);
 char *http_text_type(const char *text, size_t len);
 
+/* Overwrite what http_text_path() and http_text_host() leave out; they make the same of the result. */
+void http_text_mask_path(char *text, size_t len);
+void http_text_mask_host(char *text, size_t len);
+
 /* Into `out`, which has room for OBSERVE_METHOD_MAX. */
 void http_text_method(char *out, const char *text, size_t len);
 
