@@ -243,7 +243,7 @@ class Collector:
 class Feed:
     """build/tests/tools/otlp_feed: the daemon's exporter with figures that the test chooses."""
 
-    def __init__(self, url, interval=50, timeout=2000, queue=10, series=2, env=None, prefix=()):
+    def __init__(self, url, interval=50, timeout=2000, queue=10, series=100, env=None, prefix=()):
         self._answers = 0
         self.program = Program(*prefix, BUILD / "tests/tools/otlp_feed", url, interval, timeout, queue,
                                series, env=dict(ENV, **(env or {})))
@@ -259,19 +259,29 @@ class Feed:
         lines = self.program.text().splitlines(keepends=True)
         return [line for line in lines if line.endswith("\n") and not line.startswith("2")]
 
-    def ask(self, command):
-        self.program.say(command + "\n")
-        self._answers += 1
+    def _ask_all(self, commands):
+        self.program.say("".join(command + "\n" for command in commands))
+        self._answers += len(commands)
         wait_for(lambda: len(self._replies()) >= self._answers or not self._running(),
-                 lambda: "an answer to %s; %s" % (command, self.program.text()))
-        assert len(self._replies()) >= self._answers, self.program.text()
-        return self._replies()[self._answers - 1].strip()
+                 lambda: "an answer to %s; %s" % (commands[-1], self.program.text()))
+        replies = self._replies()
+        assert len(replies) >= self._answers, self.program.text()
+        return [line.strip() for line in replies[self._answers - len(commands):self._answers]]
+
+    def ask(self, command):
+        return self._ask_all([command])[0]
 
     def _running(self):
         return self.program.process.poll() is None
 
-    def add(self, series, count, microseconds=20000):
-        assert self.ask("add %d %d %d" % (series, count, microseconds)) == "added"
+    def add(self, service, count, microseconds=20000):
+        self.add_all({service: count}, microseconds)
+
+    def add_all(self, counts, microseconds=20000):
+        """`counts`: {service: how many more requests}."""
+        answers = self._ask_all(["add %d %d %d" % (service, count, microseconds)
+                                 for service, count in counts.items()])
+        assert answers == ["added"] * len(counts), answers
 
     def stats(self):
         return json.loads(self.ask("stats"))

@@ -50,12 +50,6 @@ static int read_aggregate(void *ctx, struct aggregate_snapshot *out)
 	return 0;
 }
 
-/* The snapshots of this source own nothing. */
-__attribute__((weak)) void aggregate_snapshot_free(struct aggregate_snapshot *snapshot)
-{
-	(void)snapshot;
-}
-
 static atomic_int taken;
 static const struct metrics_source source = {&taken, read_stats, read_summary, read_aggregate,
 					     read_observer};
