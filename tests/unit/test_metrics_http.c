@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/*
- * The metrics port on a made-up source. `test_metrics_http --serve fixed|growing|empty` keeps one
- * up for the system tests until its standard input ends: it prints "port N".
- */
 #include <cJSON.h>
 #include <errno.h>
 #include <setjmp.h>
@@ -10,7 +6,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -22,66 +17,16 @@
 #define ANSWER_MAX (1024 * 1024)
 
 struct made {
+	struct made_source made;
 	struct metrics_source source;
 	struct metrics_http *http;
 	uint16_t port;
-	int64_t start_ms;
-	bool empty, growing, no_memory, draining;
-	uint32_t step;
-	const char *degraded;
 	char *answer;
 };
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static void read_stats(void *ctx, struct stats_sum *out)
-{
-	(void)ctx;
-	make_stats(out);
-}
-
-static void read_summary(void *ctx, struct control_summary *out)
-{
-	const struct made *made = ctx;
-
-	make_summary(out);
-	out->start_ms = made->start_ms;
-	out->draining = made->draining;
-	out->degraded = made->degraded;
-}
-
-static int read_aggregate(void *ctx, struct aggregate_snapshot *out)
-{
-	struct made *made = ctx;
-
-	memset(out, 0, sizeof(*out));
-	if (made->no_memory)
-		return -ENOMEM;
-	if (!made->empty && make_snapshot(out, made->step + 3) < 0)
-		return -ENOMEM;
-	made->step += made->growing;
-	out->time_ms = now_ms();
-	out->start_ms = made->start_ms;
-	return 0;
-}
-
-static void read_observer(void *ctx, struct observer_status *out)
-{
-	(void)ctx;
-	make_observer(out);
-}
-
 static int made_open(struct made *made, const char *listen, char *error, size_t error_len)
 {
-	made->source = (struct metrics_source){made, read_stats, read_summary, read_aggregate,
-					       read_observer};
-	made->start_ms = now_ms();
+	make_source(&made->made, &made->source);
 	return metrics_http_open(listen, &made->source, &made->http, error, error_len);
 }
 
@@ -292,10 +237,10 @@ static void test_health(void **state)
 
 	assert_int_equal(get(made, "/healthz", "localhost"), 200);
 	assert_string_equal(body(made), "ok\n");
-	made->degraded = "worker 1 hangs";
+	made->made.degraded = "worker 1 hangs";
 	assert_int_equal(get(made, "/healthz", "localhost"), 200);
 	assert_string_equal(body(made), "degraded: worker 1 hangs\n");
-	made->draining = true;
+	made->made.draining = true;
 	assert_int_equal(get(made, "/healthz", "localhost"), 503);
 	assert_string_equal(body(made), "draining\n");
 }
@@ -388,10 +333,10 @@ static void test_out_of_memory_is_told(void **state)
 {
 	struct made *made = *state;
 
-	made->no_memory = true;
+	made->made.no_memory = true;
 	assert_int_equal(get(made, "/metrics", "localhost"), 503);
 	assert_int_equal(get(made, "/api/v1/snapshot", "localhost"), 503);
-	made->no_memory = false;
+	made->made.no_memory = false;
 	assert_int_equal(get(made, "/metrics", "localhost"), 200);
 }
 
@@ -453,24 +398,7 @@ static void test_addresses(void **state)
 	assert_null(http);
 }
 
-static int serve(const char *how)
-{
-	struct made made = {.empty = !strcmp(how, "empty"), .growing = !strcmp(how, "growing")};
-	char error[200], byte;
-
-	if (made_open(&made, ":0", error, sizeof(error)) != 0) {
-		fprintf(stderr, "%s\n", error);
-		return 1;
-	}
-	printf("port %u\n", metrics_http_port(made.http));
-	fflush(stdout);
-	while (read(STDIN_FILENO, &byte, 1) > 0)
-		;
-	metrics_http_close(made.http);
-	return 0;
-}
-
-int main(int argc, char **argv)
+int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_metrics, setup, teardown),
@@ -490,7 +418,5 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_addresses, setup, teardown),
 	};
 
-	if (argc > 2 && !strcmp(argv[1], "--serve"))
-		return serve(argv[2]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -79,18 +79,6 @@ const char *attribute_tls_cipher(uint16_t suite, char text[ATTRIBUTE_NUMBER_MAX]
 	return name ? name : hexadecimal(text, suite);
 }
 
-const char *attribute_sampler(enum ksplit_sampler sampler)
-{
-	static const char *const names[KSPLIT_SAMPLERS] = {
-		[KSPLIT_SAMPLER_NONE] = "none",
-		[KSPLIT_SAMPLER_FENTRY] = "fentry",
-		[KSPLIT_SAMPLER_SK_MSG] = "sk_msg",
-		[KSPLIT_SAMPLER_USER] = "user",
-	};
-
-	return (unsigned int)sampler < KSPLIT_SAMPLERS ? names[sampler] : "unknown";
-}
-
 const char *attribute_trouble(unsigned int trouble)
 {
 	static const char *const names[HTTP_TROUBLES] = {

@@ -2,10 +2,7 @@
 #ifndef KSPLIT_EXPORT_ATTRIBUTE_H
 #define KSPLIT_EXPORT_ATTRIBUTE_H
 
-#include <linux/types.h>
 #include <stdint.h>
-
-#include <ksplit/head_event.h>
 
 #include "observe/request.h"
 
@@ -39,9 +36,6 @@ const char *attribute_status(int status, char text[ATTRIBUTE_NUMBER_MAX]);
 const char *attribute_grpc_status(int status, char text[ATTRIBUTE_NUMBER_MAX]);
 const char *attribute_tls_version(uint16_t version, char text[ATTRIBUTE_NUMBER_MAX]);
 const char *attribute_tls_cipher(uint16_t suite, char text[ATTRIBUTE_NUMBER_MAX]);
-
-/* "none", "fentry", "sk_msg", "user". */
-const char *attribute_sampler(enum ksplit_sampler sampler);
 
 /* "gap", "sampler", "malformed", "too_many": why a stream is not decoded any more. */
 const char *attribute_trouble(unsigned int trouble);

@@ -80,9 +80,9 @@ static bool add_sampler(cJSON *data, const struct observer_status *observer)
 
 	for (int i = HTTP_TROUBLE_NONE + 1; i < HTTP_TROUBLES; i++)
 		troubles += observer->troubles[i];
-	return to && json_add_text(to, "kernel_tls", attribute_sampler(observer->kernel_tls)) &&
-	       json_add_text(to, "plain", attribute_sampler(observer->plain)) &&
-	       json_add_text(to, "user", attribute_sampler(observer->user)) &&
+	return to && json_add_text(to, "kernel_tls", observer_sampler_name(observer->kernel_tls)) &&
+	       json_add_text(to, "plain", observer_sampler_name(observer->plain)) &&
+	       json_add_text(to, "user", observer_sampler_name(observer->user)) &&
 	       add_string(to, "why", observer->why) &&
 	       json_add_u64(to, "dropped", observer->ring_dropped + observer->queue_dropped) &&
 	       json_add_u64(to, "lost_bytes", observer->lost_bytes) &&

@@ -36,7 +36,7 @@ char *metrics_page_policy(void)
 		return NULL;
 	if (asprintf(&policy,
 		     "default-src 'none'; script-src 'sha256-%s'; style-src 'sha256-%s'; "
-		     "connect-src 'self'; base-uri 'none'; form-action 'none'; "
+		     "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
 		     "frame-ancestors 'none'",
 		     script, style) < 0)
 		return NULL;

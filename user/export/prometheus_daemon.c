@@ -130,15 +130,15 @@ static void write_by_sampler(FILE *out, const char *name, const char *help,
 {
 	prometheus_write_family(out, name, COUNTER, help);
 	for (int i = KSPLIT_SAMPLER_NONE + 1; i < KSPLIT_SAMPLERS; i++)
-		write_labelled(out, name, "sampler", attribute_sampler((enum ksplit_sampler)i),
+		write_labelled(out, name, "sampler", observer_sampler_name((enum ksplit_sampler)i),
 			       counts[i]);
 }
 
 static void write_sampler(FILE *out, const struct observer_status *observer)
 {
-	const char *info[] = {"kernel_tls", attribute_sampler(observer->kernel_tls),
-			      "plain",      attribute_sampler(observer->plain),
-			      "user",       attribute_sampler(observer->user),
+	const char *info[] = {"kernel_tls", observer_sampler_name(observer->kernel_tls),
+			      "plain",      observer_sampler_name(observer->plain),
+			      "user",       observer_sampler_name(observer->user),
 			      "why",        observer->why};
 
 	write_info(
