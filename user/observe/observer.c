@@ -20,8 +20,8 @@
 /* How long events may lie: short while they come, longer when all is quiet. */
 #define LOOK_BUSY_MS  20
 #define LOOK_QUIET_MS 250
-/* Looks without an event before the ring is written over. */
-#define QUIET_LOOKS 4
+/* Looks without an event, a second together, before the ring is written over. */
+#define QUIET_LOOKS 50
 
 TAILQ_HEAD(observed_closing, observed);
 
@@ -272,7 +272,7 @@ static void *observer_thread(void *arg)
 		look(observer);
 		observer->quiet = observer->taken ? 0 : observer->quiet + 1;
 		if (observer->quiet == QUIET_LOOKS)
-			sampler_wipe(observer->sampler);
+			sampler_wipe(observer->sampler, on_ring_event, observer);
 		wait(observer);
 	}
 	look(observer); /* workers have ended: these are the last records ... */

@@ -115,13 +115,7 @@ size_t sampler_ring_bytes(const struct sampler *sampler)
 	return sampler->ring ? bpf_map__max_entries(sampler->skel->maps.heads) : 0;
 }
 
-static void ignore_event(void *ctx, const struct ksplit_head_event *event)
-{
-	(void)ctx;
-	(void)event;
-}
-
-void sampler_wipe(struct sampler *sampler)
+void sampler_wipe(struct sampler *sampler, sampler_event_fn event, void *ctx)
 {
 	uint8_t packet[64] = {0}; /* test runs of socket filters want an Ethernet frame */
 	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = packet,
@@ -136,7 +130,7 @@ void sampler_wipe(struct sampler *sampler)
 					   &options) ||
 		    options.retval == 0)
 			return; /* events are coming: they write over it */
-		if (sampler_poll(sampler, ignore_event, NULL) > 0)
+		if (sampler_poll(sampler, event, ctx) > 0)
 			return;
 	}
 	sampler->dirty = false;

@@ -78,9 +78,9 @@ int sampler_wait_fd(const struct sampler *sampler);
 
 /*
  * Write over what was read and still lies in the ring buffer. To be called when it has been idle for a
- * while; costs a write of the ring's size, once.
+ * while; costs a write of the ring's size, once. Events that come meanwhile are taken as by sampler_poll.
  */
-void sampler_wipe(struct sampler *sampler);
+void sampler_wipe(struct sampler *sampler, sampler_event_fn event, void *ctx);
 
 /* Sum over CPUs of a counter of the programs. */
 uint64_t sampler_count(const struct sampler *sampler, enum ksplit_sampler_count count);
