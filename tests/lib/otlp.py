@@ -122,10 +122,10 @@ def check_histogram(name, point):
 
 
 class Collector:
-    """An OTLP/HTTP receiver. `acts` are what it does with the next requests, one each, then "ok":
-    (status, headers), "hang", "garbage", "slow", or bytes (a 200 with that body). What it accepted is
-    in `accepted`, read by the schema; every request is counted in `asked`. With a
-    certificate it speaks TLS."""
+    """An OTLP/HTTP receiver. `acts` are what it does with the next requests, one each, then
+    "ok": (status, headers), "hang", "garbage", "slow", or bytes (a 200 with that body). What it
+    accepted is in `accepted`, read by the schema; every request is in `asked`. With a certificate
+    it speaks TLS."""
 
     def __init__(self, schema, port=None, certificate=None):
         self.schema, self.port = schema, port or free_port()
@@ -245,8 +245,8 @@ class Feed:
 
     def __init__(self, url, interval=50, timeout=2000, queue=10, series=100, env=None, prefix=()):
         self._answers = 0
-        self.program = Program(*prefix, BUILD / "tests/tools/otlp_feed", url, interval, timeout, queue,
-                               series, env=dict(ENV, **(env or {})))
+        self.program = Program(*prefix, BUILD / "tests/tools/otlp_feed", url, interval, timeout,
+                               queue, series, env=dict(ENV, **(env or {})))
 
     def __enter__(self):
         return self

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""OTLP exports: read by the published schema, stored by a real database, and a collector that fails
-in all the ways it can. Sums are cumulative: whatever happens on the way, in the end they are exact."""
+"""OTLP exports: read by the published schema, stored by a real database, and a collector that
+fails in all the ways it can. Sums are cumulative: whatever happens on the way, in the end they are
+exact."""
 
 import json
 

@@ -9,85 +9,10 @@
 #include "export/otlp_json.h"
 #include "export/otlp_point.h"
 #include "snapshot_maker.h"
+#include "otlp_reader.h"
 
-/* -- reading a request -------------------------------------------------------------------------- */
-
-static cJSON *member(const cJSON *of, const char *name)
-{
-	cJSON *found = cJSON_GetObjectItemCaseSensitive(of, name);
-
-	assert_non_null(found);
-	return found;
-}
-
-static cJSON *request_parse(const struct made_input *m, size_t part)
-{
-	char *text = otlp_json_request(&m->input, part);
-	cJSON *root;
-
-	assert_non_null(text);
-	root = cJSON_Parse(text);
-	assert_non_null(root);
-	cJSON_free(text);
-	return root;
-}
-
-static cJSON *metrics_of(const cJSON *root)
-{
-	cJSON *scopes = member(cJSON_GetArrayItem(member(root, "resourceMetrics"), 0),
-			       "scopeMetrics");
-
-	return member(cJSON_GetArrayItem(scopes, 0), "metrics");
-}
-
-/* NULL: not there. */
-static cJSON *metric_find(const cJSON *root, const char *name)
-{
-	cJSON *metric;
-
-	cJSON_ArrayForEach(metric, metrics_of(root))
-		if (strcmp(member(metric, "name")->valuestring, name) == 0)
-			return metric;
-	return NULL;
-}
-
-static cJSON *points_of(const cJSON *root, const char *name)
-{
-	cJSON *metric = metric_find(root, name), *data;
-
-	assert_non_null(metric);
-	data = cJSON_GetObjectItem(metric, "histogram");
-	return member(data ? data : member(metric, "sum"), "dataPoints");
-}
-
-/* The value of an attribute as text; "" none. */
-static const char *attribute(const cJSON *owner, const char *key)
-{
-	const cJSON *pair;
-
-	cJSON_ArrayForEach(pair, member(owner, "attributes"))
-	{
-		const cJSON *value = member(pair, "value")->child;
-
-		if (strcmp(member(pair, "key")->valuestring, key) != 0)
-			continue;
-		return cJSON_IsBool(value) ? "true" : value->valuestring;
-	}
-	return "";
-}
-
-static uint64_t u64_of(const cJSON *item)
-{
-	assert_true(cJSON_IsString(item));
-	return strtoull(item->valuestring, NULL, 10);
-}
-
-static uint64_t u64(const cJSON *of, const char *name)
-{
-	return u64_of(member(of, name));
-}
-
-/* -- tests -------------------------------------------------------------------------------------- */
+/* -- tests --------------------------------------------------------------------------------------
+ */
 
 static void test_a_client_call_has_the_names_of_the_conventions(void **state)
 {
@@ -107,7 +32,8 @@ static void test_a_client_call_has_the_names_of_the_conventions(void **state)
 
 	metric = metric_find(root, "http.client.request.duration");
 	assert_string_equal(member(metric, "unit")->valuestring, "s");
-	assert_int_equal(member(member(metric, "histogram"), "aggregationTemporality")->valueint, 2);
+	assert_int_equal(member(member(metric, "histogram"), "aggregationTemporality")->valueint,
+			 2);
 	point = cJSON_GetArrayItem(points_of(root, "http.client.request.duration"), 0);
 	assert_string_equal(attribute(point, "server.address"), "shop.example");
 	assert_string_equal(attribute(point, "server.port"), "8443");
@@ -169,8 +95,7 @@ static void test_buckets_add_up_to_the_count(void **state)
 	assert_int_equal(cJSON_GetArraySize(counts), 15);
 	assert_true(cJSON_GetArrayItem(bounds, 0)->valuedouble == 0.005);
 	assert_true(cJSON_GetArrayItem(bounds, 13)->valuedouble == 10);
-	cJSON_ArrayForEach(count, counts)
-		sum += u64_of(count);
+	cJSON_ArrayForEach(count, counts) sum += u64_of(count);
 	assert_int_equal(u64(point, "count"), 12);
 	assert_int_equal(sum, 12);
 	assert_int_equal(u64_of(cJSON_GetArrayItem(counts, 0)), 3);
@@ -198,9 +123,9 @@ static void test_no_bucket_ever_goes_down(void **state)
 
 		made_times(&m.snapshot.series[0].last_byte_us, (i * 7919) % 300 * 37, 0, 1);
 		root = request_parse(&m, 0);
-		counts = member(cJSON_GetArrayItem(points_of(root, "http.client.request.duration"),
-						   0),
-				"bucketCounts");
+		counts = member(
+			cJSON_GetArrayItem(points_of(root, "http.client.request.duration"), 0),
+			"bucketCounts");
 		for (int k = 0; k < 15; k++) {
 			uint64_t now = u64_of(cJSON_GetArrayItem(counts, k));
 
@@ -350,69 +275,6 @@ static void test_foreign_text_is_made_printable(void **state)
 	made_free(&m);
 }
 
-static void test_endpoints(void **state)
-{
-	struct made_input m;
-	struct endpoint *e;
-	cJSON *root, *point, *points;
-
-	(void)state;
-	made_init(&m, 0, 2);
-	e = &m.snapshot.endpoints[1];
-	e->connections = 7;
-	e->open = 2;
-	e->bytes_to_origin = 11;
-	e->bytes_to_client = 22;
-	e->retransmits = 3;
-	made_times(&e->rtt_us, 200, 0, 5);
-	root = request_parse(&m, 0);
-	points = points_of(root, "ksplit.connections");
-	assert_int_equal(cJSON_GetArraySize(points), 2);
-	assert_int_equal(u64(cJSON_GetArrayItem(points, 1), "asInt"), 7);
-	point = cJSON_GetArrayItem(points_of(root, "ksplit.connection.open"), 1);
-	assert_int_equal(u64(point, "asInt"), 2);
-	assert_true(cJSON_IsFalse(member(
-		member(metric_find(root, "ksplit.connection.open"), "sum"), "isMonotonic")));
-	points = points_of(root, "ksplit.connection.io");
-	assert_int_equal(cJSON_GetArraySize(points), 4);
-	assert_int_equal(u64(cJSON_GetArrayItem(points, 1), "asInt"), 11);
-	assert_string_equal(attribute(cJSON_GetArrayItem(points, 1), "ksplit.flow"), "to_origin");
-	assert_int_equal(u64(cJSON_GetArrayItem(points, 3), "asInt"), 22);
-	assert_string_equal(attribute(cJSON_GetArrayItem(points, 3), "ksplit.flow"), "to_client");
-	points = points_of(root, "ksplit.tcp.rtt");
-	assert_int_equal(cJSON_GetArraySize(points), 1); /* the other one has none yet */
-	assert_int_equal(u64(cJSON_GetArrayItem(points, 0), "count"), 5);
-	assert_null(metric_find(root, "ksplit.leaf.duration"));
-	cJSON_Delete(root);
-	made_free(&m);
-}
-
-static void test_the_daemon_s_own_figures(void **state)
-{
-	struct made_input m;
-	cJSON *root, *points;
-
-	(void)state;
-	made_init(&m, 0, 0);
-	m.stats.counters[STAT_BYTES_SPLICED] = 12345;
-	m.stats.reasons[1] = 6;
-	m.observer.ring_dropped = 77;
-	m.observer.events[KSPLIT_SAMPLER_USER] = 9;
-	root = request_parse(&m, 0);
-	points = points_of(root, "ksplit.daemon.bytes");
-	assert_string_equal(attribute(cJSON_GetArrayItem(points, 2), "ksplit.counter"), "spliced");
-	assert_int_equal(u64(cJSON_GetArrayItem(points, 2), "asInt"), 12345);
-	points = points_of(root, "ksplit.daemon.reasons");
-	assert_int_equal(cJSON_GetArraySize(points), 1);
-	assert_string_equal(attribute(points->child, "ksplit.reason"), ksplit_reason_name(1));
-	assert_int_equal(u64(points_of(root, "ksplit.sampler.dropped")->child, "asInt"), 77);
-	points = points_of(root, "ksplit.sampler.events");
-	assert_string_equal(attribute(cJSON_GetArrayItem(points, 2), "ksplit.sampler"), "user");
-	assert_int_equal(u64(cJSON_GetArrayItem(points, 2), "asInt"), 9);
-	cJSON_Delete(root);
-	made_free(&m);
-}
-
 /* Many series: several requests, each series in exactly one, the daemon's figures in the first. */
 static void test_many_series_are_several_requests(void **state)
 {
@@ -485,8 +347,6 @@ int main(void)
 		cmocka_unit_test(test_every_member_of_the_key_tells_streams_apart),
 		cmocka_unit_test(test_the_rest_is_one_overflow_stream),
 		cmocka_unit_test(test_foreign_text_is_made_printable),
-		cmocka_unit_test(test_endpoints),
-		cmocka_unit_test(test_the_daemon_s_own_figures),
 		cmocka_unit_test(test_many_series_are_several_requests),
 		cmocka_unit_test(test_no_memory_gives_no_request),
 	};

@@ -145,8 +145,8 @@ static bool add_header(struct otlp_post *post, const char *line)
 }
 
 /*
- * What does not change from one request to the next. QUICK_EXIT: whoever gives up a request does not
- * wait for the thread that still resolves its name.
+ * What does not change from one request to the next. QUICK_EXIT: whoever gives up a request does
+ * not wait for the thread that still resolves its name.
  */
 static bool easy_set_up(struct otlp_post *post, const char *url)
 {
