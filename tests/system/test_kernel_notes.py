@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from lib import env, kernel_notes, kernel_try as attempt
+from lib import bpf_try, env, kernel_notes, kernel_try as attempt
 from lib.process import ENV
 
 ROWS = kernel_notes.rows_read()
@@ -189,6 +189,48 @@ def test_tproxy():
 
 def test_nft_owner():
     check("nft-owner", attempt.in_namespace, "nft_owner_inside")
+
+
+def test_bpf():
+    check("bpf", bpf_try.ring_buffer)
+
+
+def test_bpf_timings():
+    check("bpf-timings", bpf_try.sock_ops_link)
+
+
+def test_bpf_processes():
+    check("bpf-processes", bpf_try.connect_hook)
+
+
+def test_bpf_fexit():
+    """A machine's own policy may refuse just these programs, even to root; a stock kernel's has
+    none."""
+    try:
+        bpf_try.function_exit()
+    except PermissionError:
+        assert "KSPLIT_VM" not in os.environ, "refused by a kernel without such a policy"
+        assert bpf_try.sock_ops_link(), "refused as all BPF is: run it with more privilege"
+        return
+    except OSError:
+        pass
+    check("bpf-fexit", bpf_try.function_exit)
+
+
+def test_bpf_loop():
+    check("bpf-loop", bpf_try.helper_loop)
+
+
+def test_bpf_sk_msg():
+    check("bpf-sk-msg", bpf_try.sk_msg_verdict)
+
+
+def test_bpffs():
+    check("bpffs", bpf_try.bpffs)
+
+
+def test_diag_cgroup():
+    check("diag-cgroup", bpf_try.diag_cgroup)
 
 
 def test_daemon_finds_the_same(ksplitd):

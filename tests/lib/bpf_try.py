@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Does the running kernel's BPF do it? As in kernel_try: the real thing, with programs of a few
+instructions and bpf(2) itself. Returns True, or raises the OSError that the kernel gave."""
+
+import ctypes
+import errno
+import os
+import re
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+
+from .kernel_try import sock_diag_query, tcp_pair
+from .process import ENV
+
+SYS_BPF = 321  # x86-64
+MAP_CREATE, MAP_LOOKUP, MAP_UPDATE, PROG_LOAD, PROG_ATTACH = 0, 1, 2, 5, 8
+RAW_TRACEPOINT_OPEN, LINK_CREATE = 17, 28
+MAP_ARRAY, MAP_SOCKHASH, MAP_RINGBUF = 2, 18, 27
+PROG_SOCKET_FILTER, PROG_SOCK_OPS, PROG_SK_MSG, PROG_SOCK_ADDR, PROG_TRACING = 1, 13, 16, 18, 26
+ATTACH_SOCK_OPS, ATTACH_SK_MSG, ATTACH_CONNECT4, ATTACH_FEXIT = 3, 7, 10, 25
+HELPER_LOOKUP, HELPER_LOOP = 1, 181
+TCP_CONNECT_CB = 3
+INET_DIAG_CGROUP_ID = 21
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def bpf(command, attributes):
+    """bpf(2): a descriptor or 0."""
+    room = ctypes.create_string_buffer(attributes.ljust(128, b"\0"), 128)
+    done = _libc.syscall(SYS_BPF, command, ctypes.byref(room), len(room))
+    if done < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return done
+
+
+@contextmanager
+def closing(descriptor):
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def instruction(code, target=0, source=0, offset=0, immediate=0):
+    return struct.pack("=BBhi", code, source << 4 | target, offset, immediate)
+
+
+def returns(value):
+    """r0 = value; exit"""
+    return instruction(0xb7, immediate=value) + instruction(0x95)
+
+
+def program_load(kind, code, attach=0, function=0, log=None):
+    text = ctypes.create_string_buffer(code, len(code))
+    licence = ctypes.create_string_buffer(b"GPL")
+    return closing(bpf(PROG_LOAD, struct.pack(
+        "=IIQQIIQII16sIIIIQIIQII", kind, len(code) // 8, ctypes.addressof(text),
+        ctypes.addressof(licence), 1 if log else 0, len(log) if log else 0,
+        ctypes.addressof(log) if log else 0, 0, 0, b"ksplit_try", 0, attach, 0, 0, 0, 0, 0, 0, 0,
+        function)))
+
+
+def count_connects(counts):
+    """if (ctx->op == BPF_SOCK_OPS_TCP_CONNECT_CB) counts[0]++; return 1;"""
+    return (instruction(0x61, target=6, source=1) +                         # r6 = ctx->op
+            instruction(0x62, target=10, offset=-4) +                       # key = 0
+            instruction(0xbf, target=2, source=10) +
+            instruction(0x07, target=2, immediate=-4) +                     # r2 = &key
+            instruction(0x18, target=1, source=1, immediate=counts) + instruction(0) +
+            instruction(0x85, immediate=HELPER_LOOKUP) +
+            instruction(0x15, offset=3) +                                   # none
+            instruction(0x55, target=6, offset=2, immediate=TCP_CONNECT_CB) +
+            instruction(0xb7, target=1, immediate=1) +
+            instruction(0xdb, target=0, source=1) +                         # atomic add
+            returns(1))
+
+
+def map_read(descriptor):
+    key, value = ctypes.c_uint32(0), ctypes.c_uint64(0)
+    bpf(MAP_LOOKUP, struct.pack("=IIQQQ", descriptor, 0, ctypes.addressof(key),
+                                ctypes.addressof(value), 0))
+    return value.value
+
+
+def map_create(kind, key, value, entries):
+    return closing(bpf(MAP_CREATE, struct.pack("=IIIII", kind, key, value, entries, 0)))
+
+
+def link_create(program, target, attach):
+    return closing(bpf(LINK_CREATE, struct.pack("=IIII", program, target, attach, 0)))
+
+
+@contextmanager
+def cgroup_made():
+    """The folder of a new, empty cgroup v2."""
+    with open("/proc/self/mountinfo", encoding="utf-8") as mounts:
+        found = re.search(r"^\S+ \S+ \S+ / (\S+) .* - cgroup2 ", mounts.read(), re.M)
+    if not found:
+        raise OSError(errno.ENOENT, "cgroup v2 is not mounted")
+    folder = tempfile.mkdtemp(prefix="ksplit-try-", dir=found.group(1))
+    try:
+        yield folder
+    finally:
+        os.rmdir(folder)
+
+
+def connect_inside(folder, port):
+    """Connect from a process in that cgroup: 0 or the error."""
+    code = ("import os, socket, sys\n"
+            "open(sys.argv[1] + '/cgroup.procs', 'w').write('0')\n"
+            "with socket.socket() as s:\n"
+            "    sys.exit(s.connect_ex(('127.0.0.1', int(sys.argv[2]))))\n")
+    return subprocess.run([sys.executable, "-c", code, folder, str(port)], env=ENV, timeout=60,
+                          check=False).returncode
+
+
+def ring_buffer():
+    with map_create(MAP_RINGBUF, 0, 0, 4096):
+        return os.path.exists("/sys/kernel/btf/vmlinux")
+
+
+def sock_ops_link():
+    """A program sees the connections of its cgroup: it counts a call for each one that connects."""
+    with cgroup_made() as folder, map_create(MAP_ARRAY, 4, 8, 1) as counts, \
+            program_load(PROG_SOCK_OPS, count_connects(counts)) as program:
+        with closing(os.open(folder, os.O_RDONLY)) as cgroup, \
+                link_create(program, cgroup, ATTACH_SOCK_OPS), \
+                socket.create_server(("127.0.0.1", 0)) as server:
+            connected = connect_inside(folder, server.getsockname()[1]) == 0
+            return connected and map_read(counts) == 1
+
+
+def connect_hook():
+    """A hook that says no is obeyed by processes in its cgroup, until its link is closed."""
+    with cgroup_made() as folder, socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with program_load(PROG_SOCK_ADDR, returns(0), ATTACH_CONNECT4) as program:
+            with closing(os.open(folder, os.O_RDONLY)) as cgroup:
+                with link_create(program, cgroup, ATTACH_CONNECT4):
+                    refused = connect_inside(folder, port)
+        return refused == errno.EPERM and connect_inside(folder, port) == 0
+
+
+def function_id(name):
+    """The number of a kernel function in the kernel's own BTF."""
+    dump = subprocess.run(["bpftool", "btf", "dump", "file", "/sys/kernel/btf/vmlinux"], env=ENV,
+                          capture_output=True, text=True, timeout=120, check=False)
+    found = re.search(rf"^\[(\d+)\] FUNC '{name}'", dump.stdout, re.M)
+    if not found:
+        raise OSError(errno.ENOENT, f"no BTF of {name}: {dump.stderr}")
+    return int(found.group(1))
+
+
+def function_exit():
+    """A tracing program at the exit of inet_sendmsg, attached while bytes are sent."""
+    with program_load(PROG_TRACING, returns(0), ATTACH_FEXIT, function_id("inet_sendmsg")) as fd:
+        with closing(bpf(RAW_TRACEPOINT_OPEN, struct.pack("=QII", 0, fd, 0))):
+            with tcp_pair(ulp=False) as (sender, receiver):
+                sender.sendall(b"traced")
+                return receiver.recv(100) == b"traced"
+
+
+def helper_loop():
+    """Called with nothing that it takes: the verifier complains of that, or of the helper."""
+    log = ctypes.create_string_buffer(65536)
+    code = instruction(0x85, immediate=HELPER_LOOP) + returns(0)
+    try:
+        with program_load(PROG_SOCKET_FILTER, code, log=log):
+            return False
+    except OSError as error:
+        if b"invalid func" in log.value or b"unknown func" in log.value:
+            raise OSError(errno.EINVAL, log.value.decode()) from error
+        return b"R1" in log.value
+
+
+def sk_msg_verdict():
+    """A program that drops is obeyed on a socket in a sockhash, and on no other."""
+    with map_create(MAP_SOCKHASH, 4, 4, 16) as sockets:
+        with program_load(PROG_SK_MSG, returns(0)) as program:
+            bpf(PROG_ATTACH, struct.pack("=IIII", sockets, program, ATTACH_SK_MSG, 0))
+            with tcp_pair(ulp=False) as (sender, receiver):
+                key = ctypes.c_uint32(1)
+                value = ctypes.c_uint32(sender.fileno())
+                bpf(MAP_UPDATE, struct.pack("=IIQQQ", sockets, 0, ctypes.addressof(key),
+                                            ctypes.addressof(value), 0))
+                receiver.sendall(b"passes")
+                if sender.recv(100) != b"passes":
+                    return False
+                try:
+                    sender.sendall(b"dropped")
+                except PermissionError:
+                    return True
+    return False
+
+
+def diag_cgroup():
+    """sock_diag tells the cgroup that a socket was made in."""
+    with tcp_pair(ulp=False) as (sock, _):
+        told = sock_diag_query(sock).get(INET_DIAG_CGROUP_ID, b"")
+    return len(told) == 8 and told != bytes(8)
+
+
+def bpffs():
+    done = subprocess.run(["unshare", "-m", "mount", "-t", "bpf", "bpf", "/sys/fs/bpf"], env=ENV,
+                          capture_output=True, check=False)
+    return done.returncode == 0
