@@ -203,13 +203,21 @@ class Ksplitd:
         """How often a reason (of whatever class) was counted."""
         return sum(group.get(name, 0) for group in self.summary()["reasons"].values())
 
-    def access_log(self):
-        """Every line of the access log, decoded."""
+    def _log_lines(self, kind):
         if not self.access_log_path.exists():
             return []
         text = self.access_log_path.read_text()
-        return [json.loads(line) for line in text.splitlines(keepends=True)
-                if line.endswith("\n")]
+        lines = [json.loads(line) for line in text.splitlines(keepends=True)
+                 if line.endswith("\n")]
+        return [line for line in lines if line["type"] == kind]
+
+    def access_log(self):
+        """Every line of a connection in the access log, decoded."""
+        return self._log_lines("connection")
+
+    def request_log(self):
+        """Every line of a request."""
+        return self._log_lines("request")
 
     def mark(self):
         """A place in the access log: what was written before does not count."""

@@ -163,7 +163,7 @@ ENDPOINTS = {
          "connections": {"total": 40000, "open": 250, "passed": 40000, "failed": 0,
                          "per_second": 120},
          "requests": 0, "failures": 0, "bytes": {"to_origin": 1, "to_client": 2},
-         "ktls": {"directions": 0, "kernel": 0, "share": None},
+         "ktls": {"directions": 9, "kernel": 0, "share": 0},
          "connect_ms": times(250), "rtt_ms": times(0, count=0), "retransmits": 0},
     ],
 }
@@ -364,7 +364,16 @@ def test_kernel_says_what_samples(serve, path):
     assert all(len(line) < 80 for line in lines)
 
 
+def test_kernel_says_that_nothing_samples(serve, path):
+    serve(answer({**KERNEL, "sampler": {**SAMPLER, "on": False, "why": "switched off"}}))
+    lines = run(path, "kernel").stdout.splitlines()
+    first = lines.index("Sampler       switched off")
+    assert lines[first + 1] == "  timings     by BPF"
+    assert lines[first + 4] == ""
+
+
 def test_summary_tells_of_requests(serve, path):
+    """And when nobody looks at them."""
     serve(answer({**SUMMARY, "observation": {"on": True, "requests": 1200, "not_http": 3,
                                              "events_dropped": 0}}))
     assert "Requests      seen 1,200  connections not HTTP 3  events dropped 0\n" \
@@ -398,7 +407,7 @@ def test_endpoints(serve, path):
         "2 endpoints of at most 1,000; by connections; times are medians",
         "",
         " CONNS  OPEN   REQS CONNECT     TLS     RTT  KTLS SERVER",
-        " 40.0k   250      0  250 ms       -       -     - [2001:db8::1]:8443",
+        " 40.0k   250      0  250 ms       -       -    0% [2001:db8::1]:8443",
         "    12     1   1.2k  1.2 ms 18.5 ms  900 us  100% api.example.com",
     ]
 

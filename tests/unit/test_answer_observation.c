@@ -18,6 +18,7 @@ struct observed {
 	size_t rows;
 	bool other;
 	int err;
+	bool no_sampler;
 };
 
 static void read_stats(void *ctx, struct stats_sum *out)
@@ -41,7 +42,12 @@ static int read_aggregate(void *ctx, struct aggregate_snapshot *out)
 
 static void read_observer(void *ctx, struct observer_status *out)
 {
-	(void)ctx;
+	const struct observed *observed = ctx;
+
+	if (observed->no_sampler) {
+		*out = (struct observer_status){.why = "switched off", .timings = true};
+		return;
+	}
 	*out = (struct observer_status){
 		.kernel_tls = KSPLIT_SAMPLER_FENTRY,
 		.plain = KSPLIT_SAMPLER_SK_MSG,
@@ -193,6 +199,30 @@ static void observation_that_is_off_is_said(void **state)
 	cJSON_Delete(json);
 }
 
+/* An observer without a sampler: it knows of connections, and of no request. */
+static void no_sampler_is_said(void **state)
+{
+	struct observed observed = {.rows = 1, .no_sampler = true};
+	cJSON *json = ask(&observed, "requests");
+
+	(void)state;
+	check_bool(json, "data.on", false);
+	check_text(json, "data.why", "switched off");
+	cJSON_Delete(json);
+	json = ask(&observed, "endpoints");
+	check_bool(json, "data.on", true);
+	assert_int_equal(cJSON_GetArraySize(json_at(json, "data.endpoints")), 1);
+	cJSON_Delete(json);
+	json = ask(&observed, "kernel");
+	check_bool(json, "data.sampler.on", false);
+	check_text(json, "data.sampler.why", "switched off");
+	check_bool(json, "data.sampler.timings.attached", true);
+	cJSON_Delete(json);
+	json = ask(&observed, "summary");
+	check_bool(json, "data.observation.on", false);
+	cJSON_Delete(json);
+}
+
 static void no_memory_is_said(void **state)
 {
 	struct observed observed = {.err = -ENOMEM};
@@ -262,6 +292,7 @@ int main(void)
 		cmocka_unit_test(nothing_seen_yet),
 		cmocka_unit_test(an_answer_is_bounded),
 		cmocka_unit_test(observation_that_is_off_is_said),
+		cmocka_unit_test(no_sampler_is_said),
 		cmocka_unit_test(no_memory_is_said),
 		cmocka_unit_test(kernel_says_how_it_samples),
 		cmocka_unit_test(summary_has_totals),

@@ -159,10 +159,11 @@ static const char *print_retransmits(const cJSON *row, char *buf, size_t len)
 
 static const char *print_ktls(const cJSON *row, char *buf, size_t len)
 {
-	if (inner(row, "ktls", "directions") > 0)
-		return format_share(inner(row, "ktls", "kernel"), inner(row, "ktls", "directions"),
-				    buf, len);
-	return "-";
+	const double all = inner(row, "ktls", "directions"), kernel = inner(row, "ktls", "kernel");
+
+	if (all > 0 && !(kernel > 0))
+		return "0%"; /* none is worth a word here */
+	return format_share(kernel, all, buf, len);
 }
 
 static const char *print_sent(const cJSON *row, char *buf, size_t len)
@@ -216,8 +217,8 @@ static void print_head(FILE *out, const cJSON *data, const struct rows *rows,
 	char count[FORMAT_NUMBER], most[FORMAT_NUMBER], shown[FORMAT_NUMBER], line[300];
 
 	format_count((double)rows->len, shown, sizeof(shown));
-	snprintf(line, sizeof(line), "%s endpoints of at most %s; %s%sby %s; times are medians",
-		 format_count(kept, count, sizeof(count)),
+	snprintf(line, sizeof(line), "%s endpoint%s of at most %s; %s%sby %s; times are medians",
+		 format_count(kept, count, sizeof(count)), kept > 1 || kept < 1 ? "s" : "",
 		 format_count(json_number(data, "max_endpoints"), most, sizeof(most)),
 		 (double)rows->len < kept ? shown : "", (double)rows->len < kept ? " " : "",
 		 view->sort->name);

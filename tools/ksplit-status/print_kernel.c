@@ -88,6 +88,14 @@ static void print_hook(FILE *out, const char *label, const cJSON *hook)
 	print_sentence(out, label, text);
 }
 
+static void print_hooks(FILE *out, const cJSON *sampler)
+{
+	print_hook(out, "  timings", json_member(sampler, "timings"));
+	print_hook(out, "  processes", json_member(sampler, "processes"));
+	if (*json_text(sampler, "pins"))
+		print_sentence(out, "  pinned maps", json_text(sampler, "pins"));
+}
+
 static void print_ring(FILE *out, const cJSON *sampler)
 {
 	static const struct {
@@ -136,6 +144,7 @@ static void print_sampler(FILE *out, const cJSON *sampler)
 		return;
 	if (!json_true(sampler, "on")) {
 		print_sentence(out, "Sampler", json_text(sampler, "why"));
+		print_hooks(out, sampler);
 		return;
 	}
 	format_pairs_start(&pairs, out, "Sampler");
@@ -145,10 +154,7 @@ static void print_sampler(FILE *out, const cJSON *sampler)
 	format_pairs_end(&pairs);
 	if (*json_text(sampler, "why"))
 		print_sentence(out, "  why", json_text(sampler, "why"));
-	print_hook(out, "  timings", json_member(sampler, "timings"));
-	print_hook(out, "  processes", json_member(sampler, "processes"));
-	if (*json_text(sampler, "pins"))
-		print_sentence(out, "  pinned maps", json_text(sampler, "pins"));
+	print_hooks(out, sampler);
 	print_counters(out, "  connections", json_member(sampler, "connections"));
 	print_counters(out, "  events", json_member(sampler, "events"));
 	print_ring(out, sampler);

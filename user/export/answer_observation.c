@@ -76,8 +76,7 @@ static bool add_endpoints(cJSON *data, const struct aggregate_snapshot *snapshot
 
 static bool add_times(cJSON *data, const struct aggregate_snapshot *snapshot)
 {
-	return json_add_bool(data, "on", true) && json_add_text(data, "why", NULL) &&
-	       json_add_time(data, "time", snapshot->time_ms) &&
+	return json_add_time(data, "time", snapshot->time_ms) &&
 	       json_add_time(data, "start_time", snapshot->start_ms) &&
 	       json_add_u64(data, "memory_bytes", snapshot->memory);
 }
@@ -105,7 +104,20 @@ static bool add_origins(cJSON *data, struct aggregate_snapshot *snapshot)
 	       add_endpoints(data, snapshot);
 }
 
-/* The same members, when nobody observes. */
+/* Connections are counted whatever is sampled; requests are seen by a sampler alone. */
+static bool add_on(const struct control_source *source, cJSON *data, bool sampled)
+{
+	struct observer_status status = {0};
+
+	if (sampled && source->read_observer)
+		source->read_observer(source->ctx, &status);
+	if (!sampled || observer_json_on(&status))
+		return json_add_bool(data, "on", true) && json_add_text(data, "why", NULL);
+	return json_add_bool(data, "on", false) &&
+	       json_add_text(data, "why", status.why[0] ? status.why : OBSERVER_JSON_OFF);
+}
+
+/* The same members, when there is no observer. */
 static bool add_off(cJSON *data, const char *rows)
 {
 	return json_add_bool(data, "on", false) && json_add_text(data, "why", OBSERVER_JSON_OFF) &&
@@ -113,6 +125,7 @@ static bool add_off(cJSON *data, const char *rows)
 }
 
 static int answer_snapshot(const struct control_source *source, cJSON *data, const char *rows,
+			   bool sampled,
 			   bool (*add)(cJSON *data, struct aggregate_snapshot *snapshot))
 {
 	struct aggregate_snapshot snapshot = {0};
@@ -123,7 +136,7 @@ static int answer_snapshot(const struct control_source *source, cJSON *data, con
 	err = source->read_aggregate(source->ctx, &snapshot);
 	if (err)
 		return err;
-	err = add(data, &snapshot) ? 0 : -ENOMEM;
+	err = add_on(source, data, sampled) && add(data, &snapshot) ? 0 : -ENOMEM;
 	aggregate_snapshot_free(&snapshot);
 	return err;
 }
@@ -131,11 +144,11 @@ static int answer_snapshot(const struct control_source *source, cJSON *data, con
 int answer_requests(const struct control_source *source, cJSON *data, char error[ANSWER_ERROR])
 {
 	(void)error;
-	return answer_snapshot(source, data, "series", add_requests);
+	return answer_snapshot(source, data, "series", true, add_requests);
 }
 
 int answer_endpoints(const struct control_source *source, cJSON *data, char error[ANSWER_ERROR])
 {
 	(void)error;
-	return answer_snapshot(source, data, "endpoints", add_origins);
+	return answer_snapshot(source, data, "endpoints", false, add_origins);
 }

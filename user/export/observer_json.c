@@ -22,6 +22,13 @@ static const char *sampler_name(enum ksplit_sampler sampler)
 	return (unsigned int)sampler < KSPLIT_SAMPLERS ? sampler_names[sampler] : "unknown";
 }
 
+bool observer_json_on(const struct observer_status *status)
+{
+	return status &&
+	       (status->kernel_tls != KSPLIT_SAMPLER_NONE || status->plain != KSPLIT_SAMPLER_NONE ||
+		status->user != KSPLIT_SAMPLER_NONE);
+}
+
 static bool add_hook(cJSON *to, const char *name, bool attached, const char *why)
 {
 	cJSON *object = cJSON_AddObjectToObject(to, name);
@@ -87,7 +94,7 @@ cJSON *observer_json(const struct observer_status *status)
 	cJSON *object = cJSON_CreateObject();
 
 	return whole_or_nothing(
-		object, json_add_bool(object, "on", status != NULL) &&
+		object, json_add_bool(object, "on", observer_json_on(status)) &&
 				(status ? add_choice(object, status) && add_counts(object, status)
 					: json_add_text(object, "why", OBSERVER_JSON_OFF)));
 }
@@ -106,6 +113,6 @@ cJSON *observer_json_totals(const struct observer_status *status)
 {
 	cJSON *object = cJSON_CreateObject();
 
-	return whole_or_nothing(object, json_add_bool(object, "on", status != NULL) &&
+	return whole_or_nothing(object, json_add_bool(object, "on", observer_json_on(status)) &&
 						(!status || add_totals(object, status)));
 }

@@ -3,12 +3,16 @@
 #define KSPLIT_EXPORT_OBSERVER_JSON_H
 
 #include <cJSON.h>
+#include <stdbool.h>
 
 #include "observe/observer.h"
 
+/* Does anything look at plaintext? `status` NULL: no. */
+bool observer_json_on(const struct observer_status *status);
+
 /*
  * How plaintext is sampled, for the members "sampler" of the command "kernel" and "observation" of
- * "summary" (docs/control-protocol.md). `status` NULL: observation is off. Caller owns the result
+ * "summary" (docs/control-protocol.md). `status` NULL: there is no observer. Caller owns the result
  * (cJSON_Delete); NULL: out of memory.
  */
 cJSON *observer_json(const struct observer_status *status);
