@@ -147,6 +147,7 @@ def test_collector_that_is_away_at_the_start(schema):
         feed.add(0, 6)
         with otlp.Collector(schema, port) as collector:
             collector.wait_totals("ksplit.http.requests", {service(0): 11})
+            feed.wait_stats(lambda s: s["exported"] >= 1, "the answer to be read")
             feed.close()
         # Dozens of failures, one line of them, and one that it is well again.
         assert len(feed.log()) == 2, feed.log()
