@@ -7,8 +7,8 @@ import struct
 
 import pytest
 
-from lib import metrics
-from lib.env import BUILD, ROOT
+from lib import clients, metrics
+from lib.env import BUILD, EXPECT_KTLS, ROOT, free_port, wait_for
 
 DASHBOARD = ROOT / "docs/grafana/ksplit.json"
 VARIABLES = {"$__rate_interval": "1m", "$__interval": "10s", "$server": ".*"}
@@ -144,6 +144,102 @@ def test_only_local_names_are_answered(serve):
         assert status == 403
         assert text.count("\n") == 1
         assert not [name for name in headers if name.lower().startswith("access-control")]
+
+
+# -- ksplitd itself ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def watched(ksplitd, nginx):
+    """A ksplitd in front of nginx, with a metrics port; .call(path, ...) goes through it."""
+    daemon = ksplitd("127.0.0.1:%d" % nginx.port,
+                     {"metrics": {"prometheus": "127.0.0.1:%d" % free_port()}})
+    daemon.metrics_port = int(daemon.config["metrics"]["prometheus"].rpartition(":")[2])
+    return daemon
+
+
+def read_samples(daemon):
+    return metrics.parse(metrics.get(daemon.metrics_port, "/metrics")[2])
+
+
+def requests_of(samples):
+    """{(method, template, status): requests} by direction together."""
+    found = {}
+    for (name, labels), value in samples.items():
+        if name == "ksplit_http_requests_total":
+            told = dict(labels)
+            key = (told["http_request_method"], told["url_template"],
+                   told["http_response_status_code"])
+            found[key] = found.get(key, 0) + value
+    return found
+
+
+def call_all(daemon, pki):
+    """Requests of both versions; what must be counted of them."""
+    for version in ("--http1.1", "--http2"):
+        for path in ("/small.txt", "/small.txt", "/empty.bin", "/orders/12345?token=SECRET"):
+            clients.curl(daemon.port, path, pki.ca, version, "-o", "/dev/null")
+    return {("GET", "/small.txt", "200"): 4, ("GET", "/empty.bin", "200"): 2,
+            ("GET", "/orders/{number}?token", "404"): 2}
+
+
+@pytest.mark.needs("curl", "promtool")
+def test_daemon_tells_what_it_relayed(watched, pki):
+    wanted = call_all(watched, pki)
+    wait_for(lambda: requests_of(read_samples(watched)) == wanted,
+             lambda: "%s; there is %s\n%s" % (wanted, requests_of(read_samples(watched)),
+                                             watched.tail()))
+    watched.settle()
+    text = metrics.get(watched.metrics_port, "/metrics")[2]
+    metrics.promtool_check(text)
+    assert "SECRET" not in text
+    samples = metrics.parse(text)
+    durations = sum(metrics.total(samples, "http_%s_request_duration_seconds_count" % side)
+                    for side in ("client", "server"))
+    assert durations == 8
+    assert metrics.total(samples, "ksplit_http_response_body_bytes_total",
+                         url_template="/small.txt") == 4 * 1024
+    assert metrics.total(samples, "ksplit_http_requests_total", network_protocol_version="2") == 4
+    assert metrics.total(samples, "ksplit_http_requests_total", server_address="origin.test") == 8
+    assert metrics.total(samples, "ksplit_http_request_failures_total") == 0
+    assert metrics.total(samples, "ksplit_connections_total") == 8
+    assert metrics.total(samples, "ksplit_connections_open") == 0
+    assert metrics.total(samples, "ksplit_tls_directions_total") == 32
+    assert metrics.total(samples, "ksplit_ktls_directions_total") == (32 if EXPECT_KTLS else 0)
+    assert metrics.total(samples, "ksplit_connections_accepted_total") == 8
+    assert metrics.total(samples, "ksplit_tls_handshake_duration_seconds_count") == 16
+    assert metrics.total(samples, "ksplit_sampler_ring_dropped_total") == 0
+    assert metrics.get(watched.metrics_port, "/healthz")[2] == "ok\n"
+
+
+@pytest.mark.needs("curl", "prometheus")
+def test_prometheus_scrapes_the_daemon(watched, pki, tmp_path):
+    wanted = call_all(watched, pki)
+    with metrics.Prometheus(watched.metrics_port, tmp_path) as prometheus:
+        def stored():
+            return {(labels["http_request_method"], labels["url_template"],
+                     labels["http_response_status_code"]): value
+                    for labels, value in prometheus.query(
+                        "sum by (http_request_method, url_template, http_response_status_code)"
+                        "(ksplit_http_requests_total)")}
+
+        prometheus.wait_scrapes(2)
+        wait_for(lambda: stored() == wanted, lambda: "%s; there is %s" % (wanted, stored()))
+
+
+@pytest.mark.needs("curl", "chromium")
+def test_page_of_the_daemon(watched, pki, browser):
+    wanted = call_all(watched, pki)
+    wait_for(lambda: requests_of(read_samples(watched)) == wanted, "the requests to be counted")
+    html = browser.dom("http://127.0.0.1:%d/" % watched.metrics_port)
+    shown = {}
+    for method, uri, _, status, count in (row[:5] for row in rows(html, "series")):
+        shown[method, uri, status] = shown.get((method, uri, status), 0) + int(count)
+    assert shown == wanted
+    endpoint, = rows(html, "endpoints")
+    assert endpoint[0].startswith("origin.test")
+    assert "live" in text_of(html)
+    assert "SECRET" not in html
 
 
 # -- the page ---------------------------------------------------------------------------------------
