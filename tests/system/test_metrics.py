@@ -233,7 +233,7 @@ def test_page_of_the_daemon(watched, pki, browser):
     wait_for(lambda: requests_of(read_samples(watched)) == wanted, "the requests to be counted")
     html = browser.dom("http://127.0.0.1:%d/" % watched.metrics_port)
     shown = {}
-    for method, uri, _, status, count in (row[:5] for row in rows(html, "series")):
+    for method, uri, _, status, _, count in (row[:6] for row in rows(html, "series")):
         shown[method, uri, status] = shown.get((method, uri, status), 0) + int(count)
     assert shown == wanted
     endpoint, = rows(html, "endpoints")
@@ -264,7 +264,7 @@ def test_page_shows_the_figures(serve, browser):
     assert [row[1] for row in requests] == [
         "/items/{number}", "/orders?page&amp;q", "/bank.Pay/Charge", "other (beyond the limit)",
         "/reports/{uuid}", requests[5][1], requests[6][1]]
-    assert requests[0][:5] == ["GET", "/items/{number}", "shop.example", "200", "120"]
+    assert requests[0][:6] == ["GET", "/items/{number}", "shop.example", "200", "2", "120"]
     assert [row[3] for row in requests if row[1].startswith("/reports")] == ["503"]
     assert [row[3] for row in requests if row[2] == "slow.example"] == ["none"]
     endpoints = rows(html, "endpoints")
