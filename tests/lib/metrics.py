@@ -33,7 +33,7 @@ def get(port, path, host=None):
 
 
 def parse(text):
-    """{(name, frozenset of labels): value}; every sample comes once and every line is understood."""
+    """{(name, frozenset of labels): value}; each sample comes once, each line is understood."""
     found = {}
     for line in text.splitlines():
         if line.startswith("# HELP ") or line.startswith("# TYPE "):

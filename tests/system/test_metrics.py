@@ -133,7 +133,7 @@ def test_documented(serve):
     assert {name for name in told if name.startswith("ksplit_")} - families == set()
 
 
-# -- the port ---------------------------------------------------------------------------------------
+# -- the port --------------------------------------------------------------------------------------
 
 
 def test_only_local_names_are_answered(serve):
@@ -146,7 +146,7 @@ def test_only_local_names_are_answered(serve):
         assert not [name for name in headers if name.lower().startswith("access-control")]
 
 
-# -- ksplitd itself ---------------------------------------------------------------------------------
+# -- ksplitd itself --------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -242,7 +242,7 @@ def test_page_of_the_daemon(watched, pki, browser):
     assert "SECRET" not in html
 
 
-# -- the page ---------------------------------------------------------------------------------------
+# -- the page --------------------------------------------------------------------------------------
 
 
 def text_of(html):
@@ -310,7 +310,7 @@ def test_page_tells_when_the_daemon_is_gone(serve, browser):
 @pytest.mark.parametrize("name, width, height, dark", [
     ("desktop", 1280, 1000, False), ("dark", 1280, 1000, True), ("phone", 390, 1300, False)])
 def test_page_screenshot(serve, browser, name, width, height, dark):
-    """For people to look at, in build/screenshots; here: it has its size and is not one colour."""
+    """For people to look at, in build/screenshots; here: its size, and not of one colour."""
     folder = BUILD / "screenshots"
     folder.mkdir(exist_ok=True)
     png = browser.screenshot(serve("growing").url, folder / ("page-%s.png" % name), width, height,
