@@ -148,7 +148,7 @@ static bool explain_alone(const struct bpf_instance_plan *plan, enum bpf_group g
 	return found;
 }
 
-/* Of this the verifier speaks in riddles: its callback is a kind of pointer that it does not know. */
+/* The verifier's own words would be of the callback, a kind of pointer that it does not know. */
 static bool lacks_loop(enum bpf_group group)
 {
 	return (group == BPF_GROUP_FENTRY || group == BPF_GROUP_SK_MSG) &&

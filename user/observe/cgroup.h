@@ -14,7 +14,7 @@
  */
 int cgroup_find_mount(char path[PATH_MAX]);
 
-/* Folder of the whole hierarchy, or of our own cgroup, opened. A descriptor (caller's) or -errno. */
+/* Folder of the whole hierarchy, or of our own cgroup. A descriptor (caller's) or -errno. */
 int cgroup_open_root(void);
 int cgroup_open_own(void);
 
