@@ -61,6 +61,8 @@ def test_requests_are_told(observed, nginx):
 
 
 def test_endpoints_are_told(observed, nginx):
+    wait_for(lambda: status(observed, "endpoints")["endpoints"][0]["lifetime_ms"]["count"] == 3,
+             "the ends of 3 connections to be counted")
     endpoint, = status(observed, "endpoints")["endpoints"]
     assert endpoint["server.address"] == "127.0.0.1:%d" % nginx.port
     assert (endpoint["requests"], endpoint["connections"]["total"]) == (30, 3)
