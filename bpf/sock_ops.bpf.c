@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * TCP's own times and troubles of ksplitd's connections, summed up for every remote endpoint.
- * The program is called for every TCP socket of the daemon's cgroup and counts those that the daemon has
- * marked; marks go with their sockets, so it does nothing once the daemon is dead.
+ * It is called for every TCP socket of the daemon's cgroup and counts those that the daemon
+ * has marked; marks go with their sockets, so it does nothing once the daemon is dead.
  *
  * Cost: the kernel calls it with each new RTT sample, about once a round trip. After RTT_SAMPLES of
  * them on a socket it asks to be left alone until the socket closes or sends something again.

@@ -25,8 +25,8 @@ int cgroup_open_own(void);
 int cgroup_path_of_process(uint32_t pid, char *path, size_t size);
 
 /*
- * Path of a cgroup by its id: what bpf_get_current_cgroup_id and INET_DIAG_CGROUP_ID tell. The id is
- * the handle of its folder (since Linux 5.5), so nothing is searched. `root` is from
+ * Path of a cgroup by its id: what bpf_get_current_cgroup_id and INET_DIAG_CGROUP_ID tell. The id
+ * is the handle of its folder (since Linux 5.5), so nothing is searched. `root` is from
  * cgroup_open_root. Needs CAP_DAC_READ_SEARCH. 0 or -errno: -ESTALE (gone), -EPERM ...
  */
 int cgroup_path_of_id(int root, uint64_t id, char *path, size_t size);

@@ -13,9 +13,10 @@
 struct process_finder;
 
 /*
- * `set` with the group BPF_GROUP_PROCESSES, or NULL: without the hook. It is attached to the root of
- * cgroup v2, its links are pinned as "link_connect4" and "link_connect6"; `set` must live
- * longer. Only this network namespace's sockets are found. Caller owns *out. 0 or -errno: -ENOMEM, -EMFILE.
+ * `set` with the group BPF_GROUP_PROCESSES, or NULL: without the hook. It is attached to the root
+ * of cgroup v2, its links are pinned as "link_connect4" and "link_connect6"; `set` must live
+ * longer. Only this network namespace's sockets are found. Caller owns *out. 0 or -errno: -ENOMEM,
+ * -EMFILE.
  */
 int process_finder_new(struct bpf_object_set *set, struct process_finder **out);
 
