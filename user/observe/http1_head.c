@@ -8,6 +8,8 @@
 
 #include <http_parser.h>
 
+#include "observe/http1_shape.h"
+
 struct parse {
 	struct http1_head *head;
 	struct http1_text *field; /* where the value of the field at hand goes; NULL: nowhere */
@@ -173,7 +175,7 @@ static bool feed_fields(http_parser *parser, const struct http1_text *text)
 	return get_parse(parser)->complete || feed(parser, "\r\n", 2);
 }
 
-int http1_head_parse(struct http1_head *out, bool request, const char *text, size_t len, bool cut)
+int http1_head_judge(struct http1_head *out, bool request, const char *text, size_t len, bool cut)
 {
 	struct http1_text rest = {text, len}, line;
 	struct parse parse = {.head = out};
@@ -189,4 +191,11 @@ int http1_head_parse(struct http1_head *out, bool request, const char *text, siz
 	out->version = parser.http_minor ? OBSERVE_HTTP_1_1 : OBSERVE_HTTP_1_0;
 	out->status = request ? 0 : (int)parser.status_code;
 	return 0;
+}
+
+int http1_head_parse(struct http1_head *out, bool request, const char *text, size_t len, bool cut)
+{
+	if (!cut && http1_shape_read(out, request, text, len))
+		return 0;
+	return http1_head_judge(out, request, text, len, cut);
 }

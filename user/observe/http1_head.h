@@ -22,10 +22,13 @@ struct http1_head {
 };
 
 /*
- * Parse the head of one message by http_parser: its first line and the fields that a sampler passes
+ * Parse the head of one message: its first line and the fields that a sampler passes
  * on (<ksplit/head_event.h>); the empty line may be missing. `cut`: the first line is only the
  * start of what was sent. 0, or -EBADMSG: not HTTP/1 (RFC 9112).
  */
 int http1_head_parse(struct http1_head *out, bool request, const char *text, size_t len, bool cut);
+
+/* The same by http_parser alone, which parses all but heads of the usual shape (http1_shape.h). */
+int http1_head_judge(struct http1_head *out, bool request, const char *text, size_t len, bool cut);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "observe/byte_words.h"
 #include "observe/request.h"
 
 static bool is_visible(unsigned char byte)
@@ -78,7 +79,7 @@ static void write_path(struct path_writer *writer, const char *text, size_t len)
 	}
 }
 
-char *http_text_path(const char *text, size_t len, bool *cut)
+static char *rewrite_path(const char *text, size_t len, bool *cut)
 {
 	struct path_writer writer;
 	const char *end = text + len;
@@ -100,6 +101,42 @@ char *http_text_path(const char *text, size_t len, bool *cut)
 	path = writer.len ? strndup(writer.out, writer.len) : NULL;
 	explicit_bzero(writer.out, writer.len);
 	return path;
+}
+
+static char *copy(const char *text, size_t len)
+{
+	char *out = malloc(len + 1);
+
+	if (!out)
+		return NULL;
+	memcpy(out, text, len);
+	out[len] = '\0';
+	return out;
+}
+
+/* A path that is kept as it is: visible, without query and fragment, and it fits. */
+static bool is_plain_path(const char *text, size_t len)
+{
+	uint64_t bad = 0;
+
+	if (!len || len >= OBSERVE_PATH_MAX || *text != '/')
+		return false;
+	for (; len >= 8; text += 8, len -= 8) {
+		uint64_t word = byte_words_load(text);
+
+		bad |= byte_words_outside(word, '!') | byte_words_with(word, '?') |
+		       byte_words_with(word, '#');
+	}
+	for (; len; text++, len--)
+		bad |= !is_visible((unsigned char)*text) || *text == '?' || *text == '#';
+	return !bad;
+}
+
+char *http_text_path(const char *text, size_t len, bool *cut)
+{
+	if (is_plain_path(text, len))
+		return copy(text, len);
+	return rewrite_path(text, len, cut);
 }
 
 void http_text_mask_path(char *text, size_t len)
@@ -138,6 +175,7 @@ void http_text_mask_host(char *text, size_t len)
 
 static char *copy_lower(const char *text, size_t len, size_t max)
 {
+	size_t i = 0;
 	char *out;
 
 	if (len > max - 1)
@@ -145,7 +183,12 @@ static char *copy_lower(const char *text, size_t len, size_t max)
 	out = len ? malloc(len + 1) : NULL;
 	if (!out)
 		return NULL;
-	for (size_t i = 0; i < len; i++)
+	for (; i + 8 <= len && !byte_words_outside(byte_words_load(text + i), '!'); i += 8) {
+		uint64_t word = byte_words_lower(byte_words_load(text + i));
+
+		memcpy(out + i, &word, sizeof(word));
+	}
+	for (; i < len; i++)
 		out[i] = is_visible((unsigned char)text[i]) ? to_lower(text[i]) : '_';
 	out[len] = '\0';
 	return out;

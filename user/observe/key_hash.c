@@ -29,6 +29,22 @@ static uint64_t multiply(uint64_t a, uint64_t b)
 	return sum >= PRIME ? sum - PRIME : sum;
 }
 
+/* The next bytes of a key, as a number in the machine's order. */
+static uint64_t load(const uint8_t *p, size_t len)
+{
+	static const uint8_t first[8] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+	uint64_t word = 0, mask;
+
+	if (len > WORD) {
+		/* One load and a mask instead of seven bytes. */
+		memcpy(&word, p, sizeof(word));
+		memcpy(&mask, first, sizeof(mask));
+		return word & mask;
+	}
+	memcpy(&word, p, len);
+	return word;
+}
+
 uint64_t key_hash_of(const struct key_hash *hash, const void *bytes, size_t len)
 {
 	const uint8_t *p = bytes;
@@ -36,10 +52,8 @@ uint64_t key_hash_of(const struct key_hash *hash, const void *bytes, size_t len)
 
 	while (len > 0) {
 		size_t n = len < WORD ? len : WORD;
-		uint64_t word = 0;
 
-		memcpy(&word, p, n);
-		value = multiply(value, hash->point) + word;
+		value = multiply(value, hash->point) + load(p, len);
 		value = value >= PRIME ? value - PRIME : value;
 		p += n;
 		len -= n;
