@@ -13,6 +13,7 @@
 
 #include "observe/bpf_object.h"
 #include "observe/event_queue.h"
+#include "observe/late_events.h"
 #include "observe/observed.h"
 #include "observe/process_finder.h"
 #include "observe/timings.h"
@@ -41,6 +42,7 @@ struct observer {
 	/* The thread's own. */
 	struct observed_table table;
 	struct observed_closing closing;
+	struct late_events late;
 	uint64_t taken; /* records and events of this look */
 	unsigned int quiet;
 	pthread_mutex_t lock; /* status */
@@ -187,7 +189,7 @@ static void drain_queue(struct observer *observer, struct event_queue *queue)
 
 	while ((record = event_queue_peek(queue, &kind, &len))) {
 		observer->taken++;
-		if (kind == EVENT_QUEUE_HEAD)
+		if (kind == EVENT_QUEUE_HEAD && !late_events_keep(&observer->late, record))
 			take_head(observer, record);
 		else if (kind == EVENT_QUEUE_OPEN)
 			take_open(observer, record);
@@ -212,6 +214,17 @@ static void on_ring_event(void *ctx, const struct ksplit_head_event *event)
 	if (!observed_find(&observer->table, event->conn))
 		drain_queues(observer);
 	take_head(observer, event);
+}
+
+/* Events that follow what was in the ring. */
+static void take_late(struct observer *observer)
+{
+	const struct ksplit_head_event *event;
+
+	while ((event = late_events_first(&observer->late))) {
+		take_head(observer, event);
+		late_events_drop(&observer->late);
+	}
 }
 
 static void end_connection(struct observer *observer, struct observed *observed)
@@ -241,6 +254,7 @@ static void look(struct observer *observer)
 	drain_queues(observer);
 	TAILQ_CONCAT(&closing, &observer->closing, close_link);
 	sampler_poll(observer->sampler, on_ring_event, observer);
+	take_late(observer);
 	while ((observed = TAILQ_FIRST(&closing))) {
 		TAILQ_REMOVE(&closing, observed, close_link);
 		end_connection(observer, observed);
@@ -397,6 +411,7 @@ int observer_new(const struct observer_options *options, struct observer **out, 
 	snprintf(error, error_len, "cannot set up the observer");
 	pthread_mutex_init(&observer->lock, NULL);
 	TAILQ_INIT(&observer->closing);
+	STAILQ_INIT(&observer->late);
 	observer->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	err = observer->wake_fd < 0 ? -errno : observed_table_init(&observer->table);
 	if (!err)
@@ -431,6 +446,8 @@ void observer_free(struct observer *observer)
 	if (!observer)
 		return;
 	observer_stop(observer);
+	while (late_events_first(&observer->late))
+		late_events_drop(&observer->late);
 	observed_table_free(&observer->table);
 	process_finder_free(observer->processes);
 	timings_free(observer->timings);
