@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "observe/aggregate_clock.h"
+#include "observe/aggregate_memo.h"
 #include "observe/endpoint_table.h"
 #include "observe/series_table.h"
 
@@ -85,19 +86,77 @@ void aggregate_set_clock(struct aggregate *aggregate,
 	aggregate->start_ms = now.wall_ms;
 }
 
-void aggregate_add_request(struct aggregate *aggregate, const struct observe_conn *conn,
-			   const struct observe_request *request)
+static void count_request(struct aggregate *aggregate, const struct observe_conn *conn,
+			  struct aggregate_memo *memo, const struct series_key *key,
+			  const struct observe_request *request, const struct aggregate_time *now)
 {
-	bool failed = series_figures_failed(request);
+	struct series_table *series = &aggregate->series;
+
+	memo->series = series_table_add(series, key, conn->process.pid, request, now);
+	memo->series_evicted = series->evicted;
+}
+
+static void count_endpoint(struct aggregate *aggregate, const struct observe_conn *conn,
+			   struct aggregate_memo *memo, bool failed,
+			   const struct aggregate_time *now)
+{
+	struct endpoint_table *endpoints = &aggregate->endpoints;
+
+	if (memo->endpoints_evicted != endpoints->evicted)
+		memo->endpoint = NULL;
+	memo->endpoint = endpoint_table_add_request(endpoints, memo->endpoint, conn, failed, now);
+	memo->endpoints_evicted = endpoints->evicted;
+}
+
+/* Its series is counted, if the memo's is still there. */
+static bool count_known(struct aggregate *aggregate, const struct aggregate_memo *memo,
+			const struct observe_request *request, const struct aggregate_time *now)
+{
+	if (memo->series_evicted != aggregate->series.evicted)
+		return false;
+	series_table_add_known(&aggregate->series, memo->series, request, now);
+	return true;
+}
+
+/* Returns whether the memo knew the series. */
+static bool add_request(struct aggregate *aggregate, const struct observe_conn *conn,
+			struct aggregate_memo *memo, const struct observe_request *request)
+{
+	bool known = memo->series && aggregate_memo_fits(memo, request);
 	struct aggregate_time now;
 	struct series_key key;
 
-	series_key_fill(&key, conn, request);
+	if (!known)
+		series_key_fill(&key, conn, request);
 	lock_and_read_clock(aggregate, &now);
+	if (known && !count_known(aggregate, memo, request, &now)) {
+		series_key_fill(&key, conn, request);
+		known = false;
+	}
+	if (!known)
+		count_request(aggregate, conn, memo, &key, request, &now);
+	count_endpoint(aggregate, conn, memo, series_figures_failed(request), &now);
 	aggregate->requests++;
-	series_table_add(&aggregate->series, &key, conn->process.pid, request, &now);
-	endpoint_table_add_request(&aggregate->endpoints, conn, failed, &now);
 	pthread_mutex_unlock(&aggregate->lock);
+	return known;
+}
+
+void aggregate_add_request_again(struct aggregate *aggregate, const struct observe_conn *conn,
+				 struct aggregate_memo *memo, const struct observe_request *request)
+{
+	if (!add_request(aggregate, conn, memo, request))
+		aggregate_memo_set(memo, request);
+}
+
+void aggregate_add_request(struct aggregate *aggregate, const struct observe_conn *conn,
+			   const struct observe_request *request)
+{
+	struct aggregate_memo memo;
+
+	memo.series = NULL;
+	memo.endpoint = NULL;
+	memo.endpoints_evicted = 0;
+	add_request(aggregate, conn, &memo, request);
 }
 
 void aggregate_open(struct aggregate *aggregate, const struct observe_conn *conn)

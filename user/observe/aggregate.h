@@ -100,6 +100,27 @@ void aggregate_free(struct aggregate *aggregate);
 void aggregate_add_request(struct aggregate *aggregate, const struct observe_conn *conn,
 			   const struct observe_request *request);
 
+/*
+ * Where a connection's last request was counted, so that the next one alike is counted without
+ * looking for its series: most connections repeat themselves. Holds plaintext. The caller has one for a
+ * connection, all zeros at first, and wipes it at the connection's end.
+ */
+#define AGGREGATE_MEMO_TEXT 240
+struct aggregate_memo {
+	struct series_node *series; /* NULL: nothing is remembered */
+	struct endpoint_node *endpoint;
+	uint64_t series_evicted, endpoints_evicted; /* then; a node may be gone when they differ */
+	int status, grpc_status;
+	enum observe_http_version version;
+	uint16_t host, path; /* where they begin in text[] */
+	char text[AGGREGATE_MEMO_TEXT]; /* method, host, path, each with its NUL */
+};
+
+/* The same, of a connection whose attributes are the same as when `memo` was used last. */
+void aggregate_add_request_again(struct aggregate *aggregate, const struct observe_conn *conn,
+				 struct aggregate_memo *memo,
+				 const struct observe_request *request);
+
 /* A connection reached its relay; and it ended (also one that never got there: `opened` false). */
 void aggregate_open(struct aggregate *aggregate, const struct observe_conn *conn);
 

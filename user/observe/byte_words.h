@@ -9,9 +9,13 @@
 
 /*
  * Short texts, eight bytes at a time: heads are looked at once for every request, so that a few
- * instructions a byte would be most of what sampling costs. No byte's test depends on its place in
- * the word, so that it works in either byte order.
+ * instructions a byte would be most of what sampling costs. Little-endian machines only, as
+ * <ksplit/stream_scan.h>: the first byte is the lowest.
  */
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "little-endian machines only"
+#endif
+
 #define BYTE_WORDS_ONES 0x0101010101010101ULL
 #define BYTE_WORDS_HIGH (BYTE_WORDS_ONES << 7)
 
@@ -23,7 +27,10 @@ static inline uint64_t byte_words_load(const char *at)
 	return word;
 }
 
-/* Non-zero when a byte is below `least` (at most 128), or above 0x7e. */
+/*
+ * Non-zero when a byte is below `least` (at most 128), or above 0x7e. The lowest bit that is set is
+ * of the first one; what is carried on may set others behind it.
+ */
 static inline uint64_t byte_words_outside(uint64_t word, unsigned int least)
 {
 	return ((word - BYTE_WORDS_ONES * least) | (word + BYTE_WORDS_ONES) | word) &
@@ -46,16 +53,37 @@ static inline uint64_t byte_words_lower(uint64_t word)
 	return word | (from_a & ~after_z & BYTE_WORDS_HIGH) >> 2;
 }
 
-/* Are all bytes from `least` to 0x7e? */
-static inline bool byte_words_are_inside(const char *at, size_t len, unsigned int least)
+/* The `len` bytes (1 to 7) of a text's end; the rest of the word is letters. */
+static inline uint64_t byte_words_load_end(const char *at, size_t len)
 {
-	uint64_t bad = 0;
+	const uint64_t letters = BYTE_WORDS_ONES * 'a';
+	uint64_t word = 0;
 
-	for (; len >= 8; at += 8, len -= 8)
-		bad |= byte_words_outside(byte_words_load(at), least);
-	for (; len; at++, len--)
-		bad |= (unsigned char)*at < least || (unsigned char)*at > 0x7e;
-	return !bad;
+	if (len >= 4) {
+		uint32_t low, high;
+
+		memcpy(&low, at, sizeof(low));
+		memcpy(&high, at + len - 4, sizeof(high));
+		return low | (uint64_t)high << 8 * (len - 4) | letters << 8 * len;
+	}
+	for (size_t i = 0; i < len; i++)
+		word |= (uint64_t)(unsigned char)at[i] << 8 * i;
+	return word | letters << 8 * len;
+}
+
+/* The first byte below `least` or above 0x7e, or `end`. */
+static inline const char *byte_words_find_outside(const char *at, const char *end,
+						  unsigned int least)
+{
+	for (; end - at >= 8; at += 8) {
+		uint64_t bad = byte_words_outside(byte_words_load(at), least);
+
+		if (bad)
+			return at + __builtin_ctzll(bad) / 8;
+	}
+	while (at < end && (unsigned char)*at >= least && (unsigned char)*at <= 0x7e)
+		at++;
+	return at;
 }
 
 #endif

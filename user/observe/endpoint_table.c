@@ -86,6 +86,7 @@ static void evict(struct endpoint_table *table, struct endpoint_node *node,
 	endpoint_figures_free(&node->figures);
 	free(node);
 	table->len--;
+	table->evicted++;
 }
 
 static struct endpoint_node *create(struct endpoint_table *table, const struct observe_conn *conn,
@@ -184,10 +185,12 @@ void endpoint_table_close(struct endpoint_table *table, const struct observe_con
 		idle_update(table, node);
 }
 
-void endpoint_table_add_request(struct endpoint_table *table, const struct observe_conn *conn,
-				bool failed, const struct aggregate_time *now)
+struct endpoint_node *endpoint_table_add_request(struct endpoint_table *table,
+						 struct endpoint_node *known,
+						 const struct observe_conn *conn, bool failed,
+						 const struct aggregate_time *now)
 {
-	struct endpoint_node *node = find(table, conn, true, now);
+	struct endpoint_node *node = known ? known : find(table, conn, true, now);
 	struct endpoint_figures *figures = node ? &node->figures : &table->other;
 
 	endpoint_figures_touch(figures, now);
@@ -196,6 +199,7 @@ void endpoint_table_add_request(struct endpoint_table *table, const struct obser
 	figures->endpoint.failures += failed;
 	if (node)
 		idle_update(table, node);
+	return node;
 }
 
 static void free_copies(struct endpoint *endpoints, size_t len)

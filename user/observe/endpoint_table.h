@@ -24,6 +24,7 @@ struct endpoint_table {
 	struct endpoint_node *idle_first,
 		*idle_last; /* those without open connections, oldest first */
 	struct endpoint_figures other;
+	uint64_t evicted; /* endpoints that made room */
 };
 
 /* 0 or -ENOMEM. */
@@ -36,8 +37,15 @@ void endpoint_table_open(struct endpoint_table *table, const struct observe_conn
 void endpoint_table_close(struct endpoint_table *table, const struct observe_conn *conn,
 			  const struct conn_info *info, const struct aggregate_tcp *tcp,
 			  bool opened, const struct aggregate_time *now);
-void endpoint_table_add_request(struct endpoint_table *table, const struct observe_conn *conn,
-				bool failed, const struct aggregate_time *now);
+
+/*
+ * `known`: what the last call for this connection returned, as long as `evicted` stays the same; NULL:
+ * nothing. Returns the connection's endpoint; NULL: "other".
+ */
+struct endpoint_node *endpoint_table_add_request(struct endpoint_table *table,
+						 struct endpoint_node *known,
+						 const struct observe_conn *conn, bool failed,
+						 const struct aggregate_time *now);
 
 /* A deep copy of all, "other" last when it has anything. 0 or -ENOMEM (nothing is owned). */
 int endpoint_table_copy(const struct endpoint_table *table, const struct aggregate_time *now,

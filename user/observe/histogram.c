@@ -81,7 +81,8 @@ int histogram_add(struct histogram *h, uint64_t value)
 	uint32_t bucket = ksplit_histogram_bucket(value, BITS);
 	uint32_t *count;
 
-	if (window_reserve(h, bucket, bucket))
+	/* One comparison: below the window it is a great number. */
+	if (bucket - h->first >= h->len && window_reserve(h, bucket, bucket))
 		return -ENOMEM;
 	count = &h->counts[bucket - h->first];
 	*count = saturated_u32(*count, 1);

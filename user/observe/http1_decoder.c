@@ -33,6 +33,7 @@ struct http1_decoder {
 	void *ctx;
 	struct side sides[KSPLIT_STREAMS];
 	struct http_exchange *exchanges; /* that are not over, in order */
+	struct http_exchange *spare;     /* an empty one: most connections have one at a time */
 	unsigned int count;
 	bool upgraded;
 	bool unsure; /* since a gap no response was proven to answer a request */
@@ -71,7 +72,12 @@ static void drop_first(struct http1_decoder *decoder, bool tell)
 	}
 	if (tell && (first->has_request || first->has_response))
 		http_exchange_report(first, decoder->callbacks, decoder->ctx);
-	http_exchange_free(first);
+	if (decoder->spare) {
+		http_exchange_free(first);
+		return;
+	}
+	http_exchange_clear(first);
+	decoder->spare = first;
 }
 
 /* Tells of what is over; an exchange is never over before the one ahead of it. */
@@ -90,7 +96,8 @@ static struct http_exchange *add_exchange(struct http1_decoder *decoder)
 
 	if (decoder->count == HTTP_EXCHANGES_MAX)
 		return NULL;
-	exchange = http_exchange_new();
+	exchange = decoder->spare ? decoder->spare : http_exchange_new();
+	decoder->spare = NULL;
 	if (!exchange)
 		return NULL;
 	while (*end)
@@ -148,11 +155,11 @@ static void read_request(struct side *side, const struct http1_head *head)
 	exchange->version = head->version;
 	exchange->path_cut = head->target_cut;
 	http_text_method(exchange->method, head->method.at, head->method.len);
-	exchange->path = http_text_path(head->target.at, head->target.len, &exchange->path_cut);
+	http_exchange_set_path(exchange, head->target.at, head->target.len);
 	if (head->host.len)
-		exchange->host = http_text_host(head->host.at, head->host.len);
+		http_exchange_set_host(exchange, head->host.at, head->host.len);
 	else if (strcmp(exchange->method, "CONNECT") == 0) /* RFC 9112 3.2.3 */
-		exchange->host = http_text_host(head->target.at, head->target.len);
+		http_exchange_set_host(exchange, head->target.at, head->target.len);
 }
 
 static enum http_decoder_trouble read_response(struct http1_decoder *decoder, struct side *side,
@@ -181,7 +188,7 @@ static enum http_decoder_trouble read_response(struct http1_decoder *decoder, st
 	exchange->first_ns = side->first_ns;
 	exchange->latency_ns = side->latency_ns;
 	if (head->content_type.len)
-		exchange->type = http_text_type(head->content_type.at, head->content_type.len);
+		http_exchange_set_type(exchange, head->content_type.at, head->content_type.len);
 	return HTTP_TROUBLE_NONE;
 }
 
@@ -374,5 +381,6 @@ void http1_decoder_free(struct http1_decoder *decoder)
 		drop_first(decoder, false);
 	for (int i = 0; i < KSPLIT_STREAMS; i++)
 		side_drop_head(&decoder->sides[i]);
+	http_exchange_free(decoder->spare);
 	free(decoder);
 }

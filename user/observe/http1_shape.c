@@ -6,8 +6,8 @@
 
 #include "observe/byte_words.h"
 
+#define LINE_LEAST  14 /* "HTTP/1.1 200" with its CRLF; no request line is shorter than 16 */
 #define VERSION_LEN 8  /* "HTTP/1.1" */
-#define STATUS_LEN  12 /* "HTTP/1.1 200" */
 #define DIGITS_MAX  18 /* of a length: far from what overflows */
 
 /* What is not read yet. */
@@ -15,24 +15,33 @@ struct rest {
 	const char *at, *end;
 };
 
-/* A line without its CRLF. */
-static bool take_line(struct rest *rest, struct http1_text *line)
+static size_t left(const struct rest *rest)
 {
-	const char *end = memchr(rest->at, '\n', (size_t)(rest->end - rest->at));
+	return (size_t)(rest->end - rest->at);
+}
 
-	if (!end || end == rest->at || end[-1] != '\r')
+/* Read a line's end, which has to be here. */
+static inline bool take_line_end(struct rest *rest)
+{
+	if (left(rest) < 2 || rest->at[0] != '\r' || rest->at[1] != '\n')
 		return false;
-	*line = (struct http1_text){rest->at, (size_t)(end - 1 - rest->at)};
-	rest->at = end + 1;
+	rest->at += 2;
 	return true;
 }
 
-static bool read_version(struct http1_head *out, const char *at)
+static inline bool take_version(struct http1_head *out, struct rest *rest)
 {
-	if (memcmp(at, "HTTP/1.", VERSION_LEN - 1) != 0)
+	const char *at = rest->at;
+
+	uint64_t differs;
+
+	if (left(rest) < VERSION_LEN)
 		return false;
-	out->version = at[VERSION_LEN - 1] == '1' ? OBSERVE_HTTP_1_1 : OBSERVE_HTTP_1_0;
-	return at[VERSION_LEN - 1] == '0' || at[VERSION_LEN - 1] == '1';
+	rest->at += VERSION_LEN;
+	/* The last digit is the highest byte. */
+	differs = byte_words_load(at) ^ byte_words_load("HTTP/1.0");
+	out->version = differs ? OBSERVE_HTTP_1_1 : OBSERVE_HTTP_1_0;
+	return !differs || differs == 1ULL << 56;
 }
 
 static size_t method_len(const char *at)
@@ -42,31 +51,33 @@ static size_t method_len(const char *at)
 		size_t len;
 	} methods[] = {{"GET ", 3},  {"POST ", 4},   {"PUT ", 3},
 		       {"HEAD ", 4}, {"DELETE ", 6}, {"PATCH ", 5}};
+	uint64_t word = byte_words_load(at);
 
-	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
-		if (memcmp(at, methods[i].name, methods[i].len + 1) == 0)
+	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+		/* The method and its space are the lowest bytes of the word. */
+		unsigned int others = 8 * (7 - (unsigned int)methods[i].len);
+
+		if ((word ^ byte_words_load(methods[i].name)) << others == 0)
 			return methods[i].len;
+	}
 	return 0;
 }
 
 /* Whatever is printable may follow a first slash, as far as http_parser is concerned. */
-static bool read_request_line(struct http1_head *out, const struct http1_text *line)
+static bool take_request_line(struct http1_head *out, struct rest *rest)
 {
-	const char *end = line->at + line->len, *target, *target_end;
-	size_t method;
+	const char *target;
+	size_t method = method_len(rest->at);
 
-	if (line->len < sizeof("PUT / HTTP/1.1") - 1)
+	if (!method)
 		return false;
-	method = method_len(line->at);
-	target = line->at + method + 1;
-	target_end = end - VERSION_LEN - 1;
-	if (!method || target >= target_end || *target != '/' || *target_end != ' ' ||
-	    !read_version(out, target_end + 1) ||
-	    !byte_words_are_inside(target, (size_t)(target_end - target), '!'))
+	out->method = (struct http1_text){rest->at, method};
+	target = rest->at + method + 1;
+	rest->at = byte_words_find_outside(target, rest->end, '!');
+	out->target = (struct http1_text){target, (size_t)(rest->at - target)};
+	if (!out->target.len || *target != '/' || !left(rest) || *rest->at++ != ' ')
 		return false;
-	out->method = (struct http1_text){line->at, method};
-	out->target = (struct http1_text){target, (size_t)(target_end - target)};
-	return true;
+	return take_version(out, rest) && take_line_end(rest);
 }
 
 static bool is_digit(char byte)
@@ -75,107 +86,107 @@ static bool is_digit(char byte)
 }
 
 /* Samplers leave the phrase out. */
-static bool read_status_line(struct http1_head *out, const struct http1_text *line)
+static bool take_status_line(struct http1_head *out, struct rest *rest)
 {
-	const char *at = line->at;
+	const char *at = rest->at + VERSION_LEN;
 
-	if (line->len < STATUS_LEN || line->len > STATUS_LEN + 1 || !read_version(out, at) ||
-	    at[8] != ' ' || at[9] < '1' || at[9] > '9' || !is_digit(at[10]) || !is_digit(at[11]) ||
-	    (line->len > STATUS_LEN && at[12] != ' '))
+	if (!take_version(out, rest) || at[0] != ' ' || at[1] < '1' || at[1] > '9' ||
+	    !is_digit(at[2]) || !is_digit(at[3]))
 		return false;
-	out->status = (at[9] - '0') * 100 + (at[10] - '0') * 10 + (at[11] - '0');
-	return true;
+	out->status = (at[1] - '0') * 100 + (at[2] - '0') * 10 + (at[3] - '0');
+	rest->at = at[4] == ' ' ? at + 5 : at + 4;
+	return take_line_end(rest);
 }
 
 /* Bits of the fields that were there. */
 enum field { HOST = 1, TYPE = 2, LENGTH = 4, CODING = 8 };
 
-static bool name_is(const struct http1_text *line, const char *name, size_t len)
+/* The lower-case word at `at` is this one, which has eight characters. */
+static bool is_word(const char *at, const char *word)
 {
-	uint64_t differs = 0;
-
-	if (line->len < len)
-		return false;
-	for (size_t i = 0; i < len; i += 8) {
-		size_t at = len - i < 8 ? len - 8 : i;
-
-		differs |= byte_words_lower(byte_words_load(line->at + at)) ^
-			   byte_words_load(name + at);
-	}
-	return !differs;
+	return byte_words_lower(byte_words_load(at)) == byte_words_load(word);
 }
 
-/* Which one is it? *len: of its name with the colon. */
-static unsigned int find_field(const struct http1_text *line, size_t *len)
+/* Read a field's name and colon, and the space that mostly follows. */
+static unsigned int take_name(struct rest *rest)
 {
-	static const char type[] = "content-type:", length[] = "content-length:",
-			  coding[] = "transfer-encoding:";
+	const char *at = rest->at;
+	unsigned int field = 0;
+	size_t len = 0;
 
-	if (line->len >= 5 && (line->at[0] | 0x20) == 'h' && (line->at[1] | 0x20) == 'o' &&
-	    (line->at[2] | 0x20) == 's' && (line->at[3] | 0x20) == 't' && line->at[4] == ':') {
-		*len = 5;
-		return HOST;
+	if (left(rest) < 8)
+		return 0;
+	/* Its five bytes are the lowest of the word. */
+	if ((byte_words_lower(byte_words_load(at)) ^ byte_words_load("host:   ")) << 24 == 0) {
+		field = HOST;
+		len = 5;
+	} else if (left(rest) >= 18 && is_word(at, "content-")) {
+		if (is_word(at + 5, "nt-type:")) {
+			field = TYPE;
+			len = 13;
+		} else if (is_word(at + 7, "-length:")) {
+			field = LENGTH;
+			len = 15;
+		}
+	} else if (left(rest) >= 18 && is_word(at, "transfer") && is_word(at + 8, "-encodin") &&
+		   is_word(at + 10, "ncoding:")) {
+		field = CODING;
+		len = 18;
 	}
-	*len = sizeof(type) - 1;
-	if (name_is(line, type, *len))
-		return TYPE;
-	*len = sizeof(length) - 1;
-	if (name_is(line, length, *len))
-		return LENGTH;
-	*len = sizeof(coding) - 1;
-	return name_is(line, coding, *len) ? CODING : 0;
+	if (!field)
+		return 0;
+	rest->at += len;
+	if (left(rest) && *rest->at == ' ')
+		rest->at++;
+	return field;
 }
 
-static bool is_length(const struct http1_text *value)
+static const char *skip_digits(const struct rest *rest)
 {
-	for (size_t i = 0; i < value->len; i++)
-		if (!is_digit(value->at[i]))
+	const char *at = rest->at;
+
+	while (at < rest->end && at - rest->at < DIGITS_MAX && is_digit(*at))
+		at++;
+	return at;
+}
+
+static bool take_value(struct http1_head *out, struct rest *rest, unsigned int field)
+{
+	const char *begin = rest->at;
+	struct http1_text *text = field == HOST ? &out->host : &out->content_type;
+
+	switch (field) {
+	case HOST:
+	case TYPE:
+		rest->at = byte_words_find_outside(begin, rest->end, ' ');
+		*text = (struct http1_text){begin, (size_t)(rest->at - begin)};
+		break;
+	case LENGTH: rest->at = skip_digits(rest); break;
+	default:
+		if (left(rest) < 7 || memcmp(begin, "chunked", 7) != 0)
 			return false;
-	return value->len <= DIGITS_MAX;
-}
-
-static bool read_field(struct http1_head *out, const struct http1_text *line, unsigned int *seen)
-{
-	struct http1_text value = *line;
-	size_t name;
-	unsigned int field = find_field(line, &name);
-
-	if (!field || *seen & field)
-		return false;
-	*seen |= field;
-	value.at += name;
-	value.len -= name;
-	if (value.len && *value.at == ' ') {
-		value.at++;
-		value.len--;
+		rest->at += 7;
 	}
 	/* No value, and one that begins with more blanks, is http_parser's. */
-	if (!value.len || *value.at == ' ')
-		return false;
-	switch (field) {
-	case HOST: out->host = value; break;
-	case TYPE: out->content_type = value; break;
-	case LENGTH: return !(*seen & CODING) && is_length(&value);
-	default: return !(*seen & LENGTH) && value.len == 7 && memcmp(value.at, "chunked", 7) == 0;
-	}
-	return byte_words_are_inside(value.at, value.len, ' ');
+	return rest->at > begin && *begin != ' ' && take_line_end(rest);
 }
 
 bool http1_shape_read(struct http1_head *out, bool request, const char *text, size_t len)
 {
 	struct rest rest = {text, text + len};
-	struct http1_text line;
-	unsigned int seen = 0;
+	unsigned int field, seen = 0;
 
-	memset(out, 0, sizeof(*out));
-	if (!take_line(&rest, &line) ||
-	    !(request ? read_request_line(out, &line) : read_status_line(out, &line)))
+	*out = (struct http1_head){.status = 0};
+	if (len < LINE_LEAST ||
+	    !(request ? take_request_line(out, &rest) : take_status_line(out, &rest)))
 		return false;
-	while (take_line(&rest, &line)) {
-		if (!line.len)
-			return rest.at == rest.end;
-		if (!read_field(out, &line, &seen))
+	while ((field = take_name(&rest))) {
+		if (seen & field)
+			return false;
+		seen |= field;
+		if (!take_value(out, &rest, field))
 			return false;
 	}
-	return false;
+	return (seen & (LENGTH | CODING)) != (LENGTH | CODING) && take_line_end(&rest) &&
+	       !left(&rest);
 }

@@ -79,7 +79,7 @@ static void write_path(struct path_writer *writer, const char *text, size_t len)
 	}
 }
 
-static char *rewrite_path(const char *text, size_t len, bool *cut)
+char *http_text_path(const char *text, size_t len, bool *cut)
 {
 	struct path_writer writer;
 	const char *end = text + len;
@@ -103,40 +103,36 @@ static char *rewrite_path(const char *text, size_t len, bool *cut)
 	return path;
 }
 
-static char *copy(const char *text, size_t len)
-{
-	char *out = malloc(len + 1);
-
-	if (!out)
-		return NULL;
-	memcpy(out, text, len);
-	out[len] = '\0';
-	return out;
-}
-
-/* A path that is kept as it is: visible, without query and fragment, and it fits. */
-static bool is_plain_path(const char *text, size_t len)
+/* Copy a plain text whole words at a time; false: it is none, or there is no room. */
+static inline bool copy_words(char *out, size_t size, const char *text, size_t len, bool path)
 {
 	uint64_t bad = 0;
 
-	if (!len || len >= OBSERVE_PATH_MAX || *text != '/')
+	if (len / 8 * 8 + 8 > size)
 		return false;
-	for (; len >= 8; text += 8, len -= 8) {
-		uint64_t word = byte_words_load(text);
+	for (size_t i = 0; i < len; i += 8) {
+		uint64_t word = len - i >= 8 ? byte_words_load(text + i)
+					     : byte_words_load_end(text + i, len - i);
 
-		bad |= byte_words_outside(word, '!') | byte_words_with(word, '?') |
-		       byte_words_with(word, '#');
+		bad |= byte_words_outside(word, '!') | byte_words_with(word, path ? '?' : '@');
+		if (path)
+			bad |= byte_words_with(word, '#');
+		else
+			word = byte_words_lower(word);
+		memcpy(out + i, &word, sizeof(word));
 	}
-	for (; len; text++, len--)
-		bad |= !is_visible((unsigned char)*text) || *text == '?' || *text == '#';
+	out[len] = '\0';
 	return !bad;
 }
 
-char *http_text_path(const char *text, size_t len, bool *cut)
+size_t http_text_short_path(char *out, size_t size, const char *text, size_t len)
 {
-	if (is_plain_path(text, len))
-		return copy(text, len);
-	return rewrite_path(text, len, cut);
+	return len && *text == '/' && copy_words(out, size, text, len, true) ? len : 0;
+}
+
+size_t http_text_short_name(char *out, size_t size, const char *text, size_t len)
+{
+	return copy_words(out, size, text, len, false) ? len : 0;
 }
 
 void http_text_mask_path(char *text, size_t len)
@@ -175,7 +171,6 @@ void http_text_mask_host(char *text, size_t len)
 
 static char *copy_lower(const char *text, size_t len, size_t max)
 {
-	size_t i = 0;
 	char *out;
 
 	if (len > max - 1)
@@ -183,12 +178,7 @@ static char *copy_lower(const char *text, size_t len, size_t max)
 	out = len ? malloc(len + 1) : NULL;
 	if (!out)
 		return NULL;
-	for (; i + 8 <= len && !byte_words_outside(byte_words_load(text + i), '!'); i += 8) {
-		uint64_t word = byte_words_lower(byte_words_load(text + i));
-
-		memcpy(out + i, &word, sizeof(word));
-	}
-	for (; i < len; i++)
+	for (size_t i = 0; i < len; i++)
 		out[i] = is_visible((unsigned char)text[i]) ? to_lower(text[i]) : '_';
 	out[len] = '\0';
 	return out;

@@ -14,6 +14,7 @@ struct observed {
 	TAILQ_ENTRY(observed) close_link; /* while it waits for its last events */
 	struct observer *observer;	 /* not owned */
 	struct observe_conn conn;
+	struct aggregate_memo memo;	 /* of `conn` */
 	enum ksplit_sampler sampler;
 	struct http_decoder *decoder;	 /* owned; NULL: no event came yet, or no memory */
 	bool not_http;

@@ -86,7 +86,7 @@ static void on_request(void *ctx, const struct observe_request *request)
 	struct observed *observed = ctx;
 	struct observer *observer = observed->observer;
 
-	aggregate_add_request(observer->aggregate, &observed->conn, request);
+	aggregate_add_request_again(observer->aggregate, &observed->conn, &observed->memo, request);
 	if (observer->sink.request)
 		observer->sink.request(observer->sink.ctx, &observed->conn, request);
 	pthread_mutex_lock(&observer->lock);

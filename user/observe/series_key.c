@@ -3,11 +3,22 @@
 
 #include <string.h>
 
+#include "observe/byte_words.h"
+
 void series_key_copy_text(char *to, size_t size, const char *from, size_t len, bool lower)
 {
 	size_t n = 0;
 
-	while (n < len && n < size - 1 && from[n] != '\0') {
+	if (len > size - 1)
+		len = size - 1;
+	/* Words of printable ASCII hold no NUL. */
+	for (; n + 8 <= len && !byte_words_outside(byte_words_load(from + n), ' '); n += 8) {
+		uint64_t word = byte_words_load(from + n);
+
+		word = lower ? byte_words_lower(word) : word;
+		memcpy(to + n, &word, sizeof(word));
+	}
+	while (n < len && from[n] != '\0') {
 		char c = from[n];
 
 		if (c < ' ' || c > '~')
@@ -22,15 +33,20 @@ void series_key_copy_text(char *to, size_t size, const char *from, size_t len, b
 /* "example.com:443", "[::1]:443", "[::1]": without port, brackets, user info and a final dot. */
 static void copy_host(char *to, size_t size, const char *host)
 {
-	const char *at = strrchr(host, '@');
-	size_t len;
+	size_t len = strlen(host);
+	const char *at = memrchr(host, '@', len), *end;
 
-	if (at)
+	if (at) {
+		len -= (size_t)(at + 1 - host);
 		host = at + 1;
-	if (*host == '[')
-		len = strcspn(++host, "]");
-	else
-		len = strcspn(host, ":");
+	}
+	if (*host == '[') {
+		end = memchr(++host, ']', --len);
+	} else {
+		end = memchr(host, ':', len);
+	}
+	if (end)
+		len = (size_t)(end - host);
 	if (len > 0 && host[len - 1] == '.')
 		len--;
 	series_key_copy_text(to, size, host, len, true);

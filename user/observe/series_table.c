@@ -189,8 +189,17 @@ static struct series_node *admit(struct series_table *table, uint64_t hash, cons
 	return node;
 }
 
-void series_table_add(struct series_table *table, const struct series_key *key, uint32_t pid,
-		      const struct observe_request *request, const struct aggregate_time *now)
+static void count(struct series_table *table, struct series_node *node,
+		  const struct observe_request *request, const struct aggregate_time *now)
+{
+	if (node)
+		node->recent += node->recent < UINT32_MAX;
+	series_figures_add(node ? &node->figures : &table->other, request, now);
+}
+
+struct series_node *series_table_add(struct series_table *table, const struct series_key *key,
+				     uint32_t pid, const struct observe_request *request,
+				     const struct aggregate_time *now)
 {
 	uint8_t packed[SERIES_KEY_PACKED_MAX];
 	size_t len = series_key_pack(key, packed);
@@ -201,9 +210,15 @@ void series_table_add(struct series_table *table, const struct series_key *key, 
 	node = find(table, hash, packed, len);
 	if (!node)
 		node = admit(table, hash, packed, len, pid, now);
-	if (node)
-		node->recent += node->recent < UINT32_MAX;
-	series_figures_add(node ? &node->figures : &table->other, request, now);
+	count(table, node, request, now);
+	return node;
+}
+
+void series_table_add_known(struct series_table *table, struct series_node *node,
+			    const struct observe_request *request, const struct aggregate_time *now)
+{
+	age(table, now->monotonic_ms);
+	count(table, node, request, now);
 }
 
 static void free_copies(struct series *series, size_t len)

@@ -37,8 +37,15 @@ struct series_table {
 int series_table_init(struct series_table *table, uint32_t max);
 void series_table_free(struct series_table *table);
 
-void series_table_add(struct series_table *table, const struct series_key *key, uint32_t pid,
-		      const struct observe_request *request, const struct aggregate_time *now);
+/* Returns the request's series, valid as long as `evicted` stays the same; NULL: "other". */
+struct series_node *series_table_add(struct series_table *table, const struct series_key *key,
+				     uint32_t pid, const struct observe_request *request,
+				     const struct aggregate_time *now);
+
+/* The same for a request of a series that is known, and still valid. */
+void series_table_add_known(struct series_table *table, struct series_node *node,
+			    const struct observe_request *request,
+			    const struct aggregate_time *now);
 
 /* A deep copy of all series, "other" last when it has anything. 0 or -ENOMEM (nothing is owned). */
 int series_table_copy(const struct series_table *table, const struct aggregate_time *now,

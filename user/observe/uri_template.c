@@ -34,11 +34,21 @@ static void put(struct writer *writer, const char *text, size_t len)
 		writer->fits = writer->len;
 }
 
-static size_t span_before(const char *text, size_t len, const char *stops)
+static size_t span_before(const char *text, size_t len, char stop)
 {
 	size_t n = 0;
 
-	while (n < len && !strchr(stops, text[n]))
+	while (n < len && text[n] != stop)
+		n++;
+	return n;
+}
+
+/* Parameters end at either. */
+static size_t span_parameter(const char *text, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && text[n] != '&' && text[n] != ';')
 		n++;
 	return n;
 }
@@ -46,7 +56,7 @@ static size_t span_before(const char *text, size_t len, const char *stops)
 /* A parameter keeps its name. */
 static size_t fold_name(const char *text, size_t len, char out[URI_SEGMENT_MAX])
 {
-	return uri_segment_fold(text, span_before(text, len, "="), out);
+	return uri_segment_fold(text, span_before(text, len, '='), out);
 }
 
 /* ";jsessionid=1A2B": matrix parameters (RFC 3986 3.3), in their order. */
@@ -55,7 +65,7 @@ static void put_matrix(struct writer *writer, const char *text, size_t len)
 	char name[URI_SEGMENT_MAX + 1] = ";";
 
 	while (len > 0) {
-		size_t n = span_before(text, len, ";");
+		size_t n = span_before(text, len, ';');
 		size_t name_len = fold_name(text, n, name + 1);
 
 		if (name_len > 0)
@@ -71,7 +81,7 @@ static void put_assignment(struct writer *writer, const char *text, size_t len)
 {
 	static const char value[] = "={token}";
 	char name[URI_SEGMENT_MAX + sizeof(value)];
-	size_t name_len = span_before(text, len, "=");
+	size_t name_len = span_before(text, len, '=');
 	size_t i = name_len;
 
 	while (i < len && text[i] == '=')
@@ -87,10 +97,10 @@ static void put_assignment(struct writer *writer, const char *text, size_t len)
 
 static void put_segment(struct writer *writer, const char *text, size_t len)
 {
-	size_t base = span_before(text, len, ";");
+	size_t base = span_before(text, len, ';');
 	char folded[URI_SEGMENT_MAX];
 
-	if (span_before(text, base, "=") < base && span_before(text, base, "@") == base)
+	if (span_before(text, base, '=') < base && span_before(text, base, '@') == base)
 		put_assignment(writer, text, base);
 	else
 		put(writer, folded, uri_segment_fold(text, base, folded));
@@ -101,7 +111,7 @@ static void put_segment(struct writer *writer, const char *text, size_t len)
 static void put_path(struct writer *writer, const char *path, size_t len)
 {
 	while (!writer->cut) {
-		size_t n = span_before(path, len, "/");
+		size_t n = span_before(path, len, '/');
 
 		put_segment(writer, path, n);
 		if (n == len)
@@ -144,10 +154,10 @@ static void put_query(struct writer *writer, const char *query, size_t len)
 	char name[URI_SEGMENT_MAX];
 
 	while (len > 0) {
-		size_t n = span_before(query, len, "&;");
+		size_t n = span_parameter(query, len);
 
 		/* A plus is a space there: words that someone typed. */
-		if (memchr(query, '+', span_before(query, n, "=")))
+		if (memchr(query, '+', span_before(query, n, '=')))
 			names_add(&names, "{token}");
 		else if (fold_name(query, n, name) > 0)
 			names_add(&names, name);
@@ -167,7 +177,7 @@ size_t uri_template(const char *path, char out[URI_TEMPLATE_MAX])
 {
 	struct writer writer = {.out = out};
 	size_t len = strcspn(path, "#"); /* a fragment has no place in a request */
-	size_t path_len = span_before(path, len, "?");
+	size_t path_len = span_before(path, len, '?');
 
 	out[0] = '\0';
 	put_path(&writer, path, path_len);
