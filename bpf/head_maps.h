@@ -103,6 +103,8 @@ static __always_inline void emit(void *event, __u32 size)
 }
 
 #define SCAN_FN			 __attribute__((noinline))
+#define SCAN_LOAD(from)		 (*(const __u64 *)(from))
+#define SCAN_STORE(to, word)	 (*(__u64 *)(to) = (word))
 #define SCAN_COPY(to, from, len) bpf_probe_read_kernel(to, len, from)
 #define SCAN_EMIT(event, size)	 emit(event, size)
 

@@ -53,6 +53,8 @@ static long fill_from_user(struct walk *walk)
 		return 1;
 	s->len = at + room;
 	s->read += room;
+	if (s->len > s->touched)
+		s->touched = s->len;
 	return 0;
 }
 
@@ -92,6 +94,8 @@ static long fill_from_msg(struct walk *walk)
 		return 1;
 	s->len = at + room;
 	s->read += room;
+	if (s->len > s->touched)
+		s->touched = s->len;
 	return 0;
 }
 
@@ -150,6 +154,33 @@ static __always_inline int window_keep(struct ksplit_scan *s, struct ksplit_stre
 	return 0;
 }
 
+/* Whoever may read maps reads what was said no longer than it takes. */
+static __noinline int wipe(struct ksplit_scan *s)
+{
+	__u64 *window, *event;
+	__u32 window_len, event_len;
+
+	if (!s)
+		return 0;
+	window = (__u64 *)s->window;
+	event = (__u64 *)scan_event(s)->head;
+	window_len = s->touched;
+	event_len = scan_event(s)->len;
+	for (__u32 i = 0; i < SCAN_WINDOW / 8; i += 8) {
+		if (i * 8 >= window_len)
+			break;
+		window[i] = window[i + 1] = window[i + 2] = window[i + 3] = 0;
+		window[i + 4] = window[i + 5] = window[i + 6] = window[i + 7] = 0;
+	}
+	/* Copies are made in whole words: one beyond the event's end. */
+	for (__u32 i = 0; i < KSPLIT_HEAD_MAX / 8; i += 4) {
+		if (i * 8 >= event_len + 8)
+			break;
+		event[i] = event[i + 1] = event[i + 2] = event[i + 3] = 0;
+	}
+	return 0;
+}
+
 static __always_inline void walk_end(struct walk *walk)
 {
 	struct ksplit_scan *s = walk->scan;
@@ -160,6 +191,7 @@ static __always_inline void walk_end(struct walk *walk)
 	}
 	if (s->open)
 		scan_event_flush(s, walk->state, 0);
+	wipe(s);
 }
 
 /* 0, or there is nothing to walk with. */
@@ -192,11 +224,11 @@ static __always_inline const void *sender_buffer(struct msghdr *msg)
 {
 	struct iov_iter *iter = &msg->msg_iter;
 	const struct iovec *iov;
-	__u8 type = BPF_CORE_READ(iter, iter_type);
+	__u8 type = iter->iter_type;
 
 	if (bpf_core_enum_value_exists(enum iter_type, ITER_UBUF) &&
 	    type == bpf_core_enum_value(enum iter_type, ITER_UBUF))
-		return BPF_CORE_READ((struct iov_iter___ubuf *)iter, ubuf);
+		return ((struct iov_iter___ubuf *)iter)->ubuf;
 	if (type != bpf_core_enum_value(enum iter_type, ITER_IOVEC))
 		return NULL;
 	if (bpf_core_field_exists(struct iov_iter___iov, iov))
@@ -221,7 +253,7 @@ static __always_inline void sample_sent(struct socket *sock, struct msghdr *msg,
 	if (!state || state->sampler != KSPLIT_SAMPLER_FENTRY)
 		return;
 	/* Alerts and key updates come with a control message (Documentation/networking/tls.rst). */
-	if (BPF_CORE_READ(msg, msg_controllen))
+	if (msg->msg_controllen)
 		return;
 	if (scan_skip_piece(state, (__u32)sent))
 		return;

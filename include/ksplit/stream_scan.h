@@ -12,6 +12,8 @@
  * Who includes it gives it what differs, before the include:
  *   SCAN_FN                  storage of its larger functions (BPF: global, so that the verifier looks at
  *                            each one once; their pointer arguments are then checked for NULL)
+ *   SCAN_LOAD(from)          the __u64 at any address (BPF: not by memcpy, which clang makes bytes of)
+ *   SCAN_STORE(to, word)
  *   SCAN_COPY(to, from, len) copy, also to lower addresses within one array
  *   SCAN_EMIT(event, size)   hand over an event of that many bytes; may drop and count it
  *
@@ -35,8 +37,9 @@ struct ksplit_scan {
 	__u32 read;	  /* bytes of it that are in the window or behind it */
 	__u32 at, len;	  /* unread bytes of the window: [at, len) */
 	__u32 head_bytes; /* of a first line, at most */
+	__u32 touched;	  /* of the window, by this piece: to be wiped */
 	__u8 open;	  /* an event is being written */
-	__u8 reserved[3];
+	__u8 reserved[7];
 	__u8 window[2 * SCAN_WINDOW]; /* the second half only keeps masked copies inside */
 	/* The event that is being written, with room for its bytes; as above. */
 	__u64 event[(sizeof(struct ksplit_head_event) + 2 * KSPLIT_HEAD_MAX) / 8];
@@ -53,42 +56,67 @@ static inline struct ksplit_head_event *scan_event(struct ksplit_scan *s)
 
 static inline __u64 scan_word(const struct ksplit_scan *s, __u32 at)
 {
-	__u64 word;
-
-	__builtin_memcpy(&word, &s->window[at & SCAN_MASK], sizeof(word));
-	return word;
+	return SCAN_LOAD(&s->window[at & SCAN_MASK]);
 }
 
 /* The word in lower case where it has letters; other bytes of interest stay apart. */
 #define SCAN_LOWER 0x2020202020202020ULL
 
-/* Index of the first `byte` in [from, to), or `to`. */
+#define SCAN_ONES  0x0101010101010101ULL
+#define SCAN_HIGHS 0x8080808080808080ULL
+
+/* Where in its word is the lowest of the marked (0x80) bytes? */
+static inline __u32 scan_first_mark(__u64 marks)
+{
+	__u32 at = 0;
+
+	if (!(marks & 0xffffffff)) {
+		at += 4;
+		marks >>= 32;
+	}
+	if (!(marks & 0xffff)) {
+		at += 2;
+		marks >>= 16;
+	}
+	if (!(marks & 0xff))
+		at += 1;
+	return at;
+}
+
+/*
+ * Index of the first `byte` in [from, to), or `to`. Four words at a time as long as none of them can
+ * have it: a byte that is zero after the XOR borrows from its highest bit; so do bytes above 0x80, which
+ * are looked at more closely.
+ */
 SCAN_FN __u32 scan_find(const struct ksplit_scan *s, __u32 from, __u32 to, __u32 byte)
 {
-	const __u64 ones = 0x0101010101010101ULL;
-	__u64 pattern = (byte & 0xff) * ones;
-	__u32 at = from & SCAN_MASK;
+	__u64 pattern = (byte & 0xff) * SCAN_ONES;
+	__u32 at = from;
 
 	if (!s || to > SCAN_WINDOW || from >= to)
 		return to;
+	for (__u32 i = 0; i < SCAN_WINDOW / 32; i++) {
+		const __u8 *p = &s->window[at & SCAN_MASK];
+		__u64 a = (SCAN_LOAD(p) ^ pattern) - SCAN_ONES;
+		__u64 b = (SCAN_LOAD(p + 8) ^ pattern) - SCAN_ONES;
+		__u64 c = (SCAN_LOAD(p + 16) ^ pattern) - SCAN_ONES;
+		__u64 d = (SCAN_LOAD(p + 24) ^ pattern) - SCAN_ONES;
+
+		if ((a | b | c | d) & SCAN_HIGHS)
+			break;
+		at += 32;
+		if (at >= to)
+			return to;
+	}
 	for (__u32 i = 0; i < SCAN_WINDOW / 8; i++) {
-		__u64 word, hit;
+		__u64 word, marks;
 
 		if (at >= to)
 			break;
 		word = scan_word(s, at) ^ pattern;
-		hit = (word - ones) & ~word & (ones << 7);
-		if (hit) {
-			if (!(hit & 0xffffffff)) {
-				at += 4;
-				hit >>= 32;
-			}
-			if (!(hit & 0xffff)) {
-				at += 2;
-				hit >>= 16;
-			}
-			if (!(hit & 0xff))
-				at += 1;
+		marks = (word - SCAN_ONES) & ~word & SCAN_HIGHS;
+		if (marks) {
+			at += scan_first_mark(marks);
 			return at < to ? at : to;
 		}
 		at += 8;
@@ -136,9 +164,13 @@ static inline void scan_event_room(struct ksplit_scan *s, struct ksplit_stream_s
 		scan_event_open(s, st, kind);
 }
 
+#define SCAN_SHORT 128
+
 /* Bytes of the window into the event; at most a window's. */
 SCAN_FN int scan_put(struct ksplit_scan *s, __u32 at, __u32 len)
 {
+	const __u8 *from;
+	__u8 *to;
 	__u32 used;
 
 	if (!s || len > KSPLIT_HEAD_MAX)
@@ -146,8 +178,16 @@ SCAN_FN int scan_put(struct ksplit_scan *s, __u32 at, __u32 len)
 	used = scan_event(s)->len;
 	if (used + len > KSPLIT_HEAD_MAX)
 		return 1;
-	SCAN_COPY(&scan_event(s)->head[used & (KSPLIT_HEAD_MAX - 1)], &s->window[at & SCAN_MASK], len);
 	scan_event(s)->len = (__u16)(used + len);
+	to = &scan_event(s)->head[used & (KSPLIT_HEAD_MAX - 1)];
+	from = &s->window[at & SCAN_MASK];
+	/* Mostly some words: fewer instructions than a call. What is copied beyond is written over. */
+	for (__u32 i = 0; i < SCAN_SHORT; i += 8) {
+		if (i >= len)
+			return 0;
+		SCAN_STORE(to + i, SCAN_LOAD(from + i));
+	}
+	SCAN_COPY(to, from, len);
 	return 0;
 }
 
@@ -165,6 +205,16 @@ static inline void scan_put_line_end(struct ksplit_scan *s)
 {
 	scan_put_byte(s, '\r');
 	scan_put_byte(s, '\n');
+}
+
+/* The rest of a line that ends at `end`, with its CRLF - which stands there already, mostly. */
+static inline void scan_put_to_end(struct ksplit_scan *s, __u32 at, __u32 end, __u32 cut)
+{
+	__u32 ended = !cut && s->window[end & SCAN_MASK] == '\r';
+
+	scan_put(s, at, end - at + 2 * ended);
+	if (!ended)
+		scan_put_line_end(s);
 }
 
 /* Nothing more is told of this stream. */
@@ -310,11 +360,18 @@ SCAN_FN int scan_request_line(struct ksplit_scan *s, struct ksplit_stream_state 
 	if (space + 1 >= end || !scan_is_method(s, at, space - at))
 		return 1;
 	st->method = scan_method(s, at, space - at);
+	if (s->window[(space + 1) & SCAN_MASK] == '/' &&
+	    scan_find(s, space + 1, end, '?') == end && scan_find(s, space + 1, end, '#') == end) {
+		/* The common case: all of it. */
+		scan_put_to_end(s, at, at + len, cut);
+		return 0;
+	}
 	scan_put(s, at, space + 1 - at);
 	scan_put_target(s, space + 1, end);
 	if (!cut)
-		scan_put(s, end, SCAN_VERSION_LEN);
-	scan_put_line_end(s);
+		scan_put_to_end(s, end, at + len, cut);
+	else
+		scan_put_line_end(s);
 	return 0;
 }
 
@@ -453,7 +510,7 @@ SCAN_FN int scan_length(const struct ksplit_scan *s, struct ksplit_stream_state 
 
 		if (at >= end)
 			break;
-		digit = scan_digit_at(s, at);
+		digit = s->window[at & SCAN_MASK] - '0';
 		if (digit > 9)
 			break;
 		value = value * 10 + digit;
@@ -517,8 +574,7 @@ static inline void scan_field(struct ksplit_scan *s, struct ksplit_stream_state 
 	if (name == 18 && scan_ends_chunked(s, at + len))
 		st->flags |= KSPLIT_STATE_CHUNKED;
 	scan_event_room(s, st, KSPLIT_EVENT_HTTP1, len + 2);
-	scan_put(s, at, len);
-	scan_put_line_end(s);
+	scan_put_to_end(s, at, at + len, cut);
 }
 
 static inline int scan_is_bodyless(const struct ksplit_stream_state *st)
@@ -800,6 +856,7 @@ static inline void scan_begin(struct ksplit_scan *s, struct ksplit_stream_state 
 	s->read = 0;
 	s->at = 0;
 	s->open = 0;
+	s->touched = s->len;
 	st->total += size;
 	if (st->mode != KSPLIT_SCAN_FIRST_LINE)
 		return;
@@ -830,12 +887,49 @@ static inline int scan_cannot_begin(const struct ksplit_scan *s,
 	return st->stream == KSPLIT_REQUESTS ? byte - 'A' > 25 : byte != 'H';
 }
 
+#define SCAN_NAME 18 /* of the longest field name that is looked for, with its colon */
+
+/*
+ * Fields that are of no interest, cookies above all: passed over in one go, and the last one is not
+ * waited for as a whole.
+ */
+SCAN_FN int scan_pass_over(struct ksplit_scan *s, struct ksplit_stream_state *st)
+{
+	if (!s || !st || s->len > SCAN_WINDOW)
+		return 1;
+	for (__u32 i = 0; i < 32; i++) {
+		__u32 at = s->at, line_end;
+		__u8 first = s->window[at & SCAN_MASK];
+
+		if (at + SCAN_NAME >= s->len || first == '\r' || first == '\n' ||
+		    scan_field_name(s, at, s->len - at))
+			return 0;
+		line_end = scan_find(s, at, s->len, '\n');
+		if (line_end >= s->len) {
+			st->flags |= KSPLIT_STATE_REST;
+			st->message_bytes += s->len - at;
+			s->at = s->len;
+			return 0;
+		}
+		st->message_bytes += line_end + 1 - at;
+		s->at = line_end + 1;
+	}
+	return 0;
+}
+
 static inline enum scan_want scan_lines(struct ksplit_scan *s, struct ksplit_stream_state *st,
 					struct ksplit_pair *pair)
 {
 	__u32 limit = s->head_bytes + SCAN_VERSION_LEN + 24;
-	__u32 ready = s->len - s->at, line_end = scan_find(s, s->at, s->len, '\n');
+	__u32 ready, line_end;
 
+	if (st->mode == KSPLIT_SCAN_FIELDS && !(st->flags & KSPLIT_STATE_REST)) {
+		scan_pass_over(s, st);
+		if (s->at >= s->len || s->len > SCAN_WINDOW)
+			return SCAN_GO_ON;
+	}
+	ready = s->len - s->at;
+	line_end = scan_find(s, s->at, s->len, '\n');
 	if (limit < SCAN_LINE)
 		limit = SCAN_LINE;
 	if (limit > SCAN_WINDOW - SCAN_CHUNK)
@@ -848,7 +942,7 @@ static inline enum scan_want scan_lines(struct ksplit_scan *s, struct ksplit_str
 		scan_consume_line(s, st, pair, line_end + 1 - s->at, 0);
 		return SCAN_GO_ON;
 	}
-	if (ready < limit && s->read < s->size)
+	if (ready < limit && s->read < s->size && !(st->flags & KSPLIT_STATE_REST))
 		return SCAN_WANT_MORE;
 	if (ready >= limit || ready > KSPLIT_PENDING_MAX || (st->flags & KSPLIT_STATE_REST)) {
 		scan_consume_line(s, st, pair, ready, 1);

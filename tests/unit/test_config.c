@@ -80,7 +80,7 @@ static void test_defaults(void **state)
 	assert_int_equal(config.sampler, SAMPLER_AUTO);
 	assert_int_equal(config.sampling.attach, ATTACH_AUTO);
 	assert_int_equal(config.sampling.head_bytes, 512);
-	assert_int_equal(config.sampling.ring_bytes, 8388608);
+	assert_int_equal(config.sampling.ring_bytes, 2097152);
 	assert_int_equal(config.sampling.queue_bytes, 4194304);
 	assert_string_equal(config.metrics.prometheus, "");
 	assert_string_equal(config.metrics.otlp_endpoint, "");

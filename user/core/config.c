@@ -26,7 +26,7 @@ void config_init(struct config *config)
 	config->sampling = (struct config_sampling){
 		.attach = ATTACH_AUTO,
 		.head_bytes = KSPLIT_HEAD_DEFAULT,
-		.ring_bytes = 8U << 20,
+		.ring_bytes = 2U << 20,
 		.queue_bytes = 4U << 20,
 		.timings = true,
 		.processes = true,

@@ -118,14 +118,14 @@ size_t sampler_ring_bytes(const struct sampler *sampler)
 void sampler_wipe(struct sampler *sampler, sampler_event_fn event, void *ctx)
 {
 	uint8_t packet[64] = {0}; /* test runs of socket filters want an Ethernet frame */
+	size_t size = sampler_ring_bytes(sampler), step = size / 4;
 	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = packet,
-		    .data_size_in = sizeof(packet));
-	size_t size = sampler_ring_bytes(sampler);
+		    .data_size_in = sizeof(packet), .repeat = (int)(step / BLANK_BYTES));
 
-	if (!sampler->ring || !sampler->dirty)
+	if (!sampler->ring || !sampler->dirty || options.repeat == 0)
 		return;
-	for (size_t done = 0; done < size + BLANK_BYTES; done += BLANK_BYTES) {
-		options.repeat = 0;
+	/* Each blank has a header, too: a turn is a little more than the ring. */
+	for (size_t done = 0; done <= size; done += step) {
 		if (bpf_prog_test_run_opts(bpf_program__fd(sampler->skel->progs.head_ring_wipe),
 					   &options) ||
 		    options.retval == 0)

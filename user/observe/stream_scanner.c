@@ -10,6 +10,21 @@
 
 static void emit(void *event, size_t size);
 
+static inline __u64 load(const void *from)
+{
+	__u64 word;
+
+	memcpy(&word, from, sizeof(word));
+	return word;
+}
+
+static inline void store(void *to, __u64 word)
+{
+	memcpy(to, &word, sizeof(word));
+}
+
+#define SCAN_LOAD(from)		 load(from)
+#define SCAN_STORE(to, word)	 store(to, word)
 #define SCAN_FN			 static __attribute__((noinline))
 #define SCAN_COPY(to, from, len) memmove(to, from, len)
 #define SCAN_EMIT(event, size)	 emit(event, size)
@@ -117,7 +132,6 @@ static int window_keep(struct ksplit_scan *s, struct stream_pair *pair, int stre
 static void walk(struct ksplit_scan *s, struct stream_pair *pair, int stream, const uint8_t *data)
 {
 	struct ksplit_stream_state *state = &pair->stream[stream];
-	uint32_t touched = s->len;
 	int want;
 
 	for (;;) {
@@ -132,13 +146,14 @@ static void walk(struct ksplit_scan *s, struct stream_pair *pair, int stream, co
 		memcpy(&s->window[s->len], data + s->read, room);
 		s->len += room;
 		s->read += room;
-		touched = s->len > touched ? s->len : touched;
+		if (s->len > s->touched)
+			s->touched = s->len;
 	}
 	if (want == SCAN_WANT_KEEP && window_keep(s, pair, stream))
 		scan_give_up(s, state, KSPLIT_EVENT_LOST);
 	if (s->open)
 		scan_event_flush(s, state, 0);
-	explicit_bzero(s->window, touched);
+	explicit_bzero(s->window, s->touched);
 	if (!(state->flags & KSPLIT_STATE_PENDING))
 		pending_free(pair, stream);
 }

@@ -26,9 +26,10 @@ static enum end_event copy_move(struct relay_flow *flow, struct relay_env *env)
 		env->scratch_used = len;
 	if (event != END_DATA)
 		return event;
+	/* Before it is written: the answer could be there before the question's time was taken. */
+	stream_tap_data(flow->tap, flow->stream, env->scratch, len);
 	if (relay_end_write(flow->dst, env->scratch, len))
 		return END_RESET;
-	stream_tap_data(flow->tap, flow->stream, env->scratch, len);
 	relay_flow_count(flow, env, len, false);
 	return drained(flow, len) ? END_AGAIN : END_DATA;
 }
