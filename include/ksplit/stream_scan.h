@@ -28,7 +28,7 @@
 
 #define SCAN_WINDOW 8192 /* a power of two */
 #define SCAN_CHUNK  512	 /* of a piece that is read at once */
-#define SCAN_LINE   512	 /* a header field that is longer is of no interest, at least */
+#define SCAN_LINE   512	 /* a header field that is longer is of no interest */
 
 /* One piece's work; too large for a BPF stack. Holds plaintext within a call only. */
 struct ksplit_scan {
@@ -274,6 +274,26 @@ static inline void scan_put_parameters(struct ksplit_scan *s, __u32 at, __u32 en
 }
 
 /*
+ * Where the path of a target begins that is neither in origin-form nor "*": behind the authority
+ * (RFC 3986 3.2: it ends at the first slash or question mark), or behind the user info.
+ */
+static inline __u32 scan_path_begin(struct ksplit_scan *s, __u32 at, __u32 end)
+{
+	__u32 query = scan_find(s, at, end, '?'), colon = scan_find(s, at, query, ':');
+	__u32 user;
+
+	if (colon + 3 <= query && s->window[(colon + 1) & SCAN_MASK] == '/' &&
+	    s->window[(colon + 2) & SCAN_MASK] == '/') {
+		at = scan_find(s, colon + 3, query, '/');
+		if (at == query)
+			scan_put_byte(s, '/');
+		return at;
+	}
+	user = scan_find(s, at, query, '@');
+	return user < query ? user + 1 : at;
+}
+
+/*
  * The target (RFC 9112 3.2): of an absolute URI the path alone, of CONNECT's authority not the user
  * info.
  */
@@ -283,24 +303,9 @@ SCAN_FN int scan_put_target(struct ksplit_scan *s, __u32 at, __u32 end)
 
 	if (!s || end > SCAN_WINDOW || at >= end)
 		return 1;
-	if (s->window[at & SCAN_MASK] != '/' && s->window[at & SCAN_MASK] != '*') {
-		__u32 colon = scan_find(s, at, end, ':');
-
-		if (colon + 3 <= end && s->window[(colon + 1) & SCAN_MASK] == '/' &&
-		    s->window[(colon + 2) & SCAN_MASK] == '/') {
-			at = scan_find(s, colon + 3, end, '/');
-			if (at == end) {
-				scan_put_byte(s, '/');
-				return 0;
-			}
-		} else {
-			__u32 user = scan_find(s, at, end, '@');
-
-			if (user < end)
-				at = user + 1;
-		}
-	}
 	end = scan_find(s, at, end, '#');
+	if (s->window[at & SCAN_MASK] != '/' && s->window[at & SCAN_MASK] != '*')
+		at = scan_path_begin(s, at, end);
 	query = scan_find(s, at, end, '?');
 	scan_put(s, at, query - at);
 	if (query < end)
@@ -437,18 +442,26 @@ struct scan_line {
 	__u32 at, len, cut;
 };
 
+/* Of a first line that are looked at: with its end it has to fit into an event. */
+static inline __u32 scan_head_bytes(const struct ksplit_scan *s)
+{
+	return s->head_bytes < KSPLIT_HEAD_MAX - 2 ? s->head_bytes : KSPLIT_HEAD_MAX - 2;
+}
+
 static inline void scan_first_line(struct ksplit_scan *s, struct ksplit_stream_state *st,
 				   struct ksplit_pair *pair, const struct scan_line *line)
 {
 	__u32 at = line->at, len = line->len, cut = line->cut;
 	int bad;
 
-	if (len == 0)
-		return; /* RFC 9112 2.2: empty lines before a message are passed over */
+	if (len == 0) {
+		st->first_ns = 0; /* RFC 9112 2.2: empty lines before a message are passed over */
+		return;
+	}
 	if (!st->first_ns)
 		st->first_ns = s->now_ns;
-	if (len > s->head_bytes) {
-		len = s->head_bytes;
+	if (len > scan_head_bytes(s)) {
+		len = scan_head_bytes(s);
 		cut = 1;
 	}
 	scan_event_room(s, st, KSPLIT_EVENT_HTTP1, KSPLIT_HEAD_MAX);
@@ -526,9 +539,14 @@ SCAN_FN int scan_length(const struct ksplit_scan *s, struct ksplit_stream_state 
 	return at + i < end;
 }
 
-/* "chunked" is the last coding (RFC 9112 6.1). */
+/* "chunked" is the last coding (RFC 9112 6.1); blanks may follow (5.5). */
 static inline int scan_ends_chunked(const struct ksplit_scan *s, __u32 end)
 {
+	for (int i = 0; i < 8; i++) {
+		if (scan_digit_at(s, end - 1) != SCAN_BLANK)
+			break;
+		end--;
+	}
 	return ((scan_word(s, end - 7) | SCAN_LOWER) & 0xffffffffffffffULL) == 0x64656b6e756863ULL;
 }
 
@@ -537,17 +555,17 @@ static inline __u32 scan_field_name(const struct ksplit_scan *s, __u32 at, __u32
 {
 	__u64 word = scan_word(s, at) | SCAN_LOWER;
 
-	if (len > 5 && (word & 0xffffffffffULL) == 0x3a74736f68ULL /* "host:" */)
+	if (len >= 5 && (word & 0xffffffffffULL) == 0x3a74736f68ULL /* "host:" */)
 		return 5;
-	if (len > 13 && word == 0x2d746e65746e6f63ULL /* "content-" */) {
+	if (len >= 13 && word == 0x2d746e65746e6f63ULL /* "content-" */) {
 		__u64 rest = scan_word(s, at + 8) | SCAN_LOWER;
 
 		if ((rest & 0xffffffffffULL) == 0x3a65707974ULL /* "type:" */)
 			return 13;
-		if (len > 15 && (rest & 0xffffffffffffffULL) == 0x3a6874676e656cULL /* "length:" */)
+		if (len >= 15 && (rest & 0xffffffffffffffULL) == 0x3a6874676e656cULL /* "length:" */)
 			return 15;
 	}
-	if (len > 18 && word == 0x726566736e617274ULL /* "transfer" */ &&
+	if (len >= 18 && word == 0x726566736e617274ULL /* "transfer" */ &&
 	    (scan_word(s, at + 8) | SCAN_LOWER) == 0x6e69646f636e652dULL /* "-encodin" */ &&
 	    (s->window[(at + 16) & SCAN_MASK] | 0x20) == 'g' &&
 	    s->window[(at + 17) & SCAN_MASK] == ':')
@@ -555,24 +573,39 @@ static inline __u32 scan_field_name(const struct ksplit_scan *s, __u32 at, __u32
 	return 0;
 }
 
+/* What the field says of the body's length; 0, or that cannot be read. */
+static inline int scan_framing(struct ksplit_scan *s, struct ksplit_stream_state *st, __u32 at,
+			       __u32 end, __u32 name)
+{
+	__u64 before = st->flags & KSPLIT_STATE_LENGTH ? st->content_length : KSPLIT_SKIP_ALL;
+
+	if (name == 18) {
+		if (scan_ends_chunked(s, end))
+			st->flags |= KSPLIT_STATE_CHUNKED;
+		return 0;
+	}
+	/* RFC 9112 6.3: several that differ are an attack. */
+	return scan_length(s, st, at + 15, end) ||
+	       (before != KSPLIT_SKIP_ALL && before != st->content_length);
+}
+
 static inline void scan_field(struct ksplit_scan *s, struct ksplit_stream_state *st, __u32 at,
 			      __u32 len, __u32 cut)
 {
+	__u32 folded = st->flags & KSPLIT_STATE_FRAMING && scan_digit_at(s, at) == SCAN_BLANK;
 	__u32 name = scan_field_name(s, at, len);
 
-	if (!name)
-		return;
-	if (cut) {
-		if (name >= 15)
-			scan_not_http(s, st); /* framing that cannot be read */
-		return;
-	}
-	if (name == 15 && scan_length(s, st, at + 15, at + len)) {
-		scan_not_http(s, st);
+	/* The same, however it arrived: a line that came in pieces may be cut sooner. */
+	cut |= len > SCAN_LINE;
+	st->flags &= ~KSPLIT_STATE_FRAMING;
+	if (name >= 15)
+		st->flags |= KSPLIT_STATE_FRAMING;
+	if (folded || (name >= 15 && (cut || scan_framing(s, st, at, at + len, name)))) {
+		scan_not_http(s, st); /* framing that cannot be read */
 		return;
 	}
-	if (name == 18 && scan_ends_chunked(s, at + len))
-		st->flags |= KSPLIT_STATE_CHUNKED;
+	if (!name || cut)
+		return;
 	scan_event_room(s, st, KSPLIT_EVENT_HTTP1, len + 2);
 	scan_put_to_end(s, at, at + len, cut);
 }
@@ -667,13 +700,18 @@ SCAN_FN int scan_chunk_size(const struct ksplit_scan *s, struct ksplit_stream_st
 			break; /* an extension, or blanks */
 		size = size << 4 | digit;
 	}
-	if (digits > 15)
+	if (digits > 15 || !digits)
 		return 1;
-	if (!digits)
-		return 1;
-	st->skip = size;
-	st->mode = size ? KSPLIT_SCAN_CHUNK_DATA : KSPLIT_SCAN_TRAILERS;
-	return 0;
+	at += digits;
+	st->content_length = size;
+	return at < end && scan_digit_at(s, at) != SCAN_BLANK && s->window[at & SCAN_MASK] != ';';
+}
+
+/* The line with the size has ended: only now is there something to skip. */
+static inline void scan_chunk_begin(struct ksplit_stream_state *st)
+{
+	st->skip = st->content_length;
+	st->mode = st->skip ? KSPLIT_SCAN_CHUNK_DATA : KSPLIT_SCAN_TRAILERS;
 }
 
 /* --- lines --- */
@@ -704,6 +742,8 @@ static inline void scan_line(struct ksplit_scan *s, struct ksplit_stream_state *
 	case KSPLIT_SCAN_CHUNK_SIZE:
 		if (scan_chunk_size(s, st, at, at + len))
 			scan_not_http(s, st);
+		else if (!cut)
+			scan_chunk_begin(st);
 		break;
 	case KSPLIT_SCAN_CHUNK_END:
 		st->mode = KSPLIT_SCAN_CHUNK_SIZE;
@@ -736,8 +776,11 @@ SCAN_FN int scan_consume_line(struct ksplit_scan *s, struct ksplit_stream_state 
 	if (!cut && len && s->window[(at + --len - 1) & SCAN_MASK] == '\r' && len)
 		len--;
 	if (st->flags & KSPLIT_STATE_REST) {
-		if (!cut)
-			st->flags &= ~KSPLIT_STATE_REST;
+		if (cut)
+			return 0;
+		st->flags &= ~KSPLIT_STATE_REST;
+		if (st->mode == KSPLIT_SCAN_CHUNK_SIZE)
+			scan_chunk_begin(st);
 		return 0;
 	}
 	if (cut)
@@ -904,6 +947,9 @@ SCAN_FN int scan_pass_over(struct ksplit_scan *s, struct ksplit_stream_state *st
 		if (at + SCAN_NAME >= s->len || first == '\r' || first == '\n' ||
 		    scan_field_name(s, at, s->len - at))
 			return 0;
+		if (st->flags & KSPLIT_STATE_FRAMING && scan_digit(first) == SCAN_BLANK)
+			return 0; /* folded: scan_field has a word to say */
+		st->flags &= ~KSPLIT_STATE_FRAMING;
 		line_end = scan_find(s, at, s->len, '\n');
 		if (line_end >= s->len) {
 			st->flags |= KSPLIT_STATE_REST;
@@ -920,7 +966,7 @@ SCAN_FN int scan_pass_over(struct ksplit_scan *s, struct ksplit_stream_state *st
 static inline enum scan_want scan_lines(struct ksplit_scan *s, struct ksplit_stream_state *st,
 					struct ksplit_pair *pair)
 {
-	__u32 limit = s->head_bytes + SCAN_VERSION_LEN + 24;
+	__u32 limit = scan_head_bytes(s) + SCAN_VERSION_LEN + 24;
 	__u32 ready, line_end;
 
 	if (st->mode == KSPLIT_SCAN_FIELDS && !(st->flags & KSPLIT_STATE_REST)) {
@@ -930,10 +976,8 @@ static inline enum scan_want scan_lines(struct ksplit_scan *s, struct ksplit_str
 	}
 	ready = s->len - s->at;
 	line_end = scan_find(s, s->at, s->len, '\n');
-	if (limit < SCAN_LINE)
-		limit = SCAN_LINE;
-	if (limit > SCAN_WINDOW - SCAN_CHUNK)
-		limit = SCAN_WINDOW - SCAN_CHUNK;
+	if (limit < SCAN_LINE + 2)
+		limit = SCAN_LINE + 2; /* what is not longer has its end in there */
 	if (scan_cannot_begin(s, st)) {
 		scan_not_http(s, st);
 		return SCAN_GO_ON;

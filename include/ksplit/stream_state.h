@@ -31,6 +31,7 @@ enum ksplit_scan_mode {
 #define KSPLIT_STATE_HTTP      0x10 /* at least one whole first line was seen */
 #define KSPLIT_STATE_TO_HEAD   0x20 /* response: its request was a HEAD */
 #define KSPLIT_STATE_TO_TUNNEL 0x40 /* response: its request was a CONNECT */
+#define KSPLIT_STATE_FRAMING   0x80 /* the last field told the length: it must not be folded */
 
 #define KSPLIT_SKIP_ALL (~0ULL)
 

@@ -43,7 +43,7 @@ static void emit(void *event, size_t size)
 		(void *)((char *)event - offsetof(struct stream_scanner, scan.event));
 
 	event_queue_put(scanner->queue, EVENT_QUEUE_HEAD, event, size);
-	explicit_bzero(event, size);
+	explicit_bzero(event, size + 8); /* copies are made in whole words */
 }
 
 static uint64_t clock_ns(void)
