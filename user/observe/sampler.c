@@ -4,9 +4,12 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "ksplit.skel.h"
@@ -18,6 +21,8 @@
 
 /* What head_ring_wipe puts into the ring: zeros (bpf/head_maps.h, BLANK_BYTES). */
 #define BLANK_BYTES 4096
+/* A record is completed within microseconds, unless its CPU is taken away from it. */
+#define POLL_TRIES 1000
 
 /* --- programs in place --- */
 
@@ -94,6 +99,7 @@ static int take_event(void *ctx, void *data, size_t size)
 
 int sampler_poll(struct sampler *sampler, sampler_event_fn event, void *ctx)
 {
+	unsigned long written;
 	int n;
 
 	if (!sampler->ring)
@@ -101,8 +107,20 @@ int sampler_poll(struct sampler *sampler, sampler_event_fn event, void *ctx)
 	sampler->event = event;
 	sampler->event_ctx = ctx;
 	sampler->polled = 0;
-	n = ring_buffer__consume(sampler->ring);
-	return n < 0 ? n : (int)sampler->polled;
+	/*
+	 * libbpf stops at a record that another CPU is about to complete; those behind it may be of a
+	 * connection that has ended already. All that was begun before this call is taken.
+	 */
+	written = atomic_load_explicit(sampler->produced, memory_order_acquire);
+	for (int i = 0; i < POLL_TRIES; i++) {
+		n = ring_buffer__consume(sampler->ring);
+		if (n < 0)
+			return n;
+		if (atomic_load_explicit(sampler->consumed, memory_order_acquire) >= written)
+			break;
+		sched_yield();
+	}
+	return (int)sampler->polled;
 }
 
 int sampler_wait_fd(const struct sampler *sampler)
@@ -272,6 +290,29 @@ static void choose_all(struct sampler *sampler, const struct sampler_options *op
 	choose(sampler, SAMPLER_PLAIN_TCP, KSPLIT_SAMPLER_SK_MSG, "sk_msg on plain TCP");
 }
 
+/* kernel/bpf/ringbuf.c: consumer position, producer position, then the data, pages of their own. */
+static int map_positions(struct sampler *sampler)
+{
+	long page = sysconf(_SC_PAGESIZE);
+	int fd = bpf_map__fd(sampler->skel->maps.heads);
+	void *consumed = mmap(NULL, (size_t)page, PROT_READ, MAP_SHARED, fd, 0);
+	void *produced = mmap(NULL, (size_t)page, PROT_READ, MAP_SHARED, fd, page);
+
+	sampler->consumed = consumed == MAP_FAILED ? NULL : consumed;
+	sampler->produced = produced == MAP_FAILED ? NULL : produced;
+	return sampler->consumed && sampler->produced ? 0 : -ENOMEM;
+}
+
+static void unmap_positions(struct sampler *sampler)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	if (sampler->consumed)
+		munmap((void *)sampler->consumed, page);
+	if (sampler->produced)
+		munmap((void *)sampler->produced, page);
+}
+
 static int open_ring(struct sampler *sampler)
 {
 	if (!sampler->set || (!bpf_object_has(sampler->set, BPF_GROUP_FENTRY) &&
@@ -280,7 +321,7 @@ static int open_ring(struct sampler *sampler)
 	sampler->skel = bpf_object_skeleton(sampler->set);
 	sampler->ring = ring_buffer__new(bpf_map__fd(sampler->skel->maps.heads), take_event,
 					 sampler, NULL);
-	return sampler->ring ? 0 : -errno;
+	return sampler->ring ? map_positions(sampler) : -errno;
 }
 
 static int check_forced(const struct sampler *sampler, const struct sampler_options *options,
@@ -337,6 +378,7 @@ void sampler_free(struct sampler *sampler)
 		return;
 	detach_fentry(sampler);
 	detach_sk_msg(sampler);
+	unmap_positions(sampler);
 	ring_buffer__free(sampler->ring);
 	free(sampler);
 }

@@ -17,6 +17,8 @@ struct sampler {
 	size_t links_len;
 	bool hash_attached; /* sk_msg at the sockhash */
 	struct ring_buffer *ring;
+	/* The ring's first two pages: how far it is read, how far it is written. */
+	const _Atomic unsigned long *consumed, *produced;
 	sampler_event_fn event; /* within sampler_poll */
 	void *event_ctx;
 	uint64_t polled;   /* events taken by the present poll */
