@@ -315,13 +315,22 @@ static void unmap_positions(struct sampler *sampler)
 
 static int open_ring(struct sampler *sampler)
 {
+	int err;
+
 	if (!sampler->set || (!bpf_object_has(sampler->set, BPF_GROUP_FENTRY) &&
 			      !bpf_object_has(sampler->set, BPF_GROUP_SK_MSG)))
 		return 0;
 	sampler->skel = bpf_object_skeleton(sampler->set);
 	sampler->ring = ring_buffer__new(bpf_map__fd(sampler->skel->maps.heads), take_event,
 					 sampler, NULL);
-	return sampler->ring ? map_positions(sampler) : -errno;
+	if (!sampler->ring)
+		return -errno;
+	err = map_positions(sampler);
+	if (err) {
+		ring_buffer__free(sampler->ring);
+		sampler->ring = NULL;
+	}
+	return err;
 }
 
 static int check_forced(const struct sampler *sampler, const struct sampler_options *options,
