@@ -336,12 +336,16 @@ static int open_ring(struct sampler *sampler)
 static int check_forced(const struct sampler *sampler, const struct sampler_options *options,
 			char *error, size_t error_len)
 {
-	bool wanted = options->mode == SAMPLER_MODE_BPF || options->attach != KSPLIT_SAMPLER_NONE;
+	enum ksplit_sampler kernel_tls = sampler->at[SAMPLER_KERNEL_TLS];
+	bool plain = sampler->at[SAMPLER_PLAIN_TCP] != KSPLIT_SAMPLER_NONE;
 
-	if (!wanted || sampler->at[SAMPLER_KERNEL_TLS] != KSPLIT_SAMPLER_NONE ||
-	    (options->attach != KSPLIT_SAMPLER_FENTRY &&
-	     sampler->at[SAMPLER_PLAIN_TCP] != KSPLIT_SAMPLER_NONE))
+	if (options->attach == KSPLIT_SAMPLER_NONE) {
+		if (options->mode != SAMPLER_MODE_BPF || kernel_tls != KSPLIT_SAMPLER_NONE || plain)
+			return 0;
+	} else if (kernel_tls == options->attach ||
+		   (!options->kernel_tls && plain && options->attach == KSPLIT_SAMPLER_SK_MSG)) {
 		return 0;
+	}
 	snprintf(error, error_len,
 		 "the BPF sampler is asked for, but this kernel does not do it (%s); set sampler to "
 		 "auto",
