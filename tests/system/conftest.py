@@ -16,6 +16,7 @@ from lib import env, origins, stage as stages  # noqa: E402
 from lib.daemon import RELAYS, Ksplitd  # noqa: E402
 from lib.pki import Pki  # noqa: E402
 from lib.proxy import Proxy  # noqa: E402
+from lib.scene import Scene  # noqa: E402
 
 TEST_SECONDS = 6 * env.PATIENCE
 
@@ -195,3 +196,11 @@ def ksplitd(pki):
     yield start
     for daemon in started:
         daemon.stop()
+
+
+@pytest.fixture(params=("best", "user"))
+def scene(request, ksplitd, pki, stage):
+    """By the best sampler of this kernel, and by the daemon's own (the same one on kernels
+    without kernel TLS)."""
+    settings = {"sampler": "auto" if request.param == "best" else "user"}
+    return Scene(ksplitd("127.0.0.1:%d" % stage.port, settings), pki, stage)
