@@ -64,4 +64,19 @@ struct ksplit_process {
 	char command[16]; /* of the thread, ends with a NUL */
 };
 
+/*
+ * Behind it a sock_ops program keeps the same in the pinned LRU map "callers", by the addresses of
+ * the connection: the socket may be closed by the time that somebody asks.
+ */
+#define KSPLIT_CALLER_MAX 16384
+
+struct ksplit_caller_key {
+	__u64 netns;	      /* SO_NETNS_COOKIE; 0 where sock_ops is not told it, before 5.15 */
+	__u8 source[16];      /* network order; IPv4 as ::ffff:a.b.c.d */
+	__u8 destination[16]; /* as the caller knows it, before any rule redirects it */
+	__u16 source_port;    /* host order */
+	__u16 destination_port;
+	__u8 reserved[4];
+};
+
 #endif

@@ -14,6 +14,7 @@ static const struct {
 	{"time_sockets", GROUP_BIT(BPF_GROUP_TIMINGS)},
 	{"process_connect4", GROUP_BIT(BPF_GROUP_PROCESSES)},
 	{"process_connect6", GROUP_BIT(BPF_GROUP_PROCESSES)},
+	{"process_connect", GROUP_BIT(BPF_GROUP_PROCESSES)},
 	{"head_inet_sendmsg", GROUP_BIT(BPF_GROUP_FENTRY)},
 	{"head_inet6_sendmsg", GROUP_BIT(BPF_GROUP_FENTRY)},
 	{"head_inet_sendpage", GROUP_BIT(BPF_GROUP_FENTRY)},
@@ -29,6 +30,7 @@ static const struct {
 	{"socket_times", GROUP_BIT(BPF_GROUP_TIMINGS)},
 	{"endpoints", GROUP_BIT(BPF_GROUP_TIMINGS)},
 	{"processes", GROUP_BIT(BPF_GROUP_PROCESSES)},
+	{"callers", GROUP_BIT(BPF_GROUP_PROCESSES)},
 };
 
 unsigned int bpf_groups_of_program(const char *name)

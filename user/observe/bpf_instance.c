@@ -48,6 +48,7 @@ int bpf_instance_open(const struct bpf_instance_plan *plan, unsigned int groups,
 	}
 	if (plan->options->head_bytes)
 		skel->rodata->head_bytes = plan->options->head_bytes;
+	skel->rodata->netns_cookies = plan->netns_cookies;
 	*out = skel;
 	return 0;
 }

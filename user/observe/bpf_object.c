@@ -14,13 +14,14 @@
 #include "observe/bpf_instance.h"
 #include "observe/bpf_log.h"
 #include "observe/bpf_pins.h"
+#include "observe/caller_key.h"
 
 #define GROUP_BIT(group) (1U << (group))
-#define PIN_PATH_MAX	 (BPF_PINS_PATH_MAX + 64)
+#define PIN_PATH_MAX     (BPF_PINS_PATH_MAX + 64)
 
 struct bpf_object_set {
 	struct ksplit_bpf *skel; /* NULL: no group is loaded */
-	unsigned int groups;	 /* loaded */
+	unsigned int groups;     /* loaded */
 	char why[BPF_GROUPS][BPF_WHY_MAX];
 	char pins[BPF_PINS_PATH_MAX];
 };
@@ -46,6 +47,13 @@ static int try_bpf(void)
 		return -errno;
 	close(fd);
 	return 0;
+}
+
+/* Since Linux 5.15. Of use if the daemon can ask for its own. */
+static bool has_netns_cookies(void)
+{
+	return caller_key_netns() && libbpf_probe_bpf_helper(BPF_PROG_TYPE_SOCK_OPS,
+							     BPF_FUNC_get_netns_cookie, NULL) == 1;
 }
 
 /* The groups that are wanted and have a program for this kernel. */
@@ -129,7 +137,8 @@ static int pin_maps(const struct bpf_object_set *set)
 	char path[PIN_PATH_MAX];
 	struct bpf_map *map;
 
-	bpf_object__for_each_map(map, set->skel->obj) {
+	bpf_object__for_each_map(map, set->skel->obj)
+	{
 		int err;
 
 		if (bpf_map__fd(map) < 0)
@@ -185,6 +194,7 @@ int bpf_object_load(const struct bpf_object_options *options, struct bpf_object_
 	}
 	kernel = err ? NULL : btf__load_vmlinux_btf();
 	plan.kernel = kernel;
+	plan.netns_cookies = kernel && has_netns_cookies();
 	if (kernel)
 		load_groups(set, &plan);
 	else if (err)

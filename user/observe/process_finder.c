@@ -3,27 +3,27 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
-#include <linux/types.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <ksplit/endpoint.h>
-
 #include "core/log.h"
 #include "ksplit.skel.h"
+#include "observe/caller_key.h"
 #include "observe/cgroup.h"
 #include "observe/sock_diag.h"
 #include "observe/socket_owner.h"
 
-#define HOOKS 2 /* connect4, connect6 */
+#define HOOKS 3 /* connect4, connect6, sock_ops */
 
 struct process_finder {
 	struct sock_diag *diag;
 	struct socket_owners *owners;
-	int cgroup; /* root of cgroup v2; -errno: there is none */
-	int processes; /* the map, the set's; -1: no hook */
+	int cgroup;    /* root of cgroup v2; -errno: there is none */
+	int processes; /* maps, the set's; -1: no hook */
+	int callers;
+	uint64_t netns; /* ours, as the keys of callers have it */
 	struct bpf_link *links[HOOKS];
 	char why[BPF_WHY_MAX];
 };
@@ -43,10 +43,11 @@ static void detach(struct process_finder *finder)
 
 static int attach(struct process_finder *finder, struct bpf_object_set *set)
 {
-	static const char *const names[HOOKS] = {"link_connect4", "link_connect6"};
+	static const char *const names[HOOKS] = {"link_connect4", "link_connect6", "link_connect"};
 	struct ksplit_bpf *skel = bpf_object_skeleton(set);
 	const struct bpf_program *programs[HOOKS] = {skel->progs.process_connect4,
-						     skel->progs.process_connect6};
+						     skel->progs.process_connect6,
+						     skel->progs.process_connect};
 
 	for (int i = 0; i < HOOKS; i++) {
 		int err;
@@ -59,6 +60,8 @@ static int attach(struct process_finder *finder, struct bpf_object_set *set)
 			log_warn("BPF processes: a link is not pinned: %s", strerror(-err));
 	}
 	finder->processes = bpf_map__fd(skel->maps.processes);
+	finder->callers = bpf_map__fd(skel->maps.callers);
+	finder->netns = skel->rodata->netns_cookies ? caller_key_netns() : 0;
 	return 0;
 }
 
@@ -93,7 +96,7 @@ int process_finder_new(struct bpf_object_set *set, struct process_finder **out)
 
 	if (!finder)
 		return -ENOMEM;
-	finder->processes = -1;
+	finder->processes = finder->callers = -1;
 	finder->cgroup = cgroup_open_root();
 	err = sock_diag_open(&finder->diag);
 	if (!err)
@@ -166,13 +169,37 @@ static void find_unit(const struct process_finder *finder, uint64_t cgroup,
 
 	if (cgroup && finder->cgroup >= 0)
 		err = cgroup_path_of_id(finder->cgroup, cgroup, path, sizeof(path));
-	/* A process whose cgroup is gone is gone too, its number may be another's. 0: the kernel's. */
+	/* A process whose cgroup is gone is gone too, its number may be another's. 0: the kernel's.
+	 */
 	if (err && err != -ESTALE && out->pid)
 		err = cgroup_path_of_process(out->pid, path, sizeof(path));
 	if (err)
 		return;
 	cgroup_print_unit(path, out->unit, sizeof(out->unit));
 	make_printable(out->unit);
+}
+
+static void take_process(const struct process_finder *finder, const struct ksplit_process *process,
+			 struct observe_process *out)
+{
+	out->pid = process->pid;
+	out->uid = process->uid;
+	set_command(out, process->command, sizeof(process->command));
+	find_unit(finder, process->cgroup, out);
+}
+
+/* What the hook has remembered of this connection, which may be closed since. */
+static bool find_caller(const struct process_finder *finder, const union conn_address *source,
+			const union conn_address *destination, struct observe_process *out)
+{
+	struct ksplit_process process;
+	struct ksplit_caller_key key;
+
+	if (finder->callers < 0 || !caller_key_pack(finder->netns, source, destination, &key) ||
+	    bpf_map_lookup_elem(finder->callers, &key, &process))
+		return false;
+	take_process(finder, &process, out);
+	return true;
 }
 
 /* What the hook has remembered of this socket. */
@@ -184,10 +211,7 @@ static bool find_remembered(const struct process_finder *finder, const struct so
 	if (finder->processes < 0 ||
 	    bpf_map_lookup_elem(finder->processes, &info->cookie, &process))
 		return false;
-	out->pid = process.pid;
-	out->uid = process.uid;
-	set_command(out, process.command, sizeof(process.command));
-	find_unit(finder, process.cgroup, out);
+	take_process(finder, &process, out);
 	return true;
 }
 
@@ -209,6 +233,8 @@ void process_finder_find(struct process_finder *finder, const union conn_address
 	struct sock_diag_info info;
 
 	memset(out, 0, sizeof(*out));
+	if (find_caller(finder, local_of_caller, remote_of_caller, out))
+		return;
 	if (sock_diag_query(finder->diag, local_of_caller, remote_of_caller, &info) || !info.found)
 		return;
 	if (!find_remembered(finder, &info, out))
