@@ -22,9 +22,10 @@ RAW_TRACEPOINT_OPEN, LINK_CREATE = 17, 28
 MAP_ARRAY, MAP_SOCKHASH, MAP_RINGBUF = 2, 18, 27
 PROG_SOCKET_FILTER, PROG_SOCK_OPS, PROG_SK_MSG, PROG_SOCK_ADDR, PROG_TRACING = 1, 13, 16, 18, 26
 ATTACH_SOCK_OPS, ATTACH_SK_MSG, ATTACH_CONNECT4, ATTACH_FEXIT = 3, 7, 10, 25
-HELPER_LOOKUP, HELPER_LOOP = 1, 181
+HELPER_LOOKUP, HELPER_NETNS_COOKIE, HELPER_LOOP = 1, 122, 181
 TCP_CONNECT_CB = 3
 INET_DIAG_CGROUP_ID = 21
+SO_NETNS_COOKIE = 71
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -177,6 +178,13 @@ def helper_loop():
         if b"invalid func" in log.value or b"unknown func" in log.value:
             raise OSError(errno.EINVAL, log.value.decode()) from error
         return b"R1" in log.value
+
+
+def sock_ops_netns():
+    """sock_ops may ask for the network namespace's cookie, and a socket tells it too."""
+    code = instruction(0x85, immediate=HELPER_NETNS_COOKIE) + returns(1)
+    with program_load(PROG_SOCK_OPS, code), socket.socket() as sock:
+        return sock.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8) != bytes(8)
 
 
 def sk_msg_verdict():

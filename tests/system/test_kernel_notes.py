@@ -203,6 +203,10 @@ def test_bpf_processes():
     check("bpf-processes", bpf_try.connect_hook)
 
 
+def test_bpf_netns():
+    check("bpf-netns", bpf_try.sock_ops_netns)
+
+
 def test_bpf_fexit():
     """A machine's own policy may refuse just these programs, even to root; a stock kernel's has
     none."""

@@ -16,7 +16,8 @@ from lib.process import ENV, Program
 
 NOBODY = "127.0.0.1:1"  # no origin is needed
 KILLED = -signal.SIGKILL
-PINS = ("endpoints", "processes", "socket_times", "link_timings", "link_connect4", "link_connect6")
+PINS = ("callers", "endpoints", "processes", "socket_times", "link_timings", "link_connect",
+        "link_connect4", "link_connect6")
 
 
 class Namespace:
@@ -58,9 +59,13 @@ def test_maps_are_readable(namespace, pki):
         pid = daemon.pid
         assert namespace.folders() == [str(pid)]
         assert set(PINS) <= set(os.listdir(namespace.root / str(pid)))
-        with socket.create_connection(daemon.address, timeout=30):
-            callers = namespace.dump(pid, "processes")
-            assert os.getpid() in [entry["value"]["pid"] for entry in callers]
+        with socket.create_connection(daemon.address, timeout=30) as connection:
+            processes = namespace.dump(pid, "processes")
+            assert os.getpid() in [entry["value"]["pid"] for entry in processes]
+            ports = (connection.getsockname()[1], daemon.port)
+            assert [entry["value"]["pid"] for entry in namespace.dump(pid, "callers")
+                    if (entry["key"]["source_port"],
+                        entry["key"]["destination_port"]) == ports] == [os.getpid()]
             clients = [entry for entry in namespace.dump(pid, "endpoints")
                        if entry["key"]["role"] == 1]
             counts = [cpu["value"]["established"] for entry in clients for cpu in entry["values"]]

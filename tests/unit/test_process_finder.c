@@ -66,6 +66,7 @@ static int teardown(void **state)
 struct caller {
 	const char *name, *cgroup;
 	uid_t uid;
+	bool reset;	/* resets the connection when it ends: no socket is left */
 	bool hand_over; /* its child holds the connection, it is gone itself */
 	pid_t pid;	/* out: who has connected */
 	pid_t holder;	/* out: who has it open */
@@ -83,6 +84,14 @@ static void join_cgroup(const char *folder)
 	close(fd);
 }
 
+static void reset_at_end(int fd)
+{
+	const struct linger at_once = {.l_onoff = 1};
+
+	if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)))
+		_exit(15);
+}
+
 static void call(const struct caller *caller, const struct tcp_pair *pair, int holder)
 {
 	int fd = socket(pair->address.ss_family, SOCK_STREAM, 0);
@@ -90,6 +99,8 @@ static void call(const struct caller *caller, const struct tcp_pair *pair, int h
 
 	if (connect(fd, (const struct sockaddr *)&pair->address, pair->address_len))
 		_exit(11);
+	if (caller->reset)
+		reset_at_end(fd);
 	if (caller->hand_over) {
 		pid = fork();
 		if (pid > 0)
@@ -137,19 +148,37 @@ static void end_caller(struct caller *caller, struct tcp_pair *pair)
 	close(pair->listener);
 }
 
+/* The addresses of a connection, as its caller has them. */
+struct ends {
+	union conn_address caller, called;
+};
+
+static struct ends ends_of(const struct tcp_pair *pair)
+{
+	struct ends ends = {0};
+	socklen_t len = sizeof(ends.caller);
+
+	assert_int_equal(getpeername(pair->server, &ends.caller.sa, &len), 0);
+	len = sizeof(ends.called);
+	assert_int_equal(getsockname(pair->server, &ends.called.sa, &len), 0);
+	return ends;
+}
+
+static struct observe_process find_between(struct process_finder *finder, const struct ends *ends)
+{
+	struct observe_process process;
+
+	memset(&process, 0xff, sizeof(process));
+	process_finder_find(finder, &ends->caller, &ends->called, &process);
+	return process;
+}
+
 /* As the daemon asks: by the addresses of what it has accepted. */
 static struct observe_process find(struct process_finder *finder, const struct tcp_pair *pair)
 {
-	union conn_address caller = {0}, called = {0};
-	socklen_t len = sizeof(caller);
-	struct observe_process process;
+	struct ends ends = ends_of(pair);
 
-	assert_int_equal(getpeername(pair->server, &caller.sa, &len), 0);
-	len = sizeof(called);
-	assert_int_equal(getsockname(pair->server, &called.sa, &len), 0);
-	memset(&process, 0xff, sizeof(process));
-	process_finder_find(finder, &caller, &called, &process);
-	return process;
+	return find_between(finder, &ends);
 }
 
 /* A scan answers for a second: have the next one scan again. */
@@ -188,6 +217,31 @@ static void test_found(void **state)
 		found = find(rig->scanning, &pair);
 		assert_caller(&found, &caller, rig->unit);
 		end_caller(&caller, &pair);
+	}
+}
+
+/* Connection and caller are gone by the time that somebody asks. */
+static void test_gone(void **state)
+{
+	const struct observe_process nobody = {0};
+	struct rig *rig = *state;
+
+	BPF_RIG_NEEDS_BPF();
+	for (int family = 0; family < TCP_PAIR_FAMILIES; family++) {
+		struct caller caller = {
+			.name = "short", .cgroup = rig->cgroup, .uid = NOBODY, .reset = true};
+		struct observe_process found;
+		struct tcp_pair pair;
+		struct ends ends;
+
+		tcp_pair_listen(&pair, (enum tcp_pair_family)family, 0);
+		start_caller(&caller, &pair);
+		ends = ends_of(&pair);
+		end_caller(&caller, &pair);
+		found = find_between(rig->hooked, &ends);
+		assert_caller(&found, &caller, rig->unit);
+		found = find_between(rig->scanning, &ends);
+		assert_memory_equal(&found, &nobody, sizeof(found));
 	}
 }
 
@@ -275,18 +329,29 @@ static void test_not_found(void **state)
 	}
 }
 
+static int pinned_links(const struct rig *rig)
+{
+	static const char *const names[] = {"link_connect4", "link_connect6", "link_connect"};
+	char path[256];
+	int count = 0;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", bpf_object_pins(rig->set), names[i]);
+		count += access(path, F_OK) == 0;
+	}
+	return count;
+}
+
 static void test_pinned_links(void **state)
 {
 	struct rig *rig = *state;
-	char path[256];
 
 	BPF_RIG_NEEDS_BPF();
-	snprintf(path, sizeof(path), "%s/link_connect6", bpf_object_pins(rig->set));
-	assert_int_equal(access(path, F_OK), 0);
+	assert_int_equal(pinned_links(rig), 3);
 	process_finder_free(rig->hooked);
-	assert_int_equal(access(path, F_OK), -1);
+	assert_int_equal(pinned_links(rig), 0);
 	assert_int_equal(process_finder_new(rig->set, &rig->hooked), 0);
-	assert_int_equal(access(path, F_OK), 0);
+	assert_int_equal(pinned_links(rig), 3);
 }
 
 static uint32_t inode_of(int fd)
@@ -324,10 +389,10 @@ static void test_scans(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_found),	      cmocka_unit_test(test_handed_over),
-		cmocka_unit_test(test_before_the_hook), cmocka_unit_test(test_hostile_name),
-		cmocka_unit_test(test_not_found),     cmocka_unit_test(test_pinned_links),
-		cmocka_unit_test(test_scans),
+		cmocka_unit_test(test_found),	      cmocka_unit_test(test_gone),
+		cmocka_unit_test(test_handed_over),   cmocka_unit_test(test_before_the_hook),
+		cmocka_unit_test(test_hostile_name),  cmocka_unit_test(test_not_found),
+		cmocka_unit_test(test_pinned_links),  cmocka_unit_test(test_scans),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -17,11 +17,11 @@
 #include "observe/caller_key.h"
 
 #define GROUP_BIT(group) (1U << (group))
-#define PIN_PATH_MAX     (BPF_PINS_PATH_MAX + 64)
+#define PIN_PATH_MAX	 (BPF_PINS_PATH_MAX + 64)
 
 struct bpf_object_set {
 	struct ksplit_bpf *skel; /* NULL: no group is loaded */
-	unsigned int groups;     /* loaded */
+	unsigned int groups;	 /* loaded */
 	char why[BPF_GROUPS][BPF_WHY_MAX];
 	char pins[BPF_PINS_PATH_MAX];
 };
@@ -137,8 +137,7 @@ static int pin_maps(const struct bpf_object_set *set)
 	char path[PIN_PATH_MAX];
 	struct bpf_map *map;
 
-	bpf_object__for_each_map(map, set->skel->obj)
-	{
+	bpf_object__for_each_map(map, set->skel->obj) {
 		int err;
 
 		if (bpf_map__fd(map) < 0)
