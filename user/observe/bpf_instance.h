@@ -9,7 +9,7 @@
 struct bpf_instance_plan {
 	const struct bpf_object_options *options; /* not owned */
 	const struct btf *kernel;		  /* BTF of vmlinux; not owned */
-	bool netns_cookies;			  /* of sockets: the kernel tells them to sock_ops */
+	bool netns_cookies;			  /* the kernel tells them to sock_ops */
 };
 
 /* Open and set up an instance in which these groups would be loaded. Otherwise as below. */

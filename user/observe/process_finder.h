@@ -16,8 +16,8 @@ struct process_finder;
 /*
  * `set` with the group BPF_GROUP_PROCESSES, or NULL: without the hook. It is attached to the root
  * of cgroup v2, its links are pinned as "link_connect4", "link_connect6" and "link_connect"; `set`
- * must live longer. Only this network namespace's sockets are found; before Linux 5.15 also those of
- * others with the same addresses and ports. Caller owns *out. 0 or -errno: -ENOMEM, -EMFILE.
+ * must live longer. Only this network namespace's sockets are found; before Linux 5.15 also those
+ * of others with the same addresses and ports. Caller owns *out. 0 or -errno: -ENOMEM, -EMFILE.
  */
 int process_finder_new(struct bpf_object_set *set, struct process_finder **out);
 
