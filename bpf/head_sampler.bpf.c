@@ -315,6 +315,23 @@ int BPF_PROG(head_inet_sendpage, struct socket *sock, struct page *page, int off
 
 /* --- sockhash: sk_msg --- */
 
+/*
+ * Kernel TLS shows its control records, too, and does not tell that they are. Where a line or a frame
+ * begins, two bytes that begin with 1 or 2 are an alert (RFC 8446 6) and no HTTP.
+ */
+static __always_inline int is_alert(struct sk_msg_md *msg, const struct ksplit_stream_state *state)
+{
+	__u8 *data, *end;
+
+	if (msg->size != 2 || state->skip || (state->flags & KSPLIT_STATE_PENDING))
+		return 0;
+	if (bpf_msg_pull_data(msg, 0, 2, 0))
+		return 0;
+	data = msg->data;
+	end = msg->data_end;
+	return data + 2 <= end && (data[0] == 1 || data[0] == 2);
+}
+
 SEC("sk_msg")
 int head_sk_msg(struct sk_msg_md *msg)
 {
@@ -327,6 +344,8 @@ int head_sk_msg(struct sk_msg_md *msg)
 		return SK_PASS;
 	state = bpf_sk_storage_get(&sockets, sk, 0, 0);
 	if (!state || state->sampler != KSPLIT_SAMPLER_SK_MSG || !size)
+		return SK_PASS;
+	if (is_alert(msg, state))
 		return SK_PASS;
 	if (scan_skip_piece(state, size))
 		return SK_PASS;

@@ -212,6 +212,28 @@ int sampler_read(struct sampler *sampler, int fd, struct ksplit_stream_state *st
 											: 0;
 }
 
+int sampler_write(struct sampler *sampler, int fd, const struct ksplit_stream_state *state)
+{
+	return bpf_map_update_elem(bpf_map__fd(sampler->skel->maps.sockets), &fd, state, BPF_EXIST)
+		       ? -errno
+		       : 0;
+}
+
+int sampler_pending(struct sampler *sampler, const struct ksplit_stream_state *state,
+		    const struct ksplit_pending *pending)
+{
+	uint64_t key = state->conn << 1 | state->stream;
+
+	return bpf_map_update_elem(bpf_map__fd(sampler->skel->maps.partial), &key, pending, BPF_ANY)
+		       ? -errno
+		       : 0;
+}
+
+void sampler_leave(struct sampler *sampler, int fd)
+{
+	bpf_map_delete_elem(bpf_map__fd(sampler->skel->maps.sockets), &fd);
+}
+
 void sampler_disarm(struct sampler *sampler, uint64_t conn, const int fd[KSPLIT_STREAMS])
 {
 	for (int i = 0; i < KSPLIT_STREAMS; i++) {

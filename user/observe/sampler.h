@@ -62,6 +62,18 @@ int sampler_arm(struct sampler *sampler, enum sampler_place place, uint64_t conn
 /* What the program keeps of a stream. 0 or -errno. */
 int sampler_read(struct sampler *sampler, int fd, struct ksplit_stream_state *state);
 
+/*
+ * Put the program right about a stream: its state, and the begin of a line or frame header that it was
+ * not shown (pending; the state's PENDING flag goes with it). Only while nothing is sent into the socket.
+ * 0 or -errno.
+ */
+int sampler_write(struct sampler *sampler, int fd, const struct ksplit_stream_state *state);
+int sampler_pending(struct sampler *sampler, const struct ksplit_stream_state *state,
+		    const struct ksplit_pending *pending);
+
+/* Nothing that is sent into this socket from here on is the stream's. */
+void sampler_leave(struct sampler *sampler, int fd);
+
 /* Stop following; before the sockets are closed. */
 void sampler_disarm(struct sampler *sampler, uint64_t conn, const int fd[KSPLIT_STREAMS]);
 
