@@ -13,7 +13,8 @@ import sys
 import tempfile
 from contextlib import contextmanager
 
-from .kernel_try import sock_diag_query, tcp_pair
+from .kernel_try import (AES128_GCM, SOL_TLS, TCP_ULP, TLS12, TLS_TX, keyed_pair, keys,
+                         sock_diag_query, tcp_pair)
 from .process import ENV
 
 SYS_BPF = 321  # x86-64
@@ -205,6 +206,25 @@ def sk_msg_verdict():
                 except PermissionError:
                     return True
     return False
+
+
+def sk_msg_beside_ktls():
+    """Does a socket that is in a sockhash take the keys of kernel TLS? False: this kernel keeps the
+    two apart (EINVAL), though it takes the same keys from a socket that is not."""
+    with keyed_pair():
+        pass
+    with map_create(MAP_SOCKHASH, 4, 4, 16) as sockets, tcp_pair(ulp=False) as (sock, _):
+        key, value = ctypes.c_uint32(1), ctypes.c_uint32(sock.fileno())
+        bpf(MAP_UPDATE, struct.pack("=IIQQQ", sockets, 0, ctypes.addressof(key),
+                                    ctypes.addressof(value), 0))
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
+            sock.setsockopt(SOL_TLS, TLS_TX, keys(TLS12, AES128_GCM))
+            return True
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            return False
 
 
 def diag_cgroup():

@@ -219,8 +219,17 @@ int sampler_write(struct sampler *sampler, int fd, const struct ksplit_stream_st
 		       : 0;
 }
 
-int sampler_pending(struct sampler *sampler, const struct ksplit_stream_state *state,
-		    const struct ksplit_pending *pending)
+int sampler_read_pending(struct sampler *sampler, const struct ksplit_stream_state *state,
+			 struct ksplit_pending *pending)
+{
+	uint64_t key = state->conn << 1 | state->stream;
+
+	return bpf_map_lookup_elem(bpf_map__fd(sampler->skel->maps.partial), &key, pending) ? -errno
+											    : 0;
+}
+
+int sampler_write_pending(struct sampler *sampler, const struct ksplit_stream_state *state,
+			  const struct ksplit_pending *pending)
 {
 	uint64_t key = state->conn << 1 | state->stream;
 

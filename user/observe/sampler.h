@@ -68,8 +68,10 @@ int sampler_read(struct sampler *sampler, int fd, struct ksplit_stream_state *st
  * 0 or -errno.
  */
 int sampler_write(struct sampler *sampler, int fd, const struct ksplit_stream_state *state);
-int sampler_pending(struct sampler *sampler, const struct ksplit_stream_state *state,
-		    const struct ksplit_pending *pending);
+int sampler_read_pending(struct sampler *sampler, const struct ksplit_stream_state *state,
+			 struct ksplit_pending *pending);
+int sampler_write_pending(struct sampler *sampler, const struct ksplit_stream_state *state,
+			  const struct ksplit_pending *pending);
 
 /* Nothing that is sent into this socket from here on is the stream's. */
 void sampler_leave(struct sampler *sampler, int fd);

@@ -19,6 +19,12 @@ static void begin_user(struct stream_tap *tap, const struct stream_tap_options *
 		stream_pair_init(tap->pair, options->conn, options->http2);
 }
 
+static void watch_begin(struct stream_tap *tap)
+{
+	for (int i = 0; i < KSPLIT_STREAMS; i++)
+		tap->watch[i] = (struct stream_watch){.sampler = tap->sampler, .fd = tap->fd[i]};
+}
+
 void stream_tap_begin(struct stream_tap *tap, const struct stream_tap_options *options)
 {
 	*tap = (struct stream_tap){
@@ -29,8 +35,11 @@ void stream_tap_begin(struct stream_tap *tap, const struct stream_tap_options *o
 	};
 	memcpy(tap->fd, options->fd, sizeof(tap->fd));
 	if (is_bpf(tap) && !sampler_arm(tap->sampler, options->place, tap->conn, options->http2,
-					tap->fd))
+					tap->fd)) {
+		if (tap->kind == KSPLIT_SAMPLER_SK_MSG && options->place == SAMPLER_KERNEL_TLS)
+			watch_begin(tap);
 		return;
+	}
 	if (tap->kind != KSPLIT_SAMPLER_NONE)
 		begin_user(tap, options);
 }
@@ -55,6 +64,46 @@ static void lose(struct stream_tap *tap, enum ksplit_stream stream,
 	stream_scanner_lose(tap->scanner, state);
 }
 
+static void lose_watched(struct stream_tap *tap, enum ksplit_stream stream)
+{
+	struct ksplit_stream_state state;
+
+	tap->over[stream] = true;
+	if (!sampler_read(tap->sampler, tap->fd[stream], &state))
+		stream_scanner_lose(tap->scanner, &state);
+	sampler_leave(tap->sampler, tap->fd[stream]);
+}
+
+size_t stream_tap_piece(struct stream_tap *tap, enum ksplit_stream stream, size_t len)
+{
+	size_t piece = stream_watch_piece(&tap->watch[stream], len);
+
+	if (piece)
+		return piece;
+	lose_watched(tap, stream);
+	return len;
+}
+
+void stream_tap_sent(struct stream_tap *tap, enum ksplit_stream stream, uint8_t first, size_t len)
+{
+	if (len && stream_watch_sent(&tap->watch[stream], first, len))
+		lose_watched(tap, stream);
+}
+
+/* As in stream_watch_piece: a body's last byte has to be seen. */
+static uint64_t skippable_watched(struct stream_tap *tap, enum ksplit_stream stream)
+{
+	struct ksplit_stream_state state;
+
+	if (stream_watch_read(&tap->watch[stream], &state)) {
+		lose_watched(tap, stream);
+		return KSPLIT_SKIP_ALL;
+	}
+	if (state.skip == KSPLIT_SKIP_ALL)
+		return state.skip;
+	return state.skip > 2 ? state.skip - 2 : 0;
+}
+
 uint64_t stream_tap_skippable(struct stream_tap *tap, enum ksplit_stream stream, uint64_t sent)
 {
 	struct ksplit_stream_state state;
@@ -63,12 +112,27 @@ uint64_t stream_tap_skippable(struct stream_tap *tap, enum ksplit_stream stream,
 		return KSPLIT_SKIP_ALL;
 	if (tap->kind == KSPLIT_SAMPLER_USER)
 		return tap->pair->stream[stream].skip;
+	if (stream_tap_watched(tap, stream))
+		return skippable_watched(tap, stream);
 	if (sampler_read(tap->sampler, tap->fd[stream], &state))
 		return KSPLIT_SKIP_ALL;
 	if (state.total == sent)
 		return state.skip;
 	lose(tap, stream, &state, sent);
 	return KSPLIT_SKIP_ALL;
+}
+
+/* What a flush that nobody watched has sent, at the end of a connection, the program has seen alone. */
+static void end_watched(struct stream_tap *tap, enum ksplit_stream stream, uint64_t sent)
+{
+	struct ksplit_stream_state state = {0};
+
+	if (stream_watch_read(&tap->watch[stream], &state) && state.total != sent) {
+		lose_watched(tap, stream);
+		return;
+	}
+	stream_scanner_finish(tap->scanner, &state);
+	sampler_leave(tap->sampler, tap->fd[stream]);
 }
 
 static void end_bpf(struct stream_tap *tap, enum ksplit_stream stream, uint64_t sent, bool orderly)
@@ -89,13 +153,23 @@ void stream_tap_end(struct stream_tap *tap, enum ksplit_stream stream, uint64_t 
 		return;
 	if (tap->kind == KSPLIT_SAMPLER_USER)
 		stream_scanner_finish(tap->scanner, &tap->pair->stream[stream]);
+	else if (stream_tap_watched(tap, stream))
+		end_watched(tap, stream, sent);
 	else
 		end_bpf(tap, stream, sent, orderly);
 	tap->over[stream] = true;
 }
 
+void stream_tap_close(struct stream_tap *tap, enum ksplit_stream stream, uint64_t sent)
+{
+	if (stream_tap_watched(tap, stream))
+		stream_tap_end(tap, stream, sent, true);
+}
+
 void stream_tap_release(struct stream_tap *tap)
 {
+	for (int i = 0; i < KSPLIT_STREAMS; i++)
+		tap->lost_bytes += tap->watch[i].missed;
 	if (is_bpf(tap))
 		sampler_disarm(tap->sampler, tap->conn, tap->fd);
 	if (tap->pair)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "observe/sampler.h"
+#include "observe/stream_watch.h"
 
 struct stream_pair;
 struct stream_scanner;
@@ -23,6 +24,7 @@ struct stream_tap {
 	uint64_t conn;
 	int fd[KSPLIT_STREAMS];		 /* not owned: where each stream is sent */
 	bool over[KSPLIT_STREAMS];
+	struct stream_watch watch[KSPLIT_STREAMS]; /* sk_msg beside kernel TLS */
 	uint64_t lost_bytes;		 /* that the program was not shown */
 };
 
@@ -43,6 +45,24 @@ void stream_tap_data_user(struct stream_tap *tap, enum ksplit_stream stream, con
 			  size_t len);
 void stream_tap_spliced_user(struct stream_tap *tap, enum ksplit_stream stream, size_t len);
 
+/*
+ * Does it matter how the bytes are sent (stream_watch.h)? Then no more than `stream_tap_piece` in one
+ * call; and how many the socket took is told, or (full) that it took none or not all of them.
+ */
+static inline bool stream_tap_watched(const struct stream_tap *tap, enum ksplit_stream stream)
+{
+	return tap && tap->watch[stream].sampler && !tap->over[stream];
+}
+
+size_t stream_tap_piece(struct stream_tap *tap, enum ksplit_stream stream, size_t len);
+void stream_tap_sent(struct stream_tap *tap, enum ksplit_stream stream, uint8_t first, size_t len);
+
+static inline void stream_tap_full(struct stream_tap *tap, enum ksplit_stream stream)
+{
+	if (stream_tap_watched(tap, stream))
+		stream_watch_full(&tap->watch[stream]);
+}
+
 static inline void stream_tap_data(struct stream_tap *tap, enum ksplit_stream stream,
 				   const void *data, size_t len)
 {
@@ -55,7 +75,12 @@ static inline void stream_tap_spliced(struct stream_tap *tap, enum ksplit_stream
 {
 	if (tap && tap->kind == KSPLIT_SAMPLER_USER)
 		stream_tap_spliced_user(tap, stream, len);
+	else if (stream_tap_watched(tap, stream))
+		stream_tap_sent(tap, stream, 0, len);
 }
+
+/* A stream is over for its socket, whatever else is sent into it: a close_notify. */
+void stream_tap_close(struct stream_tap *tap, enum ksplit_stream stream, uint64_t sent);
 
 /*
  * How many of the stream's next bytes need not be seen; UINT64_MAX: none at all any more. `sent` is

@@ -139,6 +139,8 @@ static int forward_close_notify(struct relay_flow *flow)
 
 	if (flow->dst->tx == &relay_tx_raw)
 		return 0;
+	if (flow->tap)
+		stream_tap_close(flow->tap, flow->stream, flow->info->bytes);
 	err = relay_end_send_alert(flow->dst, ALERT_WARNING, ALERT_CLOSE_NOTIFY);
 	return err == -ENOTSUP ? 0 : err;
 }

@@ -16,6 +16,61 @@ static bool drained(const struct relay_flow *flow, size_t len)
 	return len < 16384 && !relay_end_has_pending(flow->src);
 }
 
+static size_t waiting(const struct relay_flow *flow)
+{
+	return OUT_BUFFER_BLOCK - out_buffer_room(flow->dst->out);
+}
+
+/* Piece by piece, as the tap wants it. 0 or -errno. */
+static int write_watched(struct relay_flow *flow, const uint8_t *data, size_t len)
+{
+	while (len) {
+		size_t piece = stream_tap_watched(flow->tap, flow->stream) &&
+					       out_buffer_empty(flow->dst->out)
+				       ? stream_tap_piece(flow->tap, flow->stream, len)
+				       : len;
+		size_t before = waiting(flow);
+		int err = relay_end_write(flow->dst, data, piece);
+
+		if (err)
+			return err;
+		if (!before && stream_tap_watched(flow->tap, flow->stream))
+			stream_tap_sent(flow->tap, flow->stream, *data, piece - waiting(flow));
+		if (waiting(flow))
+			stream_tap_full(flow->tap, flow->stream);
+		data += piece;
+		len -= piece;
+	}
+	return 0;
+}
+
+static int flush_watched(struct relay_flow *flow)
+{
+	struct relay_end *dst = flow->dst;
+	int err = dst->tx->renew_key(dst);
+
+	while (!err && !out_buffer_empty(dst->out) &&
+	       stream_tap_watched(flow->tap, flow->stream)) {
+		uint8_t first = out_buffer_first(dst->out);
+		size_t piece = stream_tap_piece(flow->tap, flow->stream, waiting(flow));
+		ssize_t n = out_buffer_send_piece(dst->out, dst->fd, piece);
+
+		if (n < 0)
+			err = (int)n;
+		else if (stream_tap_watched(flow->tap, flow->stream))
+			stream_tap_sent(flow->tap, flow->stream, first, (size_t)n);
+	}
+	if (!err)
+		return relay_end_flush(dst);
+	if (err == -EAGAIN) {
+		dst->backed_up = true;
+		stream_tap_full(flow->tap, flow->stream);
+	} else if (err != -EKEYEXPIRED) {
+		dst->write_errno = -err;
+	}
+	return err;
+}
+
 static enum end_event copy_move(struct relay_flow *flow, struct relay_env *env)
 {
 	size_t len = 0;
@@ -28,7 +83,7 @@ static enum end_event copy_move(struct relay_flow *flow, struct relay_env *env)
 		return event;
 	/* Before it is written: the answer could be there before the question's time was taken. */
 	stream_tap_data(flow->tap, flow->stream, env->scratch, len);
-	if (relay_end_write(flow->dst, env->scratch, len))
+	if (write_watched(flow, env->scratch, len))
 		return END_RESET;
 	relay_flow_count(flow, env, len, false);
 	return drained(flow, len) ? END_AGAIN : END_DATA;
@@ -37,7 +92,8 @@ static enum end_event copy_move(struct relay_flow *flow, struct relay_env *env)
 static int copy_flush(struct relay_flow *flow, struct relay_env *env)
 {
 	(void)env;
-	return relay_end_flush(flow->dst);
+	return stream_tap_watched(flow->tap, flow->stream) ? flush_watched(flow)
+							   : relay_end_flush(flow->dst);
 }
 
 static bool copy_idle(const struct relay_flow *flow)

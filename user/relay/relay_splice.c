@@ -25,6 +25,7 @@ static int pipe_to_sink(struct relay_flow *flow)
 			continue;
 		if (n < 0) {
 			flow->dst->backed_up |= errno == EAGAIN;
+			stream_tap_full(flow->tap, flow->stream);
 			return -errno;
 		}
 		if (n == 0)
@@ -44,7 +45,7 @@ static void give_back(struct relay_flow *flow, struct relay_env *env)
 
 static int splice_flush(struct relay_flow *flow, struct relay_env *env)
 {
-	int err = relay_end_flush(flow->dst);
+	int err = relay_ops_copy.flush(flow, env);
 
 	if (!err && flow->pipe) {
 		err = pipe_to_sink(flow);

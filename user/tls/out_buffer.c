@@ -95,22 +95,44 @@ int out_buffer_append(struct out_buffer *out, const void *data, size_t len)
 	return 0;
 }
 
-int out_buffer_send(struct out_buffer *out, int fd)
+uint8_t out_buffer_first(const struct out_buffer *out)
 {
-	while (!out_buffer_empty(out)) {
-		ssize_t n = send(fd, out->block->bytes + out->off, out->len - out->off,
-				 MSG_DONTWAIT | MSG_NOSIGNAL);
+	return out->block->bytes[out->off];
+}
 
-		if (n < 0) {
-			if (errno == EINTR)
-				continue;
-			return errno == EWOULDBLOCK ? -EAGAIN : -errno;
-		}
-		out->off += (size_t)n;
-	}
+static void give_back_empty(struct out_buffer *out)
+{
 	if (out->block)
 		pool_give(out->pool, out->block);
 	out->block = NULL;
 	out->off = out->len = 0;
+}
+
+ssize_t out_buffer_send_piece(struct out_buffer *out, int fd, size_t most)
+{
+	size_t len = out->len - out->off;
+	ssize_t n;
+
+	do {
+		n = send(fd, out->block->bytes + out->off, len < most ? len : most,
+			 MSG_DONTWAIT | MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+	out->off += (size_t)n;
+	if (out_buffer_empty(out))
+		give_back_empty(out);
+	return n;
+}
+
+int out_buffer_send(struct out_buffer *out, int fd)
+{
+	while (!out_buffer_empty(out)) {
+		ssize_t n = out_buffer_send_piece(out, fd, OUT_BUFFER_BLOCK);
+
+		if (n < 0)
+			return (int)n;
+	}
+	give_back_empty(out);
 	return 0;
 }

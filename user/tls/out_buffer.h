@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /*
  * Bytes on their way into a socket. Records are gathered here so that a batch of them costs one
@@ -45,6 +46,12 @@ size_t out_buffer_room(const struct out_buffer *out);
 
 /* Append all of it. 0, -ENOSPC (nothing taken) or -ENOMEM. */
 int out_buffer_append(struct out_buffer *out, const void *data, size_t len);
+
+/* Of what is unsent, the first byte. Not empty. */
+uint8_t out_buffer_first(const struct out_buffer *out);
+
+/* One send(2) of at most `most` bytes: how many were sent, or -errno. Not empty; else as below. */
+ssize_t out_buffer_send_piece(struct out_buffer *out, int fd, size_t most);
 
 /*
  * Send what is unsent to a socket, never blocking, never raising SIGPIPE. 0 when empty now, -EAGAIN
