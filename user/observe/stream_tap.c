@@ -64,14 +64,20 @@ static void lose(struct stream_tap *tap, enum ksplit_stream stream,
 	stream_scanner_lose(tap->scanner, state);
 }
 
+static void leave_watched(struct stream_tap *tap, enum ksplit_stream stream)
+{
+	tap->over[stream] = true;
+	tap->lost_bytes += tap->watch[stream].missed;
+	sampler_leave(tap->sampler, tap->fd[stream]);
+}
+
 static void lose_watched(struct stream_tap *tap, enum ksplit_stream stream)
 {
 	struct ksplit_stream_state state;
 
-	tap->over[stream] = true;
 	if (!sampler_read(tap->sampler, tap->fd[stream], &state))
 		stream_scanner_lose(tap->scanner, &state);
-	sampler_leave(tap->sampler, tap->fd[stream]);
+	leave_watched(tap, stream);
 }
 
 size_t stream_tap_piece(struct stream_tap *tap, enum ksplit_stream stream, size_t len)
@@ -132,7 +138,7 @@ static void end_watched(struct stream_tap *tap, enum ksplit_stream stream, uint6
 		return;
 	}
 	stream_scanner_finish(tap->scanner, &state);
-	sampler_leave(tap->sampler, tap->fd[stream]);
+	leave_watched(tap, stream);
 }
 
 static void end_bpf(struct stream_tap *tap, enum ksplit_stream stream, uint64_t sent, bool orderly)
@@ -168,8 +174,6 @@ void stream_tap_close(struct stream_tap *tap, enum ksplit_stream stream, uint64_
 
 void stream_tap_release(struct stream_tap *tap)
 {
-	for (int i = 0; i < KSPLIT_STREAMS; i++)
-		tap->lost_bytes += tap->watch[i].missed;
 	if (is_bpf(tap))
 		sampler_disarm(tap->sampler, tap->conn, tap->fd);
 	if (tap->pair)
