@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The sampler at sk_msg, on sockets of kernel TLS: forced where a kernel still allows both on one
-socket, else whatever the daemon chooses. What it tells must be exact, and where the socket is full
-so that the kernel does not show the program everything, the bytes stay right and what was not shown is counted."""
+socket, else whatever the daemon chooses. What it tells must be exact, and where the socket is full,
+so that the kernel does not show the program everything, the bytes stay right and what was not shown
+is counted."""
 
 import collections
 import concurrent.futures
@@ -100,6 +101,20 @@ def test_requests_are_exact(daemon, beside, pki, nginx):
         wanted[version, "GET", "/none", 404, None, True] = 2
         wanted[version, "HEAD", "/small.txt", 200, 0, True] = 2
     assert rows == wanted
+
+
+def test_every_suite(daemon, beside, pki, nginx):
+    """Keys of each version and cipher are taken by the kernel for sockets that are sampled."""
+    request = b"GET /small.txt HTTP/1.1\r\nHost: origin.test\r\n\r\n"
+    for suite in SUITES:
+        with stages.connect_tls(daemon.address, client_context(pki.ca, suite)) as sock:
+            for _ in range(2):
+                sock.sendall(request)
+                assert SlowReader(sock, 0).digest() == nginx.digests["small.txt"]
+            say_goodbye(sock)
+    judge(daemon, beside, len(SUITES), 2 * len(SUITES))
+    for suite, line in zip(SUITES, sorted(daemon.access_log(), key=lambda line: line["time"])):
+        assert line["client_tls"]["version"] == suite.version, line
 
 
 @pytest.fixture
