@@ -69,8 +69,9 @@ static int common_setup(SSL_CTX *ctx)
 	 * A FIN without close_notify is not OpenSSL's to judge: it is forwarded as what it is, and
 	 * the other direction goes on. Whether there was a close_notify is what key_track saw.
 	 */
+	/* OpenSSL would leave what it decrypted in its buffers, also in those that it frees. */
 	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-					 SSL_OP_IGNORE_UNEXPECTED_EOF);
+					 SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_CLEANSE_PLAINTEXT);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_read_ahead(ctx, 0); /* not a byte past the handshake: the kernel wants it */

@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Secrets go through ksplitd and nothing of them stays: not in its memory, not in BPF maps, not in a
+log, and nobody is told of them."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from lib import leftovers, marked, metrics
+from lib.daemon import PROGRAM
+from lib.dialogue import Call, Line
+from lib.env import EXPECT_KTLS, SANITIZED, free_port, wait_for
+from lib.marked import INDEXED, NEVER, field, frame, headers
+from lib.process import run
+
+TOOL = PROGRAM.parent / "ksplit-status"
+COOKIES = 60, 1500, 5000, 9500 # bytes of the cookies of one request each
+LONG_PATH = 3000
+BODY = 200000
+
+
+@pytest.fixture
+def marks():
+    return marked.Marks()
+
+
+# -- what is said ------------------------------------------------------------------------------
+
+
+def fill(secret, size):
+    return (secret + "; ") * max(1, size // (len(secret) + 2))
+
+
+def get(marks, size):
+    """Secrets in the head of a request, and one with every part of the response."""
+    path = "/list/" + "page-" * (LONG_PATH // 5 if size == COOKIES[-1] else 3)
+    request = (
+        "GET %s?token=%s&page=2&key=%s HTTP/1.1\r\nHost: origin.test\r\n"
+        "Authorization: Bearer %s\r\nCookie: %s\r\nX-Api-Key: %s\r\nReferer: https://a.test/?%s\r\n\r\n"
+        % (path, marks.secret("query"), marks.secret("query"), marks.secret("Authorization"),
+           fill(marks.secret("Cookie"), size), marks.secret("header"), marks.secret("Referer")))
+    response = (
+        "HTTP/1.1 200 %s\r\nContent-Type: text/plain; boundary=%s\r\nSet-Cookie: %s\r\n"
+        "Location: /x?%s\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "3c;sig=%s\r\n%s\r\n0;%s\r\nX-Sum: %s\r\n\r\n"
+        % (marks.secret("reason phrase"), marks.secret("parameter"),
+           fill(marks.secret("Set-Cookie"), size), marks.secret("Location"),
+           marks.secret("chunk extension"), marks.secret("response body") + "-" * 20,
+           marks.secret("chunk extension"), marks.secret("trailer")))
+    return request, response
+
+
+def post(marks, size):
+    """A token in the path, secrets in bodies."""
+    body = fill(marks.secret("request body"), BODY)
+    request = (
+        "POST /reset/%s/confirm?code=%s HTTP/1.1\r\nHost: origin.test\r\n"
+        "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n"
+        "Proxy-Authorization: Basic %s\r\n\r\n%s"
+        % (marks.token("path"), marks.secret("query"), len(body),
+           marked.base64.b64encode(marks.secret("Basic").encode()).decode(), body))
+    body = fill(marks.secret("response body"), BODY)
+    response = ("HTTP/1.1 201 Created\r\nContent-Length: %d\r\nX-Token: %s\r\n\r\n%s"
+                % (len(body), fill(marks.secret("header"), size), body))
+    return request, response
+
+
+def absolute(marks, size):
+    request = ("GET http://user:%s@origin.test/abs?z=%s#%s HTTP/1.1\r\nHost: %s@origin.test\r\n\r\n"
+               % (marks.secret("user info"), marks.secret("query"), marks.secret("fragment"),
+                  marks.secret("user info")))
+    return request, "HTTP/1.1 204 No Content\r\nX-A: %s\r\n\r\n" % marks.secret("header")
+
+
+def cut(text, marks, often):
+    """The line, cut within each of its secrets' first occurrences and at line ends."""
+    data = text.encode() if isinstance(text, str) else text
+    head = data.find(b"\r\n\r\n") % len(data) + 4
+    cuts = set()
+    if often:
+        at = data.find(marks.tag.encode())
+        while 0 <= at < min(head, 12000):
+            cuts |= {at + 3, at + 17}
+            at = data.find(marks.tag.encode(), at + 700)
+        cuts |= {5, head - 2, head - 1, head, head + 30, len(data) - 3}
+    return Line(data, cuts)
+
+
+def http1(marks, often):
+    lines = []
+    for size in COOKIES:
+        for text in get(marks, size) + post(marks, size):
+            lines.append(cut(text, marks, often))
+    return lines + [cut(text, marks, often) for text in absolute(marks, 0)]
+
+
+def http2_request(marks, stream, size, coded, kept):
+    pseudo = field(":method", "POST") + field(":scheme", "https") + field(
+        ":path", "/h2/%s?token=%s" % (marks.token("path"), marks.secret("query")), kept, coded)
+    pseudo += field(":authority", "user:%s@origin.test" % marks.secret("user info"), kept, coded)
+    block = pseudo + b"".join(field(name, value, kept, coded) for name, value in (
+        ("authorization", "Bearer " + marks.secret("Authorization")),
+        ("cookie", fill(marks.secret("Cookie"), size)),
+        ("x-api-key", marks.secret("header"))))
+    body = fill(marks.secret("request body"), 8000).encode()
+    trailer = field("x-sum", marks.secret("trailer"), kept, coded)
+    return (headers(stream, block, most=4096) + frame(marked.DATA, 0, stream, body) +
+            headers(stream, trailer, end_stream=True))
+
+
+def http2_response(marks, stream, size, coded, kept):
+    block = field(":status", "200") + b"".join(field(name, value, kept, coded) for name, value in (
+        ("set-cookie", fill(marks.secret("Set-Cookie"), size)),
+        ("x-token", marks.secret("header"))))
+    body = fill(marks.secret("response body"), 8000).encode()
+    trailer = field("grpc-message", marks.secret("trailer"), kept, coded)
+    return (headers(stream, block, most=4096) + frame(marked.DATA, 0, stream, body) +
+            headers(stream, trailer, end_stream=True))
+
+
+def http2(marks, often):
+    lines = [Line(marked.PREFACE + frame(marked.SETTINGS, 0, 0)),
+             Line(frame(marked.SETTINGS, 0, 0) + frame(marked.SETTINGS, marked.ACK, 0))]
+    stream = 1
+    for size in COOKIES:
+        for coded in (False, True):
+            for kept in (INDEXED, NEVER):
+                request = http2_request(marks, stream, size, coded, kept)
+                response = http2_response(marks, stream, size, coded, kept)
+                for data in (request, response):
+                    lines.append(Line(data, range(211, 3000, 397) if often else ()))
+                stream += 2
+    return lines
+
+
+REQUESTS = {"tls-http1": 2 * len(COOKIES) + 1, "tls-http2": 4 * len(COOKIES),
+            "plain-http1": 2 * len(COOKIES) + 1}
+
+
+def call(kind, stage, daemon, pki):
+    return Call(stage, daemon.port, None if kind.startswith("plain") else pki,
+                {"tls-http1": "http/1.1", "tls-http2": "h2"}.get(kind))
+
+
+def talk(kind, stage, daemon, pki, marks, often):
+    lines = (http2 if kind == "tls-http2" else http1)(marks, often)
+    connection = call(kind, stage, daemon, pki)
+    try:
+        connection.talk(lines)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+# -- where it is looked for ----------------------------------------------------------------------
+
+
+class Receiver(HTTPServer):
+    """A collector that keeps what OTLP brings."""
+
+    def __init__(self):
+        self.bodies = bodies = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", "2")
+                self.end_headers()
+                self.wfile.write(b"{}")
+
+            def log_message(self, *arguments):
+                pass
+
+        super().__init__(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self.serve_forever, daemon=True)
+        self._thread.start()
+
+    def close(self):
+        self.shutdown()
+        self._thread.join()
+        self.server_close()
+
+
+@pytest.fixture
+def receiver():
+    server = Receiver()
+    yield server
+    server.close()
+
+
+def told(daemon, receiver):
+    """(where, bytes) of all that people and programs are told."""
+    yield "log", daemon.stderr_path.read_bytes()
+    yield "access log", daemon.access_log_path.read_bytes()
+    yield from leftovers.statuses(daemon, TOOL)
+    for path in ("/metrics", "/api/v1/snapshot"):
+        status, _, text = metrics.get(daemon.metrics_port, path)
+        assert status == 200
+        yield path, text.encode()
+    for number, body in enumerate(list(receiver.bodies)):
+        yield "OTLP export %d" % number, body
+
+
+def held(daemon):
+    """(where, bytes) of all that is in memory, the daemon's and the kernel's maps. A sanitizer keeps
+    what was freed, so that there is nothing to be learnt from its build."""
+    if not SANITIZED:
+        yield from leftovers.memory(daemon.pid)
+    yield from (("map " + name, data) for name, data in leftovers.maps(daemon.pid))
+
+
+def search(places, marks):
+    return ["%s: %s" % (where, what) for where, data in places for what in marks.find(data)]
+
+
+def assert_clean(daemon, marks, when):
+    """The ring is written over after a second of silence; until then it may hold heads."""
+    found = []
+
+    def clean():
+        found[:] = search(held(daemon), marks)
+        return not found
+
+    wait_for(clean, lambda: "%s secrets are still held:\n%s" % (when, "\n".join(found)),
+             timeout=None if os.environ.get("KSPLIT_TESTS_IN_VM") else 8, interval=0.5)
+
+
+@pytest.fixture
+def observed(ksplitd, stage, receiver):
+    def start(settings=None, **more):
+        port = free_port()
+        wanted = {"metrics": {"prometheus": "127.0.0.1:%d" % port, "otlp": {
+            "endpoint": "http://127.0.0.1:%d/v1/metrics" % receiver.server_address[1],
+            "interval_ms": 200}}}
+        daemon = ksplitd("127.0.0.1:%d" % stage.port, dict(wanted, **(settings or {})), **more)
+        daemon.metrics_port = port
+        return daemon
+    return start
+
+
+def request_count(daemon):
+    return daemon.ask("summary")["observation"]["requests"]
+
+
+@pytest.mark.parametrize("sampler", ("auto", "user"))
+@pytest.mark.parametrize("kind", sorted(REQUESTS))
+def test_nothing_stays(kind, sampler, observed, stage, pki, marks, receiver):
+    daemon = observed({"sampler": sampler})
+    first = talk(kind, stage, daemon, pki, marks, often=True)
+    first.close()
+    with talk(kind, stage, daemon, pki, marks, often=False):
+        assert_clean(daemon, marks, "connections are open:")
+    daemon.settle()
+    wait_for(lambda: request_count(daemon) == 2 * REQUESTS[kind],
+             lambda: "%d requests; there are %s" % (2 * REQUESTS[kind], daemon.summary()))
+    wait_for(lambda: any(b"http" in body for body in receiver.bodies), "an export")
+    exports = len(receiver.bodies)
+    wait_for(lambda: len(receiver.bodies) > exports + 1, "an export of all")
+    assert_clean(daemon, marks, "connections are closed:")
+    assert not search(told(daemon, receiver), marks)
