@@ -11,12 +11,14 @@ import random
 import string
 import struct
 
-TAG_LEN = 6
-LETTERS = string.ascii_lowercase
-DIGITS = string.digits
+# Capitals that RFC 7541 codes with seven bits each: eight of them fill at least six whole bytes,
+# wherever in a byte they begin.
+LETTERS = "BCDEFGHIJKLMNOPQRSTUVWY"
+TAG_LEN = 8
+REPEATS = 4
 
 
-def _random(count, alphabet=LETTERS + DIGITS):
+def _random(count, alphabet):
     return "".join(random.SystemRandom().choice(alphabet) for _ in range(count))
 
 
@@ -61,14 +63,15 @@ def read_string(data):
 
 
 class Marks:
-    """`secret(place)` gives a new secret of forty characters, `token(place)` one that looks random
-    to the end; `find(data)` tells the places whose secrets are in there."""
+    """`secret(place)` gives a new secret of forty characters; `find(data)` tells the places whose
+    secrets are in there, as they are, in base64 or coded by HPACK."""
 
     def __init__(self):
-        self.tag = _random(TAG_LEN - 2, LETTERS) + _random(2, DIGITS)
+        self.tag = _random(TAG_LEN, LETTERS)
         self._places = {}
         self._needles = {self.tag.encode(): "plain"}
         self._add_base64()
+        self._add_huffman()
 
     def _add_base64(self):
         """Of each of the three ways to lie in groups of three bytes, the characters that do not
@@ -80,23 +83,21 @@ class Marks:
             last = (shift + len(tag)) * 8 // 6
             self._needles[coded[first:last]] = "base64"
 
-    def secret(self, place):
-        inner = [_random(2) for _ in range(5)]
-        value = "".join(self.tag + two for two in inner)
-        for two in inner:
-            self._places[(self.tag + two).encode()] = place
-        coded = huffman(value.encode())
-        for at in (0, 8, 16):
-            self._needles[coded[at:at + 8]] = place + ", Huffman coded"
-        return value
+    def _add_huffman(self):
+        """The same for the eight ways to lie in bytes."""
+        coded = huffman(self.tag.encode())
+        bits = "".join(format(byte, "08b") for byte in coded)
+        assert len(bits) == 7 * TAG_LEN, bits
+        for shift in range(8):
+            inner = bits[shift:shift + (len(bits) - shift) // 8 * 8]
+            self._needles[int(inner, 2).to_bytes(len(inner) // 8, "big")] = "Huffman coded"
 
-    def token(self, place):
-        value = _random(40)
-        for at in (0, 14, 28):
-            self._needles[value[at:at + 12].encode()] = place
-        coded = huffman(value.encode())
-        for at in (0, 8, 16):
-            self._needles[coded[at:at + 8]] = place + ", Huffman coded"
+    def secret(self, place):
+        value = ""
+        for _ in range(REPEATS):
+            two = _random(1, string.digits) + _random(1, string.ascii_lowercase)
+            self._places[(self.tag + two).encode()] = place
+            value += self.tag + two
         return value
 
     def _tell(self, data, at, kind):

@@ -2,27 +2,29 @@
 """Secrets go through ksplitd and nothing of them stays: not in its memory, not in BPF maps, not in a
 log, and nobody is told of them."""
 
-import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 
 from lib import leftovers, marked, metrics
 from lib.daemon import PROGRAM
 from lib.dialogue import Call, Line
-from lib.env import EXPECT_KTLS, SANITIZED, free_port, wait_for
+from lib.env import SANITIZED, free_port, wait_for
 from lib.marked import INDEXED, NEVER, field, frame, headers
-from lib.process import run
 
 TOOL = PROGRAM.parent / "ksplit-status"
 COOKIES = 60, 1500, 5000, 9500 # bytes of the cookies of one request each
 LONG_PATH = 3000
 BODY = 200000
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -63,7 +65,7 @@ def post(marks, size):
         "POST /reset/%s/confirm?code=%s HTTP/1.1\r\nHost: origin.test\r\n"
         "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n"
         "Proxy-Authorization: Basic %s\r\n\r\n%s"
-        % (marks.token("path"), marks.secret("query"), len(body),
+        % (marks.secret("path"), marks.secret("query"), len(body),
            marked.base64.b64encode(marks.secret("Basic").encode()).decode(), body))
     body = fill(marks.secret("response body"), BODY)
     response = ("HTTP/1.1 201 Created\r\nContent-Length: %d\r\nX-Token: %s\r\n\r\n%s"
@@ -102,7 +104,7 @@ def http1(marks, often):
 
 def http2_request(marks, stream, size, coded, kept):
     pseudo = field(":method", "POST") + field(":scheme", "https") + field(
-        ":path", "/h2/%s?token=%s" % (marks.token("path"), marks.secret("query")), kept, coded)
+        ":path", "/h2/%s?token=%s" % (marks.secret("path"), marks.secret("query")), kept, coded)
     pseudo += field(":authority", "user:%s@origin.test" % marks.secret("user info"), kept, coded)
     block = pseudo + b"".join(field(name, value, kept, coded) for name, value in (
         ("authorization", "Bearer " + marks.secret("Authorization")),
@@ -267,3 +269,89 @@ def test_nothing_stays(kind, sampler, observed, stage, pki, marks, receiver):
     wait_for(lambda: len(receiver.bodies) > exports + 1, "an export of all")
     assert_clean(daemon, marks, "connections are closed:")
     assert not search(told(daemon, receiver), marks)
+
+
+# -- the judge itself ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sampler", ("auto", "user"))
+def test_half_a_line_is_found(sampler, observed, stage, pki, marks):
+    """A sampler keeps a line that is not complete - as long as it is not."""
+    daemon = observed({"sampler": sampler})
+    with call("tls-http1", stage, daemon, pki) as connection:
+        connection.say(Line(("GET /x?a=" + marks.secret("half a line")).encode()))
+        if not SANITIZED:
+            where = held if sampler == "auto" else lambda daemon: leftovers.memory(daemon.pid)
+            wait_for(lambda: search(where(daemon), marks), "the line to be found")
+        connection.say(Line(b" HTTP/1.1\r\nHost: origin.test\r\n\r\n"))
+        assert_clean(daemon, marks, "the line is complete:")
+
+
+def test_ring_is_looked_into(observed, stage, marks):
+    """What a head may tell stays in the ring until it is written over."""
+    daemon = observed()
+    if "heads" not in leftovers.pinned(daemon.pid):
+        return # the daemon has no ring here; test_nothing_stays looks at what it has
+    with Call(stage, daemon.port) as connection:
+        secret = marks.secret("path")
+
+        def seen():
+            connection.say(Line(("GET /%s HTTP/1.1\r\nHost: a.test\r\n\r\n" % secret).encode()))
+            return search(leftovers.maps(daemon.pid), marks)
+
+        wait_for(seen, "a head to be found in the ring")
+    assert_clean(daemon, marks, "all is quiet:")
+
+
+# -- core files ------------------------------------------------------------------------------------
+
+
+def ended_with_core(argv, folder, wait_until):
+    """SIGSEGV for a program that might leave a core file of any size: has it, the kernel says?"""
+    process = subprocess.Popen(argv, cwd=folder, stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               preexec_fn=lambda: resource.setrlimit(
+                                   resource.RLIMIT_CORE, (1 << 26, 1 << 26)))
+    try:
+        wait_until(process)
+        process.send_signal(signal.SIGSEGV)
+        told = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert told.si_status == signal.SIGSEGV
+        return told.si_code == os.CLD_DUMPED
+    finally:
+        process.kill()
+        process.wait()
+
+
+def leaves_core_files():
+    """An ordinary program does here; where cores are piped to a program nobody can tell."""
+    with tempfile.TemporaryDirectory(prefix="ksplit-test-") as folder:
+        return ended_with_core(["sleep", "600"], folder, lambda process: wait_for(
+            lambda: Path("/proc/%d/comm" % process.pid).read_text() == "sleep\n", "sleep"))
+
+
+def test_no_core_file(pki):
+    """prctl(2), PR_SET_DUMPABLE: no core file, and /proc/PID belongs to root whoever it runs as."""
+    with tempfile.TemporaryDirectory(prefix="ksplit-test-") as name:
+        folder = Path(name)
+        shutil.copy(PROGRAM, folder / "ksplitd")
+        shutil.copy(pki.ca.cert, folder / "ca.pem")
+        shutil.copy(pki.ca.key, folder / "ca.key")
+        for path in (folder, folder / "ca.key"):
+            os.chown(path, NOBODY, NOBODY)
+
+        def up(process):
+            wait_for((folder / "control").exists, "ksplitd to start")
+            proc = Path("/proc/%d" % process.pid)
+            assert "\nUid:\t%d\t" % NOBODY in (proc / "status").read_text()
+            assert (proc / "environ").stat().st_uid == 0
+
+        assert not ended_with_core(
+            ["setpriv", "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups",
+             str(folder / "ksplitd"), "--foreground", "--listen", "127.0.0.1:%d" % free_port(),
+             "--to", "127.0.0.1:9", "--ca-cert", "ca.pem", "--ca-key", "ca.key",
+             "--upstream-verify", "off", "--control", "control", "--access-log", "log"],
+            folder, up)
+        assert list(folder.glob("core*")) == []
+    pattern = Path("/proc/sys/kernel/core_pattern").read_text()
+    assert leaves_core_files() or pattern[0] == "|" or "/" in pattern
