@@ -276,7 +276,9 @@ static bool choose(struct sampler *sampler, enum sampler_place place, enum kspli
 	int err = 0;
 
 	if (!sampler->set || !bpf_object_has(sampler->set, group)) {
-		say(sampler, name, sampler->set ? bpf_object_why(sampler->set, group) : "no BPF", 0);
+		say(sampler, name, sampler->set ? bpf_object_why(sampler->set, group)
+					 : "no BPF: CAP_BPF and CAP_NET_ADMIN are needed",
+		    0);
 		return false;
 	}
 	if (!attached)
