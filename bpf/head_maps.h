@@ -59,10 +59,11 @@ struct {
 	__type(value, struct ksplit_pending);
 } partial_new SEC(".maps");
 
-#define BLANK_BYTES 4096
+#define BLANK_BYTES 4096 /* of the ring that are written over at once */
+#define BLANK_MAX   8192 /* of anything else */
 
 struct blank {
-	__u8 bytes[BLANK_BYTES];
+	__u8 bytes[BLANK_MAX];
 };
 
 struct {
@@ -88,6 +89,16 @@ static __always_inline void count(__u32 what)
 		++*n;
 }
 
+/* Reading zeros is the one way to write over a length that is known at run time only. */
+static __always_inline void blank_out(void *at, __u32 size)
+{
+	__u32 zero = 0;
+	struct blank *blank = bpf_map_lookup_elem(&blanks, &zero);
+
+	if (blank)
+		bpf_probe_read_kernel(at, size, blank->bytes);
+}
+
 static __always_inline __u64 pending_key(const struct ksplit_stream_state *state)
 {
 	return state->conn << 1 | state->stream;
@@ -100,6 +111,8 @@ static __always_inline void emit(void *event, __u32 size)
 	if (bpf_ringbuf_query(&heads, BPF_RB_AVAIL_DATA) > wake_bytes)
 		flags = BPF_RB_FORCE_WAKEUP;
 	count(bpf_ringbuf_output(&heads, event, size, flags) ? SAMPLER_DROPPED : SAMPLER_EVENTS);
+	/* A walk may emit several, and the last is not always the longest. */
+	blank_out(event, size);
 }
 
 #define SCAN_FN			 __attribute__((noinline))
@@ -109,6 +122,9 @@ static __always_inline void emit(void *event, __u32 size)
 #define SCAN_EMIT(event, size)	 emit(event, size)
 
 #include <ksplit/stream_scan.h>
+
+_Static_assert(sizeof(struct ksplit_head_event) + KSPLIT_HEAD_MAX <= BLANK_MAX,
+	       "an event is written over at once");
 
 /* Of the CPU that a program runs on. */
 struct {

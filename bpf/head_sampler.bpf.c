@@ -148,10 +148,10 @@ static __always_inline int window_keep(struct ksplit_scan *s, struct ksplit_stre
 		return 1;
 	pending->len = len;
 	bpf_probe_read_kernel(pending->bytes, len, &s->window[s->at & SCAN_MASK]);
-	if (bpf_map_update_elem(&partial, &key, pending, BPF_ANY))
-		return 1;
-	state->flags |= KSPLIT_STATE_PENDING;
-	return 0;
+	if (!bpf_map_update_elem(&partial, &key, pending, BPF_ANY))
+		state->flags |= KSPLIT_STATE_PENDING;
+	blank_out(pending->bytes, len);
+	return !(state->flags & KSPLIT_STATE_PENDING);
 }
 
 /* Whoever may read maps reads what was said no longer than it takes. */

@@ -18,7 +18,7 @@ from lib.process import run
 TOOL = PROGRAM.parent / "ksplit-status"
 IN_VM = os.environ.get("KSPLIT_TESTS_IN_VM") == "1"
 URIS = 20000 if IN_VM or SANITIZED else 1000000
-SLICE = 16000 # of them at full speed: what the ring holds, should nobody look meanwhile
+SLICE = 4000 # of them at full speed: what the ring holds, should nobody look meanwhile
 FEW = 10
 BATCH = 100 # requests on their way at once; the sampler follows 256 of a connection
 CALLERS = 4

@@ -292,12 +292,13 @@ def test_ring_is_looked_into(observed, stage, marks):
     daemon = observed()
     if "heads" not in leftovers.pinned(daemon.pid):
         return # the daemon has no ring here; test_nothing_stays looks at what it has
+    size = daemon.ask("kernel")["sampler"]["ring_bytes"]
     with Call(stage, daemon.port) as connection:
         secret = marks.secret("path")
 
         def seen():
             connection.say(Line(("GET /%s HTTP/1.1\r\nHost: a.test\r\n\r\n" % secret).encode()))
-            return search(leftovers.maps(daemon.pid), marks)
+            return marks.find(leftovers.ring(daemon.pid, size))
 
         wait_for(seen, "a head to be found in the ring")
     assert_clean(daemon, marks, "all is quiet:")

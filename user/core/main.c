@@ -113,6 +113,23 @@ static void forbid_core(void)
 	prctl(PR_SET_DUMPABLE, 0);
 }
 
+/*
+ * A library's function that is bound on its first call is looked up with the vector registers saved
+ * on the stack, and those hold what was copied last: plaintext, which would stay there. The dynamic
+ * linker binds the libraries' calls at once only when it is told before it starts (ld.so(8)).
+ */
+static void bind_now(char **argv)
+{
+	char path[4096];
+	ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - 1);
+
+	if (getenv("LD_BIND_NOW") || len <= 0)
+		return;
+	path[len] = '\0';
+	if (setenv("LD_BIND_NOW", "1", 1) == 0)
+		execv(path, argv);
+}
+
 static int start(const struct config *config)
 {
 	struct background background = {.notify_fd = -1};
@@ -169,6 +186,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "ksplitd: %s\n", error);
 		status = EXIT_CONFIG;
 	} else if (action == OPTIONS_RUN && !config.check) {
+		bind_now(argv);
 		log_setup(config.log_level, false);
 		status = start(&config);
 	} else if (action == OPTIONS_RUN) {

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "observe/aggregate_clock.h"
@@ -118,7 +119,10 @@ static bool count_known(struct aggregate *aggregate, const struct aggregate_memo
 	return true;
 }
 
-/* Returns whether the memo knew the series. */
+/*
+ * Returns whether the memo need not change. A URI with something in it that its template does not tell
+ * is not remembered: it may be a secret, and a connection may stay for days.
+ */
 static bool add_request(struct aggregate *aggregate, const struct observe_conn *conn,
 			struct aggregate_memo *memo, const struct observe_request *request)
 {
@@ -135,6 +139,8 @@ static bool add_request(struct aggregate *aggregate, const struct observe_conn *
 	}
 	if (!known)
 		count_request(aggregate, conn, memo, &key, request, &now);
+	if (!known && strcmp(key.uri, request->path) != 0)
+		memo->series = NULL;
 	count_endpoint(aggregate, conn, memo, series_figures_failed(request), &now);
 	aggregate->requests++;
 	pthread_mutex_unlock(&aggregate->lock);
