@@ -61,6 +61,13 @@ static enum sampler_place place_of(const struct conn *conn)
 	return SAMPLER_USER_TLS;
 }
 
+/* gRPC's C core offers a name of its own before "h2", for the same protocol. */
+static bool is_http2(const struct conn *conn)
+{
+	return (conn->alpn_len == 2 && !memcmp(conn->alpn, "h2", 2)) ||
+	       (conn->alpn_len == 8 && !memcmp(conn->alpn, "grpc-exp", 8));
+}
+
 static void tap_begin(struct conn *conn, struct sampler *sampler)
 {
 	const struct stream_tap_options options = {
@@ -68,7 +75,7 @@ static void tap_begin(struct conn *conn, struct sampler *sampler)
 		.scanner = conn->worker->scanner,
 		.place = place_of(conn),
 		.conn = conn->info.id,
-		.http2 = conn->alpn_len == 2 && !memcmp(conn->alpn, "h2", 2),
+		.http2 = is_http2(conn),
 		.fd = {[KSPLIT_REQUESTS] = conn->side[SIDE_UPSTREAM].fd,
 		       [KSPLIT_RESPONSES] = conn->side[SIDE_CLIENT].fd},
 	};
