@@ -8,6 +8,7 @@
 
 /* Tunables, set before loading. */
 const volatile __u32 head_bytes = KSPLIT_HEAD_DEFAULT;
+const volatile __u32 workers = 1;
 const volatile __u32 wake_bytes = 2 << 20; /* in the ring: the daemon is woken before its time */
 
 /* Head events. Its size is set before loading. */
@@ -53,7 +54,7 @@ struct {
 } sampled SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct ksplit_pending);
@@ -99,6 +100,15 @@ static __always_inline void blank_out(void *at, __u32 size)
 		bpf_probe_read_kernel(at, size, blank->bytes);
 }
 
+/*
+ * Scratch memory is each worker's own, not each CPU's: these programs may be preempted, and another
+ * worker's may run on the same CPU then. A connection's number tells its worker (user/core/conn.c).
+ */
+static __always_inline __u32 worker_of(const struct ksplit_stream_state *state)
+{
+	return (__u32)((state->conn - 1) % workers);
+}
+
 static __always_inline __u64 pending_key(const struct ksplit_stream_state *state)
 {
 	return state->conn << 1 | state->stream;
@@ -126,9 +136,9 @@ static __always_inline void emit(void *event, __u32 size)
 _Static_assert(sizeof(struct ksplit_head_event) + KSPLIT_HEAD_MAX <= BLANK_MAX,
 	       "an event is written over at once");
 
-/* Of the CPU that a program runs on. */
+/* Of the worker whose call a program runs in. */
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct ksplit_scan);

@@ -141,8 +141,8 @@ static __always_inline int window_begin(struct ksplit_scan *s, struct ksplit_str
 static __always_inline int window_keep(struct ksplit_scan *s, struct ksplit_stream_state *state)
 {
 	__u64 key = pending_key(state);
-	__u32 len = s->len - s->at, zero = 0;
-	struct ksplit_pending *pending = bpf_map_lookup_elem(&partial_new, &zero);
+	__u32 len = s->len - s->at, worker = worker_of(state);
+	struct ksplit_pending *pending = bpf_map_lookup_elem(&partial_new, &worker);
 
 	if (!pending || len > KSPLIT_PENDING_MAX)
 		return 1;
@@ -198,8 +198,8 @@ static __always_inline void walk_end(struct walk *walk)
 static __always_inline int walk_begin(struct walk *walk, struct ksplit_stream_state *state,
 				      __u32 size)
 {
-	__u32 zero = 0;
-	struct ksplit_scan *s = bpf_map_lookup_elem(&scratch, &zero);
+	__u32 worker = worker_of(state);
+	struct ksplit_scan *s = bpf_map_lookup_elem(&scratch, &worker);
 
 	walk->state = state;
 	walk->scan = s;

@@ -31,6 +31,15 @@ static int set_ring_size(struct ksplit_bpf *skel, uint32_t bytes)
 	return bpf_map__set_max_entries(skel->maps.heads, size);
 }
 
+/* Scratch memory for each. */
+static int set_workers(struct ksplit_bpf *skel, uint32_t workers)
+{
+	int err = bpf_map__set_max_entries(skel->maps.scratch, workers);
+
+	skel->rodata->workers = workers;
+	return err ? err : bpf_map__set_max_entries(skel->maps.partial_new, workers);
+}
+
 int bpf_instance_open(const struct bpf_instance_plan *plan, unsigned int groups,
 		      struct ksplit_bpf **out)
 {
@@ -42,6 +51,8 @@ int bpf_instance_open(const struct bpf_instance_plan *plan, unsigned int groups,
 	err = bpf_group_choose(skel->obj, groups, plan->kernel);
 	if (!err && plan->options->ring_bytes)
 		err = set_ring_size(skel, plan->options->ring_bytes);
+	if (!err && plan->options->workers)
+		err = set_workers(skel, plan->options->workers);
 	if (err) {
 		ksplit_bpf__destroy(skel);
 		return err;

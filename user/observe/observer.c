@@ -317,6 +317,7 @@ static int load_programs(struct observer *observer, const struct observer_option
 			   [BPF_GROUP_SK_MSG] = bpf},
 		.head_bytes = options->head_bytes,
 		.ring_bytes = options->ring_bytes,
+		.workers = (uint32_t)options->workers,
 		.pin = true,
 	};
 	int err = bpf_object_load(&load, &observer->set);
