@@ -1,15 +1,68 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Calls as ksplitd tells of them: the calling process, and the time that a slow origin takes."""
+"""Calls as ksplitd tells of them: the status of gRPC, the calling process, and the time that a slow
+origin takes."""
 
 import time
 
 import pytest
 
 from lib import clients, exact, stream
-from lib.env import wait_for
+from lib.env import PATIENCE, wait_for
 from lib.scene import receive_until
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+# -- gRPC --------------------------------------------------------------------------------------
+
+
+def test_grpc_status_from_trailers(ksplitd, pki, spare_port):
+    """A real gRPC server and client: OK, and errors that are told in the trailers of a response
+    with status 200; a server stream among them."""
+    grpc = pytest.importorskip("grpc", reason="needs python3-grpcio")
+    import concurrent.futures
+
+    def answer(request, context):
+        if request == b"fail":
+            context.abort(grpc.StatusCode.NOT_FOUND, "no such thing")
+        return request * 2
+
+    def count(request, context):
+        for i in range(5):
+            yield b"%d" % i
+
+    handlers = {"Echo": grpc.unary_unary_rpc_method_handler(answer),
+                "Count": grpc.unary_stream_rpc_method_handler(count)}
+    server = grpc.server(concurrent.futures.ThreadPoolExecutor(4))
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Things",
+                                                                          handlers),))
+    server.add_secure_port("127.0.0.1:%d" % spare_port, grpc.ssl_server_credentials(
+        [(pki.origin.key.read_bytes(), pki.origin.cert.read_bytes())]))
+    server.start()
+    try:
+        daemon = ksplitd("127.0.0.1:%d" % spare_port)
+        trust = grpc.ssl_channel_credentials(pki.ca.cert.read_bytes())
+        with grpc.secure_channel("127.0.0.1:%d" % daemon.port, trust, [
+                ("grpc.ssl_target_name_override", "origin.test"),
+                ("grpc.enable_http_proxy", 0)]) as channel:
+            echo = channel.unary_unary("/test.Things/Echo")
+            for _ in range(7):
+                assert echo(b"ab", timeout=PATIENCE) == b"abab"
+            for _ in range(3):
+                with pytest.raises(grpc.RpcError):
+                    echo(b"fail", timeout=PATIENCE)
+            stream_count = channel.unary_stream("/test.Things/Count")
+            assert len(list(stream_count(b"", timeout=PATIENCE))) == 5
+    finally:
+        server.stop(None).wait(PATIENCE)
+    wait_for(lambda: exact.status(daemon, "requests")["requests"] >= 11,
+             lambda: "11 calls: %s\n%s\n%s" % (daemon.request_log(), daemon.access_log(),
+                                              exact.status(daemon, "kernel")["sampler"]))
+    rows = {(row["http.uri"], row["http.status_code"], row["rpc.grpc.status_code"]):
+            (row["http.request_response.count"], row["http.request_response.failures"])
+            for row in exact.status(daemon, "requests")["series"]}
+    assert rows == {("/test.Things/Echo", 200, 0): (7, 0), ("/test.Things/Echo", 200, 5): (3, 3),
+                    ("/test.Things/Count", 200, 0): (1, 0)}
 
 
 # -- who called --------------------------------------------------------------------------------
