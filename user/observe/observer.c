@@ -217,13 +217,13 @@ static void on_ring_event(void *ctx, const struct ksplit_head_event *event)
 }
 
 /* Events that follow what was in the ring. */
-static void take_late(struct observer *observer)
+static void take_late(struct observer *observer, struct late_events *late)
 {
 	const struct ksplit_head_event *event;
 
-	while ((event = late_events_first(&observer->late))) {
+	while ((event = late_events_first(late))) {
 		take_head(observer, event);
-		late_events_drop(&observer->late);
+		late_events_drop(late);
 	}
 }
 
@@ -244,17 +244,22 @@ static void end_connection(struct observer *observer, struct observed *observed)
 	observed_remove(&observer->table, observed);
 }
 
-/* Connections that were closed before the ring was looked into have had their last event. */
+/*
+ * Connections that were closed before the ring was looked into have had their last event. What the
+ * queues tell while it is being read (on_ring_event) has to wait for the next look.
+ */
 static void look(struct observer *observer)
 {
 	struct observed_closing closing = TAILQ_HEAD_INITIALIZER(closing);
+	struct late_events late = STAILQ_HEAD_INITIALIZER(late);
 	struct observed *observed;
 
 	observer->taken = 0;
 	drain_queues(observer);
 	TAILQ_CONCAT(&closing, &observer->closing, close_link);
+	STAILQ_CONCAT(&late, &observer->late);
 	sampler_poll(observer->sampler, on_ring_event, observer);
-	take_late(observer);
+	take_late(observer, &late);
 	while ((observed = TAILQ_FIRST(&closing))) {
 		TAILQ_REMOVE(&closing, observed, close_link);
 		end_connection(observer, observed);
