@@ -70,7 +70,7 @@ static bool is_http2(const struct conn *conn)
 
 static void tap_begin(struct conn *conn, struct sampler *sampler)
 {
-	const struct stream_tap_options options = {
+	struct stream_tap_options options = {
 		.sampler = sampler,
 		.scanner = conn->worker->scanner,
 		.place = place_of(conn),
@@ -85,7 +85,9 @@ static void tap_begin(struct conn *conn, struct sampler *sampler)
 	if (options.place == SAMPLER_PLAIN_TCP &&
 	    sampler_at(sampler, SAMPLER_PLAIN_TCP) == KSPLIT_SAMPLER_SK_MSG)
 		for (int i = 0; i < KSPLIT_STREAMS; i++)
-			sampler_enlist(sampler, options.fd[i], options.conn, i);
+			/* Only sockets that are ESTABLISHED go into a sockhash; else the daemon looks. */
+			if (sampler_enlist(sampler, options.fd[i], options.conn, i))
+				options.place = SAMPLER_USER_TLS;
 	stream_tap_begin(&conn->tap, &options);
 	if (conn->tap.kind == KSPLIT_SAMPLER_NONE)
 		return;

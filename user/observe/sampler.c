@@ -21,8 +21,9 @@
 
 /* What head_ring_wipe puts into the ring: zeros (bpf/head_maps.h, BLANK_BYTES). */
 #define BLANK_BYTES 4096
-/* A record is completed within microseconds, unless its CPU is taken away from it. */
-#define POLL_TRIES 1000
+/* A record is completed within microseconds, unless its CPU is taken away from it by a hypervisor. */
+#define POLL_YIELDS 100
+#define POLL_TRIES  2000
 
 /* --- programs in place --- */
 
@@ -118,7 +119,10 @@ int sampler_poll(struct sampler *sampler, sampler_event_fn event, void *ctx)
 			return n;
 		if (atomic_load_explicit(sampler->consumed, memory_order_acquire) >= written)
 			break;
-		sched_yield();
+		if (i < POLL_YIELDS)
+			sched_yield();
+		else
+			usleep(100);
 	}
 	return (int)sampler->polled;
 }

@@ -36,7 +36,7 @@ void stream_tap_begin(struct stream_tap *tap, const struct stream_tap_options *o
 	memcpy(tap->fd, options->fd, sizeof(tap->fd));
 	if (is_bpf(tap) && !sampler_arm(tap->sampler, options->place, tap->conn, options->http2,
 					tap->fd)) {
-		if (tap->kind == KSPLIT_SAMPLER_SK_MSG && options->place == SAMPLER_KERNEL_TLS)
+		if (tap->kind == KSPLIT_SAMPLER_SK_MSG)
 			watch_begin(tap);
 		return;
 	}
