@@ -244,11 +244,10 @@ def test_forced_sampler_is_there_or_refused(pki, books, settings, works):
         daemon.kill()
 
 
-# Not by sk_msg: about one of its events in ten thousand is missing (docs/observation.md).
-@pytest.mark.parametrize("kind", ("user",))
+@pytest.mark.parametrize("kind", ("sk_msg", "user") if BPF_SAMPLES else ("user",))
 def test_plain_mix_is_observed_exactly(observing, books, pki, scratch, kind):
-    """Passed through raw, looked at by the daemon."""
-    daemon = observing({"sampler": "user"})
+    """Passed through raw: sk_msg, or the daemon."""
+    daemon = observing({"sampler": "bpf" if kind == "sk_msg" else "user"})
     entries = mix(daemon, books, pki, scratch, FORCED_COUNT, plain=True)
     assert_sampled_by(daemon, kind, len(entries))
     assert {entry["mode"] for entry in entries} == {"pass"}

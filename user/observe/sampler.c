@@ -247,17 +247,23 @@ void sampler_leave(struct sampler *sampler, int fd)
 	bpf_map_delete_elem(bpf_map__fd(sampler->skel->maps.sockets), &fd);
 }
 
-void sampler_disarm(struct sampler *sampler, uint64_t conn, const int fd[KSPLIT_STREAMS])
+void sampler_forget(struct sampler *sampler, uint64_t conn)
 {
 	for (int i = 0; i < KSPLIT_STREAMS; i++) {
 		uint64_t key = conn << 1 | (unsigned int)i;
 
-		bpf_map_delete_elem(bpf_map__fd(sampler->skel->maps.sockets), &fd[i]);
 		bpf_map_delete_elem(bpf_map__fd(sampler->skel->maps.partial), &key);
 		if (sampler->hash_attached)
 			bpf_map_delete_elem(bpf_map__fd(sampler->skel->maps.sampled), &key);
 	}
 	bpf_map_delete_elem(bpf_map__fd(sampler->skel->maps.pairs), &conn);
+}
+
+void sampler_disarm(struct sampler *sampler, uint64_t conn, const int fd[KSPLIT_STREAMS])
+{
+	for (int i = 0; i < KSPLIT_STREAMS; i++)
+		bpf_map_delete_elem(bpf_map__fd(sampler->skel->maps.sockets), &fd[i]);
+	sampler_forget(sampler, conn);
 }
 
 /* --- the choice --- */

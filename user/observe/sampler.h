@@ -76,7 +76,10 @@ int sampler_write_pending(struct sampler *sampler, const struct ksplit_stream_st
 /* Nothing that is sent into this socket from here on is the stream's. */
 void sampler_leave(struct sampler *sampler, int fd);
 
-/* Stop following; before the sockets are closed. */
+/* The sockets are closed, and what the program kept of them has gone with them: the rest. */
+void sampler_forget(struct sampler *sampler, uint64_t conn);
+
+/* Stop following sockets that are open. */
 void sampler_disarm(struct sampler *sampler, uint64_t conn, const int fd[KSPLIT_STREAMS]);
 
 /* --- the observer's side --- */

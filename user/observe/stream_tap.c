@@ -174,8 +174,9 @@ void stream_tap_close(struct stream_tap *tap, enum ksplit_stream stream, uint64_
 
 void stream_tap_release(struct stream_tap *tap)
 {
+	/* The descriptors may be another connection's by now. */
 	if (is_bpf(tap))
-		sampler_disarm(tap->sampler, tap->conn, tap->fd);
+		sampler_forget(tap->sampler, tap->conn);
 	if (tap->pair)
 		stream_pair_release(tap->pair);
 	free(tap->pair);
