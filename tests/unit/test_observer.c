@@ -273,9 +273,13 @@ static void test_names(void **state)
 	assert_string_equal(observer_sampler_name(KSPLIT_SAMPLERS), "none");
 }
 
-static void send_text(int fd, const char *text)
+/* As a relay sends where the tap keeps watch (stream_watch.h). */
+static void send_watched(struct stream_tap *tap, enum ksplit_stream stream, const char *text)
 {
-	assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+	assert_true(stream_tap_watched(tap, stream));
+	assert_int_equal(stream_tap_piece(tap, stream, strlen(text)), strlen(text));
+	assert_int_equal(send(tap->fd[stream], text, strlen(text), MSG_NOSIGNAL), strlen(text));
+	stream_tap_sent(tap, stream, (uint8_t)text[0], strlen(text));
 }
 
 /*
@@ -308,8 +312,8 @@ static void test_end_behind_the_ring(void **state)
 		assert_int_equal(sampler_enlist(observer_sampler(observer), fd[i], 12, i), 0);
 	tap_begin(&tap, 12, SAMPLER_PLAIN_TCP, fd);
 	assert_int_equal(tap.kind, KSPLIT_SAMPLER_SK_MSG);
-	send_text(fd[KSPLIT_REQUESTS], REQUEST);
-	send_text(fd[KSPLIT_RESPONSES], RESPONSE);
+	send_watched(&tap, KSPLIT_REQUESTS, REQUEST);
+	send_watched(&tap, KSPLIT_RESPONSES, RESPONSE);
 	assert_true(stream_tap_skippable(&tap, KSPLIT_RESPONSES, strlen(RESPONSE)) ==
 		    KSPLIT_SKIP_ALL);
 	assert_int_equal(stream_tap_skippable(&tap, KSPLIT_REQUESTS, strlen(REQUEST)), 0);
