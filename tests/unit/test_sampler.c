@@ -49,26 +49,33 @@ static bool is_bpf(enum sampler_place place)
 	return at == KSPLIT_SAMPLER_FENTRY || at == KSPLIT_SAMPLER_SK_MSG;
 }
 
-/* Skip, aloud, where no program samples. */
+static bool expects_ktls(void)
+{
+	const char *expected = getenv("KSPLIT_EXPECT_KTLS");
+
+	return expected && strcmp(expected, "1") == 0;
+}
+
+/* Kernels before 5.17 have no bpf_loop: nothing to try there, and it is said. */
 #define NEEDS_SAMPLER()                                                                            \
 	do {                                                                                       \
 		BPF_RIG_NEEDS_BPF();                                                               \
 		if (!is_bpf(SAMPLER_PLAIN_TCP) && !is_bpf(SAMPLER_KERNEL_TLS)) {                   \
-			print_message("skipped: no program samples here (%s)\n",                   \
+			print_message("nothing to try, no program samples here: %s\n",             \
 				      sampler_why(sampler));                                       \
-			skip();                                                                    \
+			assert_false(expects_ktls());                                              \
+			return;                                                                    \
 		}                                                                                  \
 	} while (0)
 
 /* Where kernel TLS is expected it has to be there, elsewhere there is nothing to try. */
 static bool has_fentry(void)
 {
-	const char *expected = getenv("KSPLIT_EXPECT_KTLS");
 	bool has = sampler_at(sampler, SAMPLER_KERNEL_TLS) == KSPLIT_SAMPLER_FENTRY;
 
 	if (!has)
 		print_message("kernel TLS: nothing to sample by fentry\n");
-	assert_true(has || !expected || strcmp(expected, "1") != 0);
+	assert_true(has || !expects_ktls());
 	return has;
 }
 
