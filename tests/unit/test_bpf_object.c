@@ -74,9 +74,10 @@ static void test_only_wanted(void **state)
 	assert_true(bpf_object_has(set, BPF_GROUP_PROCESSES));
 	assert_false(bpf_object_has(set, BPF_GROUP_TIMINGS));
 	assert_string_equal(bpf_object_why(set, BPF_GROUP_TIMINGS), "not wanted");
+	assert_true(bpf_map__autocreate(bpf_object_skeleton(set)->maps.processes));
 	assert_true(bpf_map__fd(bpf_object_skeleton(set)->maps.processes) >= 0);
-	assert_true(bpf_map__fd(bpf_object_skeleton(set)->maps.heads) < 0);
-	assert_true(bpf_map__fd(bpf_object_skeleton(set)->maps.endpoints) < 0);
+	assert_false(bpf_map__autocreate(bpf_object_skeleton(set)->maps.heads));
+	assert_false(bpf_map__autocreate(bpf_object_skeleton(set)->maps.endpoints));
 	bpf_object_free(set);
 
 	options.wanted[BPF_GROUP_PROCESSES] = false;

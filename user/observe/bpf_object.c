@@ -140,7 +140,8 @@ static int pin_maps(const struct bpf_object_set *set)
 	bpf_object__for_each_map(map, set->skel->obj) {
 		int err;
 
-		if (bpf_map__fd(map) < 0)
+		/* Not by its descriptor: libbpf 1.4 and later have one before there is a map. */
+		if (!bpf_map__autocreate(map))
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", set->pins, pin_name(map));
 		err = bpf_map__pin(map, path);

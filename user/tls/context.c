@@ -71,7 +71,7 @@ static int common_setup(SSL_CTX *ctx)
 	 */
 	/* OpenSSL would leave what it decrypted in its buffers, also in those that it frees. */
 	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-					 SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_CLEANSE_PLAINTEXT);
+					 SSL_OP_IGNORE_UNEXPECTED_EOF | TLS_CLEANSE_PLAINTEXT);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_read_ahead(ctx, 0); /* not a byte past the handshake: the kernel wants it */

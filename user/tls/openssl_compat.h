@@ -3,6 +3,7 @@
 #define KSPLIT_TLS_OPENSSL_COMPAT_H
 
 #include <openssl/opensslv.h>
+#include <openssl/ssl.h>
 
 /*
  * The differences between the OpenSSL releases that ksplit is built with, here and nowhere else.
@@ -15,6 +16,17 @@
 #define TLS_GROUPS "X25519:P-256:X25519MLKEM768:X448:P-384:P-521"
 #else
 #define TLS_GROUPS "X25519:P-256:X448:P-384:P-521"
+#endif
+
+/*
+ * Wiping what was decrypted and read: 3.5 crashes with this option in connections that are relayed
+ * (seen with 3.5.7; its record layer came with 3.2), so there plaintext stays in OpenSSL's buffers
+ * until they are used again.
+ */
+#if OPENSSL_VERSION_NUMBER >= 0x30200000L
+#define TLS_CLEANSE_PLAINTEXT 0
+#else
+#define TLS_CLEANSE_PLAINTEXT SSL_OP_CLEANSE_PLAINTEXT
 #endif
 
 #endif
