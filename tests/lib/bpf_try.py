@@ -3,6 +3,7 @@
 instructions and bpf(2) itself. Returns True, or raises the OSError that the kernel gave."""
 
 import ctypes
+import resource
 import errno
 import os
 import re
@@ -29,6 +30,9 @@ INET_DIAG_CGROUP_ID = 21
 SO_NETNS_COOKIE = 71
 
 _libc = ctypes.CDLL(None, use_errno=True)
+
+# Before 5.11 maps and programs count as locked memory, all of a user's together.
+resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
 def bpf(command, attributes):
