@@ -3,10 +3,10 @@
 instructions and bpf(2) itself. Returns True, or raises the OSError that the kernel gave."""
 
 import ctypes
-import resource
 import errno
 import os
 import re
+import resource
 import socket
 import struct
 import subprocess
