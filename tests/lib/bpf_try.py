@@ -12,7 +12,7 @@ import struct
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from .kernel_try import (AES128_GCM, SOL_TLS, TCP_ULP, TLS12, TLS_TX, keyed_pair, keys,
                          sock_diag_query, tcp_pair)
@@ -31,8 +31,10 @@ SO_NETNS_COOKIE = 71
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
-# Before 5.11 maps and programs count as locked memory, all of a user's together.
-resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+# Before 5.11 maps and programs count as locked memory, all of a user's together; later kernels do
+# not care, whether they allow this or not.
+with suppress(ValueError, OSError):
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
 def bpf(command, attributes):
