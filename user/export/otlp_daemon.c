@@ -83,7 +83,6 @@ static void add_stats(struct target *to)
 /* -- sampling and aggregation --------------------------------------------------------------------
  */
 
-static const char *const samplers[KSPLIT_SAMPLERS] = {"none", "fentry", "sk_msg", "user"};
 static const char *const troubles[HTTP_TROUBLES] = {"none", "gap", "sampler", "malformed",
 						    "too_many"};
 
@@ -94,10 +93,10 @@ static void add_samplers(struct target *to)
 	begin(to, "ksplit.sampler.connections", "{connection}", "Connections sampled.",
 	      OTLP_COUNTER);
 	for (size_t i = 1; i < KSPLIT_SAMPLERS; i++)
-		add(to, "ksplit.sampler", samplers[i], observer->connections[i]);
+		add(to, "ksplit.sampler", observer_sampler_name(i), observer->connections[i]);
 	begin(to, "ksplit.sampler.events", "{event}", "Head events taken.", OTLP_COUNTER);
 	for (size_t i = 1; i < KSPLIT_SAMPLERS; i++)
-		add(to, "ksplit.sampler", samplers[i], observer->events[i]);
+		add(to, "ksplit.sampler", observer_sampler_name(i), observer->events[i]);
 	begin(to, "ksplit.sampler.dropped", "{event}", "Head events that there was no room for.",
 	      OTLP_COUNTER);
 	add(to, "ksplit.queue", "ring", observer->ring_dropped);
