@@ -24,10 +24,24 @@ def test_curl_downloads_from_nginx(proxy, http):
     for name in names:
         digest = clients.curl_digest(proxy.to_nginx[1], "/" + name, proxy.pki.ca, http)
         assert digest == proxy.nginx.digests[name], name
-    for entry in proxy.lines(len(names)):
+    for name, entry in zip(names, proxy.lines(len(names))):
         expect.assert_relayed(entry, proxy.relay)
         assert entry["alpn"] == ("h2" if http == "--http2" else "http/1.1"), entry
         assert entry["sni"] == "origin.test", entry
+        if (name, http) == ("mega.bin", "--http1.1"):
+            expect.assert_spliced(entry["to_client"], proxy.relay)
+
+
+@CURL
+def test_http2_is_spliced_where_nobody_looks(ksplitd, nginx, pki):
+    """That HTTP/2 goes by copy is the price of seeing its frames."""
+    daemon = ksplitd("127.0.0.1:%d" % nginx.port, {"relay": "splice", "sampler": "off"})
+    digest = clients.curl_digest(daemon.port, "/mega.bin", pki.ca, "--http2")
+    assert digest == nginx.digests["mega.bin"]
+    entry, = daemon.wait_log()
+    assert entry["alpn"] == "h2"
+    expect.assert_relayed(entry, "splice", observed=False)
+    expect.assert_spliced(entry["to_client"], "splice")
 
 
 @CURL
