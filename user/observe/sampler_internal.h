@@ -9,7 +9,7 @@
 #define SAMPLER_WHY_MAX	  256
 #define SAMPLER_LINKS_MAX 3
 
-/* Shared by sampler.c and sampler_probe.c. */
+/* Shared by the files of the sampler (sampler*.c). */
 struct sampler {
 	struct bpf_object_set *set; /* not owned */
 	struct ksplit_bpf *skel;    /* not owned; NULL: no head program is loaded */

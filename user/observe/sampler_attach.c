@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "observe/sampler_attach.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+
+#include "ksplit.skel.h"
+#include "observe/bpf_object.h"
+#include "observe/sampler_internal.h"
+
+static int attach_trace(struct sampler *sampler, struct bpf_program *program, const char *name)
+{
+	struct bpf_link *link;
+
+	if (bpf_program__fd(program) < 0)
+		return 0; /* this kernel has no such function */
+	link = bpf_program__attach(program);
+	if (!link)
+		return -errno;
+	sampler->links[sampler->links_len++] = link;
+	bpf_object_pin_link(sampler->set, link, name);
+	return 0;
+}
+
+int sampler_attach_fentry(struct sampler *sampler)
+{
+	int err = attach_trace(sampler, sampler->skel->progs.head_inet_sendmsg,
+			       "link_head_inet_sendmsg");
+
+	if (!err)
+		err = attach_trace(sampler, sampler->skel->progs.head_inet6_sendmsg,
+				   "link_head_inet6_sendmsg");
+	if (!err)
+		err = attach_trace(sampler, sampler->skel->progs.head_inet_sendpage,
+				   "link_head_inet_sendpage");
+	return err;
+}
+
+/* A sockhash has no link before 6.13; the map's end is the program's, too. */
+int sampler_attach_sk_msg(struct sampler *sampler)
+{
+	int err = bpf_prog_attach(bpf_program__fd(sampler->skel->progs.head_sk_msg),
+				  bpf_map__fd(sampler->skel->maps.sampled), BPF_SK_MSG_VERDICT, 0);
+
+	sampler->hash_attached = !err;
+	return err;
+}
+
+void sampler_detach_fentry(struct sampler *sampler)
+{
+	while (sampler->links_len) {
+		struct bpf_link *link = sampler->links[--sampler->links_len];
+
+		bpf_link__unpin(link);
+		bpf_link__destroy(link);
+	}
+}
+
+void sampler_detach_sk_msg(struct sampler *sampler)
+{
+	if (sampler->hash_attached)
+		bpf_prog_detach2(bpf_program__fd(sampler->skel->progs.head_sk_msg),
+				 bpf_map__fd(sampler->skel->maps.sampled), BPF_SK_MSG_VERDICT);
+	sampler->hash_attached = false;
+}
