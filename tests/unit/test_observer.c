@@ -192,15 +192,26 @@ static void test_stop_drains(void **state)
 	end();
 }
 
-/* The thread takes it without being stopped. */
+/* The thread takes it without being stopped, and its counts can be read meanwhile. */
 static void test_live(void **state)
 {
+	struct observer_status status;
+
 	(void)state;
 	begin(SAMPLER_MODE_USER);
 	start();
 	tell_connection(5, true);
-	for (int ms = 0; told.requests == 0 && ms < PATIENCE_MS; ms++)
+	for (int ms = 0; ms < PATIENCE_MS; ms++) {
+		observer_read_status(observer, &status);
+		if (status.requests && status.lost_bytes)
+			break;
 		poll(NULL, 0, 1);
+	}
+	observer_read_status(observer, &status); /* the first ones were read while they changed */
+	assert_int_equal(status.requests, 1);
+	assert_int_equal(status.connections[KSPLIT_SAMPLER_USER], 1);
+	assert_true(status.events[KSPLIT_SAMPLER_USER] >= 2);
+	assert_int_equal(status.lost_bytes, 3);
 	observer_stop(observer);
 	expect_request(5);
 	end();

@@ -100,7 +100,10 @@ const char *observer_sampler_name(enum ksplit_sampler sampler);
 /* The aggregate that it fills; lives as long as the observer. */
 struct aggregate *observer_aggregate(struct observer *observer);
 
-/* Any thread. */
+/*
+ * Any thread. Counts are those of the moment, each for itself; none is behind what the aggregate or the
+ * sink was told.
+ */
 void observer_read_status(struct observer *observer, struct observer_status *out);
 
 #endif
