@@ -3,24 +3,12 @@
 
 #include "export/json_add.h"
 
-/* As observer_sampler_name; here it is a promise to readers of the protocol. */
-static const char *const sampler_names[KSPLIT_SAMPLERS] = {
-	[KSPLIT_SAMPLER_NONE] = "none",
-	[KSPLIT_SAMPLER_FENTRY] = "fentry",
-	[KSPLIT_SAMPLER_SK_MSG] = "sk_msg",
-	[KSPLIT_SAMPLER_USER] = "user",
-};
 static const char *const trouble_names[HTTP_TROUBLES] = {
 	[HTTP_TROUBLE_GAP] = "gap",
 	[HTTP_TROUBLE_SAMPLER] = "sampler",
 	[HTTP_TROUBLE_MALFORMED] = "malformed",
 	[HTTP_TROUBLE_TOO_MANY] = "too_many",
 };
-
-static const char *sampler_name(enum ksplit_sampler sampler)
-{
-	return (unsigned int)sampler < KSPLIT_SAMPLERS ? sampler_names[sampler] : "unknown";
-}
 
 bool observer_json_on(const struct observer_status *status)
 {
@@ -44,7 +32,7 @@ static bool add_by_sampler(cJSON *to, const char *name, const uint64_t counts[KS
 	bool ok = object != NULL;
 
 	for (int i = KSPLIT_SAMPLER_NONE + 1; ok && i < KSPLIT_SAMPLERS; i++)
-		ok = json_add_u64(object, sampler_names[i], counts[i]);
+		ok = json_add_u64(object, observer_sampler_name(i), counts[i]);
 	return ok;
 }
 
@@ -61,9 +49,9 @@ static bool add_troubles(cJSON *to, const struct observer_status *status)
 static bool add_choice(cJSON *to, const struct observer_status *status)
 {
 	return json_add_text(to, "why", status->why[0] ? status->why : NULL) &&
-	       json_add_text(to, "kernel_tls", sampler_name(status->kernel_tls)) &&
-	       json_add_text(to, "plain", sampler_name(status->plain)) &&
-	       json_add_text(to, "user", sampler_name(status->user)) &&
+	       json_add_text(to, "kernel_tls", observer_sampler_name(status->kernel_tls)) &&
+	       json_add_text(to, "plain", observer_sampler_name(status->plain)) &&
+	       json_add_text(to, "user", observer_sampler_name(status->user)) &&
 	       add_hook(to, "timings", status->timings, status->timings_why) &&
 	       add_hook(to, "processes", status->processes, status->processes_why) &&
 	       json_add_text(to, "pins", status->pins[0] ? status->pins : NULL);
@@ -101,9 +89,9 @@ cJSON *observer_json(const struct observer_status *status)
 
 static bool add_totals(cJSON *to, const struct observer_status *status)
 {
-	return json_add_text(to, "kernel_tls", sampler_name(status->kernel_tls)) &&
-	       json_add_text(to, "plain", sampler_name(status->plain)) &&
-	       json_add_text(to, "user", sampler_name(status->user)) &&
+	return json_add_text(to, "kernel_tls", observer_sampler_name(status->kernel_tls)) &&
+	       json_add_text(to, "plain", observer_sampler_name(status->plain)) &&
+	       json_add_text(to, "user", observer_sampler_name(status->user)) &&
 	       json_add_u64(to, "requests", status->requests) &&
 	       json_add_u64(to, "not_http", status->not_http) &&
 	       json_add_u64(to, "events_dropped", status->ring_dropped + status->queue_dropped);
