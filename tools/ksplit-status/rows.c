@@ -19,6 +19,27 @@ const struct row_key *row_key_find(const struct row_key *keys, const char *name)
 	return NULL;
 }
 
+double row_number(const cJSON *row, const struct row_number *number)
+{
+	const cJSON *object = number->object ? json_member(row, number->object) : row;
+
+	return number->member ? json_number(object, number->member) : 0;
+}
+
+const char *row_text(const cJSON *row, const struct row_text *text)
+{
+	const char *found = json_text(row, text->member);
+
+	return *found || !text->otherwise ? found : json_text(row, text->otherwise);
+}
+
+static double number_of(const cJSON *row, const struct row_key *key)
+{
+	if (key->of)
+		return key->of(row);
+	return row_number(row, &key->number) + row_number(row, &key->plus);
+}
+
 static int compare_rows(const void *a, const void *b, void *arg)
 {
 	const struct row *one = a, *two = b;
@@ -30,10 +51,10 @@ static int compare_rows(const void *a, const void *b, void *arg)
 
 	if (one_other != two_other)
 		return one_other ? 1 : -1;
-	if (key->number)
-		n = key->number(two->json) - key->number(one->json);
+	if (key->text.member)
+		rc = strcasecmp(row_text(one->json, &key->text), row_text(two->json, &key->text));
 	else
-		rc = strcasecmp(key->text(one->json), key->text(two->json));
+		n = number_of(two->json, key) - number_of(one->json, key);
 	if (n > 0 || n < 0)
 		return n > 0 ? 1 : -1;
 	if (rc)

@@ -5,11 +5,28 @@
 #include <cJSON.h>
 #include <stddef.h>
 
+/* Where a number stands in a row. */
+struct row_number {
+	const char *object; /* the member whose member it is; NULL: the row's own */
+	const char *member; /* NULL: there is none */
+};
+
+/* ... and a text. */
+struct row_text {
+	const char *member;    /* the row's own; NULL: there is none */
+	const char *otherwise; /* another member, where that is empty; NULL: none */
+};
+
+/* 0 and "" for what is not there; the text is the row's own. */
+double row_number(const cJSON *row, const struct row_number *number);
+const char *row_text(const cJSON *row, const struct row_text *text);
+
 /* What a table can be sorted by: numbers from the greatest on, texts from A on. */
 struct row_key {
 	const char *name;
-	double (*number)(const cJSON *row);
-	const char *(*text)(const cJSON *row); /* when `number` is NULL */
+	struct row_number number, plus; /* their sum */
+	double (*of)(const cJSON *row); /* instead, where a number is not simply there */
+	struct row_text text;           /* by text, when this has a member */
 };
 
 /* By its name in a list that ends with a NULL name; NULL: none of them. */

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "format.h"
+
 #define LAST_MIN 8 /* of the last column, on however narrow paper */
 #define DOTS     "..."
 
@@ -80,6 +82,25 @@ static void print_cell(FILE *out, const struct table_column *column, size_t widt
 		fprintf(out, "%*s%s ", pad, "", shown);
 }
 
+static const char *cell_text(const struct table_column *column, const cJSON *row, char *buf,
+			     size_t len)
+{
+	const struct row_number count = {column->number.object, "count"};
+	const double number = row_number(row, &column->number);
+	const char *text;
+
+	switch (column->cell) {
+	case TABLE_OWN: return column->own(row, buf, len);
+	case TABLE_SHORT: return format_short(number, buf, len);
+	case TABLE_BYTES: return format_bytes(number, buf, len);
+	case TABLE_TIME: return row_number(row, &count) > 0 ? format_time(number, buf, len) : "-";
+	case TABLE_SHARE: return format_share(number, row_number(row, &column->whole), buf, len);
+	case TABLE_TEXT: break;
+	}
+	text = row_text(row, &column->text);
+	return *text ? text_safe(text, buf, len) : "-";
+}
+
 /* A row, or with NULL the titles. */
 static void print_row(FILE *out, const struct table_column *table, const cJSON *row,
 		      unsigned int columns)
@@ -90,12 +111,12 @@ static void print_row(FILE *out, const struct table_column *table, const cJSON *
 	for (; table->title; table++) {
 		if (is_shown(table, columns))
 			print_cell(out, table, is_last(table) ? last : table->width,
-				   row ? table->value(row, text, sizeof(text)) : table->title);
+				   row ? cell_text(table, row, text, sizeof(text)) : table->title);
 	}
 }
 
-void table_print(FILE *out, const struct table_column *table, const struct rows *rows,
-		 unsigned int columns)
+static void print_rows(FILE *out, const struct table_column *table, const struct rows *rows,
+		       unsigned int columns)
 {
 	size_t i;
 
@@ -104,4 +125,20 @@ void table_print(FILE *out, const struct table_column *table, const struct rows 
 	print_row(out, table, NULL, columns);
 	for (i = 0; i < rows->len; i++)
 		print_row(out, table, rows->row[i].json, columns);
+}
+
+void table_print(FILE *out, const struct table_page *page, const cJSON *data,
+		 const struct view *view, const struct rows *rows)
+{
+	char why[200], line[400];
+
+	if (cJSON_IsFalse(json_member(data, "on"))) {
+		format_wrapped(out, 0, text_safe(json_text(data, "why"), why, sizeof(why)));
+		return;
+	}
+	page->head(line, sizeof(line), data, rows, view);
+	format_wrapped(out, 0, line);
+	if (rows->len)
+		fputc('\n', out);
+	print_rows(out, page->table, rows, view->columns);
 }
