@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <arpa/inet.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,100 +10,61 @@
 
 #include <ksplit/control.h>
 
-#include "config_file.h"
-#include "core/config.h"
+#include "config_read.h"
+#include "config_same.h"
 
 #define LEN(array) (sizeof(array) / sizeof((array)[0]))
-
-/* A group of members that config_check is content with, to be put in front of others. */
-#define WHOLE                                                                                      \
-	"\"ca\": {\"cert\": \"/c\", \"key\": \"/k\"}, "                                            \
-	"\"listeners\": [{\"listen\": \"127.0.0.1:8443\", \"to\": \"original\"}]"
-
-/* Read `len` bytes as a file; the error without the file's name in front of it. */
-static int read_bytes(struct config *config, const char *text, size_t len, char *error,
-		      size_t error_len)
-{
-	struct config_file file;
-	char full[1024] = "";
-	size_t skip;
-	int rc;
-
-	config_init(config);
-	config_file_write(&file, text, len);
-	rc = config_read_file(config, file.path, full, sizeof(full));
-	config_file_remove(&file);
-	skip = strlen(file.path) + 1;
-	if (rc) {
-		assert_memory_equal(full, file.path, strlen(file.path));
-		assert_null(strpbrk(full, "\n\r\x1b"));
-	} else {
-		assert_string_equal(full, "");
-	}
-	snprintf(error, error_len, "%s", rc ? full + skip : "");
-	return rc;
-}
-
-static int read_text(struct config *config, const char *text, char *error, size_t error_len)
-{
-	return read_bytes(config, text, strlen(text), error, error_len);
-}
 
 static void assert_refused(const char *text, const char *expected)
 {
 	struct config config;
 	char error[1024];
 
-	assert_int_equal(read_text(&config, text, error, sizeof(error)), -EINVAL);
+	assert_int_equal(config_read_text(&config, text, error, sizeof(error)), -EINVAL);
 	assert_string_equal(error, expected);
 	config_free(&config);
 }
 
 static void test_defaults(void **state)
 {
+	const struct config expected = {
+		.leaf_key_type = CONFIG_TEXT("P-256"),
+		.leaf_cache = 4096,
+		.verify = VERIFY_MIMIC,
+		.relay = RELAY_AUTO,
+		.ktls = KTLS_AUTO,
+		.sampler = SAMPLER_AUTO,
+		.sampling = {.attach = ATTACH_AUTO,
+			     .head_bytes = 512,
+			     .ring_bytes = 2097152,
+			     .queue_bytes = 4194304,
+			     .timings = true,
+			     .processes = true},
+		.metrics = {.prometheus = CONFIG_TEXT(""),
+			    .otlp_endpoint = CONFIG_TEXT(""),
+			    .otlp_interval = 10000,
+			    .otlp_timeout = 5000,
+			    .otlp_queue = 30,
+			    .max_series = 2000,
+			    .max_endpoints = 1000},
+		.control = CONFIG_TEXT(KSPLIT_CONTROL_PATH),
+		.access_log_requests = true,
+		.gcm_records = 23726566,
+		.deadlines = {.peek = 10000,
+			      .resolve = 5000,
+			      .connect = 10000,
+			      .upstream_handshake = 10000,
+			      .client_handshake = 10000,
+			      .idle = 600000,
+			      .close = 10000,
+			      .drain = 30000},
+		.log_level = LOG_LEVEL_INFO,
+	};
 	struct config config;
 
 	(void)state;
 	config_init(&config);
-	assert_int_equal(config.listeners_len, 0);
-	assert_null(config.ca_cert);
-	assert_null(config.ca_key);
-	assert_string_equal(config.leaf_key_type, "P-256");
-	assert_int_equal(config.leaf_cache, 4096);
-	assert_null(config.upstream_ca);
-	assert_int_equal(config.verify, VERIFY_MIMIC);
-	assert_int_equal(config.relay, RELAY_AUTO);
-	assert_int_equal(config.ktls, KTLS_AUTO);
-	assert_string_equal(config.control, KSPLIT_CONTROL_PATH);
-	assert_null(config.access_log);
-	assert_int_equal(config.sampler, SAMPLER_AUTO);
-	assert_int_equal(config.sampling.attach, ATTACH_AUTO);
-	assert_int_equal(config.sampling.head_bytes, 512);
-	assert_int_equal(config.sampling.ring_bytes, 2097152);
-	assert_int_equal(config.sampling.queue_bytes, 4194304);
-	assert_string_equal(config.metrics.prometheus, "");
-	assert_string_equal(config.metrics.otlp_endpoint, "");
-	assert_int_equal(config.metrics.otlp_interval, 10000);
-	assert_int_equal(config.metrics.otlp_timeout, 5000);
-	assert_int_equal(config.metrics.otlp_queue, 30);
-	assert_int_equal(config.metrics.max_series, 2000);
-	assert_int_equal(config.metrics.max_endpoints, 1000);
-	assert_true(config.sampling.timings);
-	assert_true(config.sampling.processes);
-	assert_true(config.access_log_requests);
-	assert_int_equal(config.workers, 0);
-	assert_int_equal(config.max_connections, 0);
-	assert_int_equal(config.deadlines.peek, 10000);
-	assert_int_equal(config.deadlines.resolve, 5000);
-	assert_int_equal(config.deadlines.connect, 10000);
-	assert_int_equal(config.deadlines.upstream_handshake, 10000);
-	assert_int_equal(config.deadlines.client_handshake, 10000);
-	assert_int_equal(config.deadlines.idle, 600000);
-	assert_int_equal(config.deadlines.close, 10000);
-	assert_int_equal(config.deadlines.drain, 30000);
-	assert_false(config.foreground);
-	assert_false(config.check);
-	assert_int_equal(config.log_level, LOG_LEVEL_INFO);
+	config_expect_same(&config, &expected);
 	config_free(&config);
 	/* Twice does no harm. */
 	config_free(&config);
@@ -133,53 +93,54 @@ static const char everything[] =
 
 static void test_everything(void **state)
 {
+	const struct config expected = {
+		.listeners = {{.destination = DESTINATION_TPROXY},
+			      {.destination = DESTINATION_STATIC,
+			       .host = "example.com",
+			       .port = 443}},
+		.listeners_len = 2,
+		.ca_cert = CONFIG_TEXT("/c.pem"),
+		.ca_key = CONFIG_TEXT("/k.pem"),
+		.leaf_key_type = CONFIG_TEXT("RSA-2048"),
+		.leaf_cache = 16,
+		.upstream_ca = CONFIG_TEXT("/u.pem"),
+		.verify = VERIFY_REQUIRE,
+		.relay = RELAY_COPY,
+		.ktls = KTLS_REQUIRE,
+		.sampler = SAMPLER_BPF,
+		.sampling = {.attach = ATTACH_SK_MSG,
+			     .head_bytes = 4096,
+			     .ring_bytes = 65536,
+			     .queue_bytes = 1073741824},
+		.metrics = {.prometheus = CONFIG_TEXT(":9464"),
+			    .otlp_endpoint = CONFIG_TEXT("http://h:4318/v1/metrics"),
+			    .otlp_interval = 100,
+			    .otlp_timeout = 101,
+			    .otlp_queue = 1000,
+			    .max_series = 1,
+			    .max_endpoints = 1000000},
+		.control = CONFIG_TEXT(""),
+		.access_log = CONFIG_TEXT("/log"),
+		.workers = 1024,
+		.max_connections = 2147483647,
+		.gcm_records = 23726566,
+		.deadlines = {.peek = 1,
+			      .resolve = 2,
+			      .connect = 3,
+			      .upstream_handshake = 4,
+			      .client_handshake = 5,
+			      .idle = 604800000,
+			      .close = 7,
+			      .drain = 8},
+		.foreground = true,
+		.log_level = LOG_LEVEL_DEBUG,
+	};
 	struct config config;
 	char error[1024];
 
 	(void)state;
-	assert_int_equal(read_text(&config, everything, error, sizeof(error)), 0);
-	assert_string_equal(config.ca_cert, "/c.pem");
-	assert_string_equal(config.ca_key, "/k.pem");
-	assert_string_equal(config.leaf_key_type, "RSA-2048");
-	assert_int_equal(config.leaf_cache, 16);
-	assert_int_equal(config.listeners_len, 2);
-	assert_int_equal(config.listeners[0].destination, DESTINATION_TPROXY);
-	assert_int_equal(config.listeners[1].destination, DESTINATION_STATIC);
-	assert_string_equal(config.listeners[1].host, "example.com");
-	assert_int_equal(config.listeners[1].port, 443);
-	assert_string_equal(config.upstream_ca, "/u.pem");
-	assert_int_equal(config.verify, VERIFY_REQUIRE);
-	assert_int_equal(config.relay, RELAY_COPY);
-	assert_int_equal(config.ktls, KTLS_REQUIRE);
-	assert_string_equal(config.access_log, "/log");
-	assert_int_equal(config.sampler, SAMPLER_BPF);
-	assert_int_equal(config.sampling.attach, ATTACH_SK_MSG);
-	assert_int_equal(config.sampling.head_bytes, 4096);
-	assert_int_equal(config.sampling.ring_bytes, 65536);
-	assert_int_equal(config.sampling.queue_bytes, 1073741824);
-	assert_string_equal(config.metrics.prometheus, ":9464");
-	assert_string_equal(config.metrics.otlp_endpoint, "http://h:4318/v1/metrics");
-	assert_int_equal(config.metrics.otlp_interval, 100);
-	assert_int_equal(config.metrics.otlp_timeout, 101);
-	assert_int_equal(config.metrics.otlp_queue, 1000);
-	assert_int_equal(config.metrics.max_series, 1);
-	assert_int_equal(config.metrics.max_endpoints, 1000000);
-	assert_false(config.sampling.timings);
-	assert_false(config.sampling.processes);
-	assert_false(config.access_log_requests);
-	assert_string_equal(config.control, "");
-	assert_int_equal(config.workers, 1024);
-	assert_int_equal(config.max_connections, 2147483647);
-	assert_int_equal(config.deadlines.peek, 1);
-	assert_int_equal(config.deadlines.resolve, 2);
-	assert_int_equal(config.deadlines.connect, 3);
-	assert_int_equal(config.deadlines.upstream_handshake, 4);
-	assert_int_equal(config.deadlines.client_handshake, 5);
-	assert_int_equal(config.deadlines.idle, 604800000);
-	assert_int_equal(config.deadlines.close, 7);
-	assert_int_equal(config.deadlines.drain, 8);
-	assert_true(config.foreground);
-	assert_int_equal(config.log_level, LOG_LEVEL_DEBUG);
+	assert_int_equal(config_read_text(&config, everything, error, sizeof(error)), 0);
+	config_expect_same(&config, &expected);
 	assert_int_equal(config_check(&config, error, sizeof(error)), 0);
 	config_free(&config);
 }
@@ -187,7 +148,7 @@ static void test_everything(void **state)
 /* The example that is installed says what holds without it, so that a reader may start from it. */
 static void test_example(void **state)
 {
-	struct config config, defaults;
+	struct config config, defaults, expected;
 	char error[1024] = "";
 
 	(void)state;
@@ -196,49 +157,31 @@ static void test_example(void **state)
 	if (config_read_file(&config, "docs/ksplit.json.example", error, sizeof(error)))
 		fail_msg("%s", error);
 	assert_int_equal(config_check(&config, error, sizeof(error)), 0);
-	assert_string_equal(config.leaf_key_type, defaults.leaf_key_type);
-	assert_int_equal(config.leaf_cache, defaults.leaf_cache);
-	assert_int_equal(config.verify, defaults.verify);
-	assert_int_equal(config.relay, defaults.relay);
-	assert_int_equal(config.ktls, defaults.ktls);
-	assert_int_equal(config.sampler, defaults.sampler);
-	assert_int_equal(config.sampling.attach, defaults.sampling.attach);
-	assert_int_equal(config.sampling.head_bytes, defaults.sampling.head_bytes);
-	assert_int_equal(config.sampling.ring_bytes, defaults.sampling.ring_bytes);
-	assert_int_equal(config.sampling.queue_bytes, defaults.sampling.queue_bytes);
-	assert_string_equal(config.metrics.prometheus, defaults.metrics.prometheus);
-	assert_string_equal(config.metrics.otlp_endpoint, defaults.metrics.otlp_endpoint);
-	assert_int_equal(config.metrics.otlp_interval, defaults.metrics.otlp_interval);
-	assert_int_equal(config.metrics.otlp_timeout, defaults.metrics.otlp_timeout);
-	assert_int_equal(config.metrics.otlp_queue, defaults.metrics.otlp_queue);
-	assert_int_equal(config.metrics.max_series, defaults.metrics.max_series);
-	assert_int_equal(config.metrics.max_endpoints, defaults.metrics.max_endpoints);
-	assert_int_equal(config.sampling.timings, defaults.sampling.timings);
-	assert_int_equal(config.sampling.processes, defaults.sampling.processes);
-	assert_int_equal(config.access_log_requests, defaults.access_log_requests);
-	assert_string_equal(config.control, defaults.control);
-	assert_int_equal(config.workers, defaults.workers);
-	assert_int_equal(config.max_connections, defaults.max_connections);
-	assert_memory_equal(&config.deadlines, &defaults.deadlines, sizeof(config.deadlines));
-	assert_int_equal(config.log_level, defaults.log_level);
-	assert_false(config.foreground);
+	expected = defaults;
+	/* What has no default. */
+	expected.ca_cert = CONFIG_TEXT("/etc/ksplit/ca.pem");
+	expected.ca_key = CONFIG_TEXT("/etc/ksplit/ca.key");
+	expected.listeners_len = 2;
+	expected.listeners[0].destination = DESTINATION_ORIGINAL;
+	expected.listeners[1].destination = DESTINATION_ORIGINAL;
+	config_expect_same(&config, &expected);
 	config_free(&config);
 	config_free(&defaults);
 }
 
 static void test_empty_object_changes_nothing(void **state)
 {
-	struct config config;
+	struct config config, defaults;
 	char error[256];
 
 	(void)state;
-	assert_int_equal(read_text(&config, "{}", error, sizeof(error)), 0);
-	assert_int_equal(config.leaf_cache, 4096);
-	assert_int_equal(config.listeners_len, 0);
+	config_init(&defaults);
+	assert_int_equal(config_read_text(&config, "{}", error, sizeof(error)), 0);
+	config_expect_same(&config, &defaults);
 	config_free(&config);
+	config_free(&defaults);
 }
 
-/* Every choice is read as what it says. */
 static void test_choices(void **state)
 {
 	static const struct {
@@ -281,7 +224,7 @@ static void test_choices(void **state)
 
 	(void)state;
 	for (i = 0; i < LEN(cases); i++) {
-		assert_int_equal(read_text(&config, cases[i].text, error, sizeof(error)), 0);
+		assert_int_equal(config_read_text(&config, cases[i].text, error, sizeof(error)), 0);
 		memcpy(&value, (char *)&config + cases[i].offset, sizeof(value));
 		assert_int_equal(value, cases[i].value);
 		config_free(&config);
@@ -487,7 +430,7 @@ static void test_listeners(void **state)
 			 "%s{\"listen\": \":%d\", \"to\": \"original\"}", i ? ",\n" : "", i + 1);
 	strcat(text, "]}");
 	assert_refused(text, "17: \"listeners[16]\": too many, expected at most 16");
-	assert_int_equal(read_text(&config, "{\"listeners\": []}", error, sizeof(error)), 0);
+	assert_int_equal(config_read_text(&config, "{\"listeners\": []}", error, sizeof(error)), 0);
 	assert_int_equal(config.listeners_len, 0);
 	config_free(&config);
 }
@@ -518,7 +461,7 @@ static void test_not_json(void **state)
 	assert_refused("{\"ca\": {\"cert\": \"\xff\"}}", "1: not valid UTF-8");
 	assert_refused("{\"ca\": {\"cert\": \"a\\u0000b\"}}", "1: \\u0000 inside a string");
 	assert_refused("{\x01}", "1: control character");
-	assert_int_equal(read_bytes(&config, "{}\0{}", 5, error, sizeof(error)), -EINVAL);
+	assert_int_equal(config_read_bytes(&config, "{}\0{}", 5, error, sizeof(error)), -EINVAL);
 	assert_string_equal(error, "1: control character");
 	config_free(&config);
 }
@@ -533,7 +476,8 @@ static void test_deep_nesting(void **state)
 	(void)state;
 	strcpy(text, "{\"ca\":");
 	memset(text + 6, '[', depth);
-	assert_int_equal(read_bytes(&config, text, depth + 6, error, sizeof(error)), -EINVAL);
+	assert_int_equal(config_read_bytes(&config, text, depth + 6, error, sizeof(error)),
+			 -EINVAL);
 	config_free(&config);
 	free(text);
 }
@@ -586,332 +530,6 @@ static void test_broken_anywhere(void **state)
 	config_file_remove(&file);
 }
 
-static void test_parse_listen_accepts(void **state)
-{
-	static const struct {
-		const char *text;
-		int family;
-		const char *address;
-		uint16_t port;
-	} cases[] = {
-		{"127.0.0.1:8443", AF_INET, "127.0.0.1", 8443},
-		{"0.0.0.0:65535", AF_INET, "0.0.0.0", 65535},
-		{":443", AF_INET, "0.0.0.0", 443},
-		{":0", AF_INET, "0.0.0.0", 0},
-		{"127.0.0.1:0", AF_INET, "127.0.0.1", 0},
-		{"127.0.0.1:00443", AF_INET, "127.0.0.1", 443},
-		{"[::1]:443", AF_INET6, "::1", 443},
-		{"[::]:1", AF_INET6, "::", 1},
-		{"[2001:db8::7]:443", AF_INET6, "2001:db8::7", 443},
-		{"[fe80::1%lo]:443", AF_INET6, "fe80::1", 443},
-		{"[fe80::1%1]:443", AF_INET6, "fe80::1", 443},
-	};
-	struct config_listener listener;
-	char address[INET6_ADDRSTRLEN];
-	size_t i;
-
-	(void)state;
-	for (i = 0; i < LEN(cases); i++) {
-		memset(&listener, 0, sizeof(listener));
-		assert_int_equal(config_parse_listen(cases[i].text, &listener), 0);
-		assert_int_equal(listener.address.sa.sa_family, cases[i].family);
-		if (cases[i].family == AF_INET)
-			inet_ntop(AF_INET, &listener.address.in.sin_addr, address, sizeof(address));
-		else
-			inet_ntop(AF_INET6, &listener.address.in6.sin6_addr, address,
-				  sizeof(address));
-		assert_string_equal(address, cases[i].address);
-		/* The port is at the same place in both. */
-		assert_int_equal(ntohs(listener.address.in.sin_port), cases[i].port);
-		if (strchr(cases[i].text, '%'))
-			assert_int_equal(listener.address.in6.sin6_scope_id, 1);
-	}
-}
-
-static void test_parse_listen_refuses(void **state)
-{
-	static const char *const cases[] = {
-		"",
-		":",
-		"443",
-		"127.0.0.1",
-		"127.0.0.1:",
-		"127.0.0.1:x",
-		"127.0.0.1:443x",
-		"127.0.0.1: 443",
-		"127.0.0.1:-1",
-		"127.0.0.1:+1",
-		"127.0.0.1:65536",
-		"127.0.0.1:999999",
-		"127.0.0.1:0x1bb",
-		"127.0.0.1:443:1",
-		" 127.0.0.1:443",
-		"127.1:443",
-		"0x7f.0.0.1:443",
-		"127.0.0.01x:443",
-		"256.0.0.1:443",
-		"localhost:443",
-		"example.com:443",
-		"*:443",
-		"::1:443",
-		"[::1]",
-		"[::1]443",
-		"[::1:443",
-		"[]:443",
-		"[127.0.0.1]:443",
-		"[::ffff:127.0.0.1]:443",
-		"[::1%lo]:443",
-		"[fe80::1]:443",
-		"[fe80::1%]:443",
-		"[fe80::1%no-such-interface]:443",
-		"[fe80::1%0]:443",
-		"[fe80::1%-1]:443",
-		"[fe80::1%99999999999999999999]:443",
-		"[ff02::1%lo]:443",
-		"224.0.0.1:443",
-		"255.255.255.255:443",
-	};
-	struct config_listener listener, before;
-	char text[1024];
-	size_t i;
-
-	(void)state;
-	memset(&listener, 0x55, sizeof(listener));
-	before = listener;
-	for (i = 0; i < LEN(cases); i++) {
-		assert_int_equal(config_parse_listen(cases[i], &listener), -EINVAL);
-		assert_memory_equal(&listener, &before, sizeof(listener));
-	}
-	memset(text, '1', sizeof(text));
-	strcpy(text + sizeof(text) - 5, ":443");
-	assert_int_equal(config_parse_listen(text, &listener), -EINVAL);
-}
-
-static void test_parse_destination_accepts(void **state)
-{
-	static const struct {
-		const char *text;
-		enum destination_kind kind;
-		const char *host;
-		uint16_t port;
-	} cases[] = {
-		{"original", DESTINATION_ORIGINAL, "", 0},
-		{"tproxy", DESTINATION_TPROXY, "", 0},
-		{"sni:443", DESTINATION_SNI, "", 443},
-		{"example.com:443", DESTINATION_STATIC, "example.com", 443},
-		{"Example.COM.:1", DESTINATION_STATIC, "Example.COM.", 1},
-		{"localhost:65535", DESTINATION_STATIC, "localhost", 65535},
-		{"xn--mnchen-3ya.example:443", DESTINATION_STATIC, "xn--mnchen-3ya.example", 443},
-		{"my_service.internal:8443", DESTINATION_STATIC, "my_service.internal", 8443},
-		{"3com.example:443", DESTINATION_STATIC, "3com.example", 443},
-		{"original:443", DESTINATION_STATIC, "original", 443},
-		{"192.0.2.1:443", DESTINATION_STATIC, "192.0.2.1", 443},
-		{"[2001:db8::1]:443", DESTINATION_STATIC, "2001:db8::1", 443},
-		{"[fe80::1%lo]:443", DESTINATION_STATIC, "fe80::1%lo", 443},
-	};
-	struct config_listener listener;
-	size_t i;
-
-	(void)state;
-	for (i = 0; i < LEN(cases); i++) {
-		memset(&listener, 0x55, sizeof(listener));
-		assert_int_equal(config_parse_destination(cases[i].text, &listener), 0);
-		assert_int_equal(listener.destination, cases[i].kind);
-		assert_string_equal(listener.host, cases[i].host);
-		assert_int_equal(listener.port, cases[i].port);
-	}
-}
-
-static void test_parse_destination_refuses(void **state)
-{
-	static const char *const cases[] = {
-		"",
-		"Original",
-		"origin",
-		"sni",
-		"sni:",
-		"sni:0",
-		"sni:https",
-		"sni:443 ",
-		"example.com",
-		"example.com:",
-		"example.com:0",
-		"example.com:65536",
-		"example.com:443/",
-		":443",
-		"[]:443",
-		"-bad.example:443",
-		"bad-.example:443",
-		"bad..example:443",
-		".example:443",
-		".:443",
-		"bad host:443",
-		"b\303\274cher.example:443",
-		"https://example.com:443",
-		"user@example.com:443",
-		"1.2.3:443",
-		"1.2.3.4.5:443",
-		"256.1.1.1:443",
-		"443:443",
-		"0.0.0.0:443",
-		"[::]:443",
-		"224.0.0.1:443",
-		"2001:db8::1:443",
-		"[example.com]:443",
-		"[::ffff:192.0.2.1]:443",
-		"0123456789012345678901234567890123456789012345678901234567890123.example:443",
-	};
-	struct config_listener listener, before;
-	char text[400];
-	size_t i;
-
-	(void)state;
-	memset(&listener, 0x55, sizeof(listener));
-	before = listener;
-	for (i = 0; i < LEN(cases); i++) {
-		assert_int_equal(config_parse_destination(cases[i], &listener), -EINVAL);
-		assert_memory_equal(&listener, &before, sizeof(listener));
-	}
-	/* 253 letters and dots are the longest name (RFC 1035). */
-	for (i = 0; i < 253; i++)
-		text[i] = i % 2 ? '.' : 'a';
-	strcpy(text + 253, ":443");
-	assert_int_equal(config_parse_destination(text, &listener), 0);
-	assert_int_equal(strlen(listener.host), 253);
-	memset(text + 253, 'a', 2);
-	strcpy(text + 255, ":443");
-	assert_int_equal(config_parse_destination(text, &listener), -EINVAL);
-}
-
-/* config_check of a file's members. */
-static void assert_check(const char *members, const char *expected)
-{
-	char text[2048], error[1024] = "";
-	struct config config;
-	int rc;
-
-	snprintf(text, sizeof(text), "{%s}", members);
-	assert_int_equal(read_text(&config, text, error, sizeof(error)), 0);
-	rc = config_check(&config, error, sizeof(error));
-	assert_string_equal(error, expected);
-	assert_int_equal(rc, *expected ? -EINVAL : 0);
-	config_free(&config);
-}
-
-static void test_check_whole(void **state)
-{
-	(void)state;
-	assert_check(WHOLE, "");
-	assert_check("\"ca\": {\"cert\": \"/c\", \"key\": \"/k\"}",
-		     "\"listeners\": missing, expected at least one in the file, or --listen "
-		     "ADDR:PORT --to DESTINATION");
-	assert_check("\"listeners\": [{\"listen\": \":1\", \"to\": \"original\"}]",
-		     "\"ca.cert\": missing, expected a PEM file there or in --ca-cert");
-	assert_check("\"ca\": {\"cert\": \"/c\"}, \"listeners\": [{\"listen\": \":1\", "
-		     "\"to\": \"original\"}]",
-		     "\"ca.key\": missing, expected a PEM file there or in --ca-key");
-}
-
-static void test_check_relay(void **state)
-{
-	(void)state;
-	assert_check(WHOLE ", \"relay\": \"user\", \"ktls\": \"off\"", "");
-	assert_check(WHOLE ", \"relay\": \"auto\", \"ktls\": \"off\"", "");
-	assert_check(WHOLE ", \"relay\": \"splice\", \"ktls\": \"require\"", "");
-	assert_check(WHOLE ", \"relay\": \"splice\", \"ktls\": \"off\"",
-		     "\"relay\": is splice, which works on kernel TLS, and \"ktls\" is off; "
-		     "expected relay auto or user, or ktls auto or require");
-	assert_check(WHOLE ", \"relay\": \"copy\", \"ktls\": \"off\"",
-		     "\"relay\": is copy, which works on kernel TLS, and \"ktls\" is off; "
-		     "expected relay auto or user, or ktls auto or require");
-	assert_check(WHOLE ", \"relay\": \"user\", \"ktls\": \"require\"",
-		     "\"relay\": is user, which works without kernel TLS, and \"ktls\" is "
-		     "require; expected relay auto, splice or copy, or ktls auto or off");
-}
-
-#define CA "\"ca\": {\"cert\": \"/c\", \"key\": \"/k\"}, \"listeners\": "
-
-static void test_check_listeners(void **state)
-{
-	(void)state;
-	assert_check(CA "[{\"listen\": \"127.0.0.1:1\", \"to\": \"original\"}, "
-			"{\"listen\": \"127.0.0.1:1\", \"to\": \"tproxy\"}]",
-		     "listener 127.0.0.1:1: given twice, expected different addresses");
-	assert_check(CA "[{\"listen\": \"[::1]:1\", \"to\": \"original\"}, "
-			"{\"listen\": \"[0::1]:1\", \"to\": \"tproxy\"}]",
-		     "listener [::1]:1: given twice, expected different addresses");
-	/* Port 0 is a new port each time; the same port on other addresses is another place. */
-	assert_check(CA "[{\"listen\": \":0\", \"to\": \"original\"}, "
-			"{\"listen\": \":0\", \"to\": \"original\"}]",
-		     "");
-	assert_check(CA "[{\"listen\": \"0.0.0.0:1\", \"to\": \"original\"}, "
-			"{\"listen\": \"127.0.0.1:1\", \"to\": \"original\"}, "
-			"{\"listen\": \"[::]:1\", \"to\": \"original\"}]",
-		     "");
-	assert_check(CA "[{\"listen\": \"127.0.0.1:1\", \"to\": \"127.0.0.1:1\"}]",
-		     "listener 127.0.0.1:1: its destination 127.0.0.1:1 is a listener itself");
-	assert_check(CA "[{\"listen\": \"127.0.0.1:1\", \"to\": \"[::1]:2\"}, "
-			"{\"listen\": \"[::1]:2\", \"to\": \"original\"}]",
-		     "listener 127.0.0.1:1: its destination ::1:2 is a listener itself");
-	assert_check(CA "[{\"listen\": \"127.0.0.1:1\", \"to\": \"127.0.0.1:2\"}]", "");
-}
-
-static void test_check_paths(void **state)
-{
-	char members[1024], path[200];
-
-	(void)state;
-	assert_check(WHOLE ", \"control\": \"\"", "");
-	assert_check(WHOLE ", \"control\": \"x.sock\", \"foreground\": true", "");
-	assert_check(WHOLE ", \"control\": \"x.sock\"",
-		     "\"control\": is \"x.sock\", expected an absolute path, or --foreground");
-	assert_check(WHOLE ", \"access_log\": \"log\"",
-		     "\"access_log\": is \"log\", expected an absolute path, or --foreground");
-	assert_check(WHOLE ", \"access_log\": \"-\"",
-		     "\"access_log\": is \"-\", expected an absolute path, or --foreground");
-	assert_check(WHOLE ", \"access_log\": \"-\", \"foreground\": true", "");
-	memset(path, 'x', sizeof(path));
-	path[0] = '/';
-	path[107] = '\0';
-	snprintf(members, sizeof(members), WHOLE ", \"control\": \"%s\"", path);
-	assert_check(members, "");
-	path[107] = 'x';
-	path[108] = '\0';
-	snprintf(members, sizeof(members), WHOLE ", \"control\": \"%s\"", path);
-	assert_check(members, "\"control\": is 108 bytes long, expected at most 107 (unix(7))");
-}
-
-#define METRICS(members) WHOLE ", \"metrics\": {" members "}"
-#define PROMETHEUS(text) METRICS("\"prometheus\": \"" text "\"")
-#define OTLP(text)       METRICS("\"otlp\": {\"endpoint\": \"" text "\"}")
-
-static void test_check_metrics(void **state)
-{
-	(void)state;
-	assert_check(PROMETHEUS(""), "");
-	assert_check(PROMETHEUS(":9464"), "");
-	assert_check(PROMETHEUS("127.0.0.1:0"), "");
-	assert_check(PROMETHEUS("[::1]:9464"), "");
-	assert_check(PROMETHEUS("9464"),
-		     "\"metrics.prometheus\": is \"9464\", expected ADDR:PORT, [ADDR6]:PORT or "
-		     ":PORT with a numeric address");
-	assert_check(PROMETHEUS("localhost:9464"),
-		     "\"metrics.prometheus\": is \"localhost:9464\", expected ADDR:PORT, "
-		     "[ADDR6]:PORT or :PORT with a numeric address");
-	assert_check(OTLP(""), "");
-	assert_check(OTLP("http://127.0.0.1:4318/v1/metrics"), "");
-	assert_check(OTLP("https://collector.example/v1/metrics"), "");
-#define EXPECT_URL "expected http://HOST:PORT/PATH or https://HOST:PORT/PATH"
-	assert_check(OTLP("127.0.0.1:4318"),
-		     "\"metrics.otlp.endpoint\": is \"127.0.0.1:4318\", " EXPECT_URL);
-	assert_check(OTLP("ftp://h/"), "\"metrics.otlp.endpoint\": is \"ftp://h/\", " EXPECT_URL);
-	assert_check(OTLP("http://"), "\"metrics.otlp.endpoint\": is \"http://\", " EXPECT_URL);
-	assert_check(OTLP("http:///v1"),
-		     "\"metrics.otlp.endpoint\": is \"http:///v1\", " EXPECT_URL);
-	assert_check(OTLP("http://h/ x"),
-		     "\"metrics.otlp.endpoint\": is \"http://h/ x\", " EXPECT_URL);
-}
-
 /* The error's buffer is never overrun, and always terminated. */
 static void test_short_error_buffer(void **state)
 {
@@ -950,15 +568,6 @@ int main(void)
 		cmocka_unit_test(test_deep_nesting),
 		cmocka_unit_test(test_unreadable),
 		cmocka_unit_test(test_broken_anywhere),
-		cmocka_unit_test(test_parse_listen_accepts),
-		cmocka_unit_test(test_parse_listen_refuses),
-		cmocka_unit_test(test_parse_destination_accepts),
-		cmocka_unit_test(test_parse_destination_refuses),
-		cmocka_unit_test(test_check_whole),
-		cmocka_unit_test(test_check_relay),
-		cmocka_unit_test(test_check_listeners),
-		cmocka_unit_test(test_check_paths),
-		cmocka_unit_test(test_check_metrics),
 		cmocka_unit_test(test_short_error_buffer),
 	};
 

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "config_file.h"
+#include "config_same.h"
 #include "core/options.h"
 
 #define LEN(array) (sizeof(array) / sizeof((array)[0]))
@@ -83,7 +84,7 @@ static void assert_refused(const struct config_file *file, const char *const *ar
 
 static void test_every_option(void **state)
 {
-	struct config config;
+	struct config config, defaults, expected;
 
 	(void)state;
 	assert_read(&empty_file, &config,
@@ -94,34 +95,46 @@ static void test_every_option(void **state)
 			 "--metrics", "[::1]:9464", "--otlp=https://h/v1/metrics", "--control",
 			 "/ctl", "--access-log", "-", "--workers", "4", "--max-connections", "100",
 			 "--deadline", "idle=5", "--deadline=peek=6", "--log-level", "debug"));
-	assert_true(config.check);
-	assert_true(config.foreground);
-	assert_int_equal(config.listeners_len, 1);
-	assert_string_equal(config.listeners[0].host, "example.com");
-	assert_string_equal(config.ca_cert, "/c");
-	assert_string_equal(config.ca_key, "/k");
-	assert_string_equal(config.leaf_key_type, "P-384");
-	assert_string_equal(config.upstream_ca, "/u");
-	assert_int_equal(config.verify, VERIFY_REQUIRE);
-	assert_int_equal(config.relay, RELAY_SPLICE);
-	assert_int_equal(config.ktls, KTLS_REQUIRE);
-	assert_int_equal(config.sampler, SAMPLER_USER);
-	assert_int_equal(config.sampling.attach, ATTACH_FENTRY);
-	assert_string_equal(config.metrics.prometheus, "[::1]:9464");
-	assert_string_equal(config.metrics.otlp_endpoint, "https://h/v1/metrics");
-	assert_string_equal(config.control, "/ctl");
-	assert_string_equal(config.access_log, "-");
-	assert_int_equal(config.workers, 4);
-	assert_int_equal(config.max_connections, 100);
-	assert_int_equal(config.deadlines.idle, 5);
-	assert_int_equal(config.deadlines.peek, 6);
-	assert_int_equal(config.deadlines.close, 10000);
-	assert_int_equal(config.log_level, LOG_LEVEL_DEBUG);
+	config_init(&defaults);
+	expected = defaults;
+	expected.check = true;
+	expected.foreground = true;
+	expected.listeners_len = 1;
+	expected.listeners[0] = (struct config_listener){
+		.destination = DESTINATION_STATIC, .host = "example.com", .port = 443};
+	expected.ca_cert = CONFIG_TEXT("/c");
+	expected.ca_key = CONFIG_TEXT("/k");
+	expected.leaf_key_type = CONFIG_TEXT("P-384");
+	expected.upstream_ca = CONFIG_TEXT("/u");
+	expected.verify = VERIFY_REQUIRE;
+	expected.relay = RELAY_SPLICE;
+	expected.ktls = KTLS_REQUIRE;
+	expected.sampler = SAMPLER_USER;
+	expected.sampling.attach = ATTACH_FENTRY;
+	expected.metrics.prometheus = CONFIG_TEXT("[::1]:9464");
+	expected.metrics.otlp_endpoint = CONFIG_TEXT("https://h/v1/metrics");
+	expected.control = CONFIG_TEXT("/ctl");
+	expected.access_log = CONFIG_TEXT("-");
+	expected.workers = 4;
+	expected.max_connections = 100;
+	expected.deadlines.idle = 5;
+	expected.deadlines.peek = 6;
+	expected.log_level = LOG_LEVEL_DEBUG;
+	config_expect_same(&config, &expected);
 	config_free(&config);
+	config_free(&defaults);
 }
 
 static void test_every_deadline(void **state)
 {
+	const struct config expected = {.deadlines = {.peek = 1,
+						      .resolve = 2,
+						      .connect = 3,
+						      .upstream_handshake = 4,
+						      .client_handshake = 5,
+						      .idle = 6,
+						      .close = 7,
+						      .drain = 604800000}};
 	struct config config;
 
 	(void)state;
@@ -130,14 +143,7 @@ static void test_every_deadline(void **state)
 			 "connect=3", "--deadline", "upstream_handshake=4", "--deadline",
 			 "client_handshake=5", "--deadline", "idle=6", "--deadline", "close=7",
 			 "--deadline", "drain=604800000"));
-	assert_int_equal(config.deadlines.peek, 1);
-	assert_int_equal(config.deadlines.resolve, 2);
-	assert_int_equal(config.deadlines.connect, 3);
-	assert_int_equal(config.deadlines.upstream_handshake, 4);
-	assert_int_equal(config.deadlines.client_handshake, 5);
-	assert_int_equal(config.deadlines.idle, 6);
-	assert_int_equal(config.deadlines.close, 7);
-	assert_int_equal(config.deadlines.drain, 604800000);
+	config_expect_deadlines(&config, &expected);
 	config_free(&config);
 }
 
