@@ -12,222 +12,15 @@
 
 #include <openssl/ssl.h>
 
+#include "hello_maker.h"
 #include "tls/client_hello.h"
 
-#define WIRE_MAX (2 * CLIENT_HELLO_MAX_WIRE)
+static struct hello_bytes message, wire;
 
-struct bytes {
-	uint8_t at[WIRE_MAX];
-	size_t len;
-};
-
-static void put8(struct bytes *to, unsigned int value)
+static void make(const struct hello_recipe *recipe)
 {
-	assert_true(to->len < sizeof(to->at));
-	to->at[to->len++] = (uint8_t)value;
-}
-
-static void put16(struct bytes *to, unsigned int value)
-{
-	put8(to, value >> 8);
-	put8(to, value & 0xff);
-}
-
-static void put_all(struct bytes *to, const void *from, size_t len)
-{
-	assert_true(to->len + len <= sizeof(to->at));
-	memcpy(to->at + to->len, from, len);
-	to->len += len;
-}
-
-static void put_zeros(struct bytes *to, size_t len)
-{
-	while (len--)
-		put8(to, 0);
-}
-
-/* Where lengths were written, so that a test can falsify each of them. */
-struct lengths {
-	size_t at[64], width[64];
-	size_t count;
-};
-
-/* Leave room for a length of `width` bytes; put_close fills it in. */
-static size_t put_open(struct bytes *to, size_t width, struct lengths *lengths)
-{
-	if (lengths) {
-		lengths->at[lengths->count] = to->len;
-		lengths->width[lengths->count++] = width;
-	}
-	put_zeros(to, width);
-	return to->len;
-}
-
-static void put_close(struct bytes *to, size_t width, size_t start)
-{
-	size_t len = to->len - start;
-
-	for (size_t i = 0; i < width; i++)
-		to->at[start - 1 - i] = (uint8_t)(len >> (8 * i));
-}
-
-/* What a hand-made hello holds. A string that is NULL: no such extension. */
-struct recipe {
-	unsigned int legacy_version;
-	const char *sni;
-	const char *sni_second;  /* another name in the same list */
-	const char *alpn;        /* names with a comma between them */
-	const uint16_t *ciphers; /* ends with 0 */
-	const uint16_t *versions;
-	size_t key_share; /* bytes of one share */
-	size_t cipher_padding;
-	bool no_extensions, early_data, grease, sni_twice, psk_last, psk_first;
-};
-
-static const uint16_t some_ciphers[] = {0x1301, 0x1302, 0xc02b, 0};
-static const uint16_t both_versions[] = {0x0304, 0x0303, 0};
-
-static void put_sni(struct bytes *to, const char *name, const char *second, struct lengths *lengths)
-{
-	size_t ext, list, one;
-
-	put16(to, 0);
-	ext = put_open(to, 2, lengths);
-	list = put_open(to, 2, lengths);
-	for (int i = 0; i < (second ? 2 : 1); i++) {
-		put8(to, 0);
-		one = put_open(to, 2, lengths);
-		put_all(to, i ? second : name, strlen(i ? second : name));
-		put_close(to, 2, one);
-	}
-	put_close(to, 2, list);
-	put_close(to, 2, ext);
-}
-
-static void put_alpn(struct bytes *to, const char *names, struct lengths *lengths)
-{
-	size_t ext, list, one;
-
-	put16(to, 16);
-	ext = put_open(to, 2, lengths);
-	list = put_open(to, 2, lengths);
-	for (;;) {
-		size_t len = strcspn(names, ",");
-
-		one = put_open(to, 1, lengths);
-		put_all(to, names, len);
-		put_close(to, 1, one);
-		if (names[len] == '\0')
-			break;
-		names += len + 1;
-	}
-	put_close(to, 2, list);
-	put_close(to, 2, ext);
-}
-
-static void put_versions(struct bytes *to, const struct recipe *recipe, struct lengths *lengths)
-{
-	size_t ext, list;
-
-	put16(to, 43);
-	ext = put_open(to, 2, lengths);
-	list = put_open(to, 1, lengths);
-	if (recipe->grease)
-		put16(to, 0xfafa);
-	for (const uint16_t *version = recipe->versions; *version; version++)
-		put16(to, *version);
-	put_close(to, 1, list);
-	put_close(to, 2, ext);
-}
-
-static void put_plain_extension(struct bytes *to, unsigned int type, size_t len)
-{
-	put16(to, type);
-	put16(to, (unsigned int)len);
-	put_zeros(to, len);
-}
-
-static void put_extensions(struct bytes *to, const struct recipe *recipe, struct lengths *lengths)
-{
-	size_t all = put_open(to, 2, lengths);
-
-	if (recipe->grease)
-		put_plain_extension(to, 0x8a8a, 0);
-	if (recipe->psk_first)
-		put_plain_extension(to, 41, 8);
-	if (recipe->sni)
-		put_sni(to, recipe->sni, recipe->sni_second, lengths);
-	if (recipe->sni_twice)
-		put_sni(to, recipe->sni, NULL, lengths);
-	if (recipe->alpn)
-		put_alpn(to, recipe->alpn, lengths);
-	if (recipe->versions)
-		put_versions(to, recipe, lengths);
-	if (recipe->key_share)
-		put_plain_extension(to, 51, recipe->key_share);
-	if (recipe->early_data)
-		put_plain_extension(to, 42, 0);
-	if (recipe->grease)
-		put_plain_extension(to, 0xdada, 1);
-	if (recipe->psk_last)
-		put_plain_extension(to, 41, 8);
-	put_close(to, 2, all);
-}
-
-/* The handshake message alone. */
-static void make_message(struct bytes *to, const struct recipe *recipe, struct lengths *lengths)
-{
-	const uint16_t *cipher = recipe->ciphers ? recipe->ciphers : some_ciphers;
-	size_t message, list;
-
-	to->len = 0;
-	put8(to, 1);
-	message = put_open(to, 3, lengths);
-	put16(to, recipe->legacy_version ? recipe->legacy_version : 0x0303);
-	put_zeros(to, 32);
-	list = put_open(to, 1, lengths);
-	put_zeros(to, 32);
-	put_close(to, 1, list);
-	list = put_open(to, 2, lengths);
-	if (recipe->grease)
-		put16(to, 0x3a3a);
-	for (size_t i = 0; i < recipe->cipher_padding; i++)
-		put16(to, (unsigned int)(0x4001 + i));
-	for (; *cipher; cipher++)
-		put16(to, *cipher);
-	put16(to, 0x00ff);
-	put_close(to, 2, list);
-	list = put_open(to, 1, lengths);
-	put8(to, 0);
-	put_close(to, 1, list);
-	if (!recipe->no_extensions)
-		put_extensions(to, recipe, lengths);
-	put_close(to, 3, message);
-}
-
-static void put_record(struct bytes *to, const uint8_t *body, size_t len)
-{
-	put8(to, 22);
-	put16(to, 0x0301);
-	put16(to, (unsigned int)len);
-	put_all(to, body, len);
-}
-
-/* Cut a message into records of at most `size` bytes. */
-static void make_wire(struct bytes *wire, const struct bytes *message, size_t size)
-{
-	wire->len = 0;
-	for (size_t at = 0; at < message->len; at += size)
-		put_record(wire, message->at + at,
-			   message->len - at < size ? message->len - at : size);
-}
-
-static struct bytes message, wire;
-
-static void make(const struct recipe *recipe)
-{
-	make_message(&message, recipe, NULL);
-	make_wire(&wire, &message, 16384);
+	hello_make_message(&message, recipe, NULL);
+	hello_make_wire(&wire, &message, 16384);
 }
 
 /* Parse a copy that ends where the bytes end, so that a sanitizer sees a read beyond. */
@@ -252,7 +45,7 @@ static int parse_wire(struct client_hello *out)
 	return parse_exact(wire.at, wire.len, out, &need);
 }
 
-static int parse_recipe(const struct recipe *recipe, struct client_hello *out)
+static int parse_recipe(const struct hello_recipe *recipe, struct client_hello *out)
 {
 	make(recipe);
 	return parse_wire(out);
@@ -296,10 +89,10 @@ static void expect_prefixes(size_t step)
 	assert_int_equal(hello.wire_len, wire.len);
 }
 
-static const struct recipe rich = {
+static const struct hello_recipe rich = {
 	.sni = "www.example.org",
 	.alpn = "h2,http/1.1",
-	.versions = both_versions,
+	.versions = hello_versions,
 	.key_share = 38,
 	.early_data = true,
 	.grease = true,
@@ -321,14 +114,14 @@ static void test_fields(void **state)
 	assert_true(hello.offers_tls13);
 	assert_true(hello.early_data);
 	assert_int_equal(hello.ciphers_len, 3); /* neither GREASE nor SCSV */
-	assert_memory_equal(hello.ciphers, some_ciphers, 6);
+	assert_memory_equal(hello.ciphers, hello_ciphers, 6);
 	assert_int_equal(hello.wire_len, wire.len);
 }
 
 static void test_no_extensions(void **state)
 {
-	const struct recipe bare = {.no_extensions = true};
-	const struct recipe empty = {0};
+	const struct hello_recipe bare = {.no_extensions = true};
+	const struct hello_recipe empty = {0};
 	struct client_hello hello;
 
 	(void)state;
@@ -346,7 +139,7 @@ static void test_no_extensions(void **state)
 static void test_versions(void **state)
 {
 	static const uint16_t only13[] = {0x0304, 0}, only12[] = {0x0303, 0}, old[] = {0x0302, 0};
-	struct recipe recipe = {0};
+	struct hello_recipe recipe = {0};
 	struct client_hello hello;
 
 	(void)state;
@@ -384,15 +177,15 @@ static void test_split_anywhere(void **state)
 	assert_int_equal(parse_recipe(&rich, &whole), 1);
 	for (size_t cut = 1; cut < message.len; cut++) {
 		wire.len = 0;
-		put_record(&wire, message.at, cut);
-		put_record(&wire, message.at + cut, message.len - cut);
+		hello_put_record(&wire, message.at, cut);
+		hello_put_record(&wire, message.at + cut, message.len - cut);
 		assert_int_equal(parse_wire(&hello), 1);
 		assert_int_equal(hello.wire_len, wire.len);
 		expect_same(&hello, &whole);
 		expect_prefixes(7);
 	}
 	for (size_t size = 1; size < 20; size++) {
-		make_wire(&wire, &message, size);
+		hello_make_wire(&wire, &message, size);
 		assert_int_equal(parse_wire(&hello), 1);
 		expect_same(&hello, &whole);
 		expect_prefixes(size < 6 ? 1 : 3);
@@ -408,7 +201,7 @@ static void test_bytes_behind(void **state)
 	(void)state;
 	make(&rich);
 	hello_len = wire.len;
-	put_all(&wire, "\27\3\3\0\1x", 6);
+	hello_put(&wire, "\27\3\3\0\1x", 6);
 	for (size_t len = hello_len; len <= wire.len; len++) {
 		assert_int_equal(parse_exact(wire.at, len, &hello, &need), 1);
 		assert_int_equal(hello.wire_len, hello_len);
@@ -419,7 +212,7 @@ static void test_bytes_behind(void **state)
 static void test_long(void **state)
 {
 	static const size_t sizes[] = {1216, 16000, 16384, 20000, 40000, 65000};
-	struct recipe recipe = rich;
+	struct hello_recipe recipe = rich;
 	struct client_hello hello;
 
 	(void)state;
@@ -429,7 +222,7 @@ static void test_long(void **state)
 		assert_string_equal(hello.sni, rich.sni);
 		assert_true(hello.early_data);
 		expect_prefixes(sizes[i] < 2000 ? 1 : 331);
-		make_wire(&wire, &message, 1000);
+		hello_make_wire(&wire, &message, 1000);
 		assert_int_equal(parse_wire(&hello), 1);
 		assert_string_equal(hello.sni, rich.sni);
 	}
@@ -438,7 +231,7 @@ static void test_long(void **state)
 static void test_too_long(void **state)
 {
 	static const uint8_t huge[] = {22, 3, 1, 0, 200, 1, 1, 2, 0};
-	struct recipe recipe = rich;
+	struct hello_recipe recipe = rich;
 	struct client_hello hello;
 	size_t need;
 
@@ -448,7 +241,7 @@ static void test_too_long(void **state)
 	/* Short enough as a message, but not in records of one byte. */
 	recipe.key_share = 15000;
 	make(&recipe);
-	make_wire(&wire, &message, 1);
+	hello_make_wire(&wire, &message, 1);
 	assert_int_equal(parse_wire(&hello), -EMSGSIZE);
 	recipe = rich;
 	recipe.cipher_padding = CLIENT_HELLO_MAX_CIPHERS - 3;
@@ -460,7 +253,7 @@ static void test_too_long(void **state)
 
 static void test_alpn_limits(void **state)
 {
-	struct recipe recipe = rich;
+	struct hello_recipe recipe = rich;
 	struct client_hello hello;
 	char names[1100];
 
@@ -484,7 +277,7 @@ static void test_alpn_limits(void **state)
 
 static void expect_sni(const char *sent, int result, const char *seen)
 {
-	struct recipe recipe = {.sni = sent};
+	struct hello_recipe recipe = {.sni = sent};
 	struct client_hello hello;
 
 	assert_int_equal(parse_recipe(&recipe, &hello), result);
@@ -543,7 +336,7 @@ static void test_server_names(void **state)
 
 static void test_server_name_list(void **state)
 {
-	struct recipe recipe = {.sni = "a.example", .sni_second = "b.example"};
+	struct hello_recipe recipe = {.sni = "a.example", .sni_second = "b.example"};
 	struct client_hello hello;
 	uint8_t *name;
 
@@ -565,7 +358,7 @@ static void test_server_name_list(void **state)
 
 static void test_extension_rules(void **state)
 {
-	struct recipe recipe = rich;
+	struct hello_recipe recipe = rich;
 	struct client_hello hello;
 	uint8_t *found;
 
@@ -588,12 +381,12 @@ static void test_extension_rules(void **state)
 /* Every length one too small, one too large, zero and as large as it goes. */
 static void test_wrong_lengths(void **state)
 {
-	struct lengths lengths = {.count = 0};
+	struct hello_lengths lengths = {.count = 0};
 	struct client_hello hello;
-	static struct bytes good;
+	static struct hello_bytes good;
 
 	(void)state;
-	make_message(&message, &rich, &lengths);
+	hello_make_message(&message, &rich, &lengths);
 	good = message;
 	assert_int_equal(lengths.count, 14);
 	for (size_t i = 0; i < lengths.count; i++) {
@@ -605,7 +398,7 @@ static void test_wrong_lengths(void **state)
 
 			message = good;
 			*last = (uint8_t)(*last + deltas[j]);
-			make_wire(&wire, &message, 16384);
+			hello_make_wire(&wire, &message, 16384);
 			result = parse_wire(&hello);
 			/* The message's own length too large: the rest may still come. */
 			if (i == 0 && deltas[j] > 0)
@@ -615,11 +408,11 @@ static void test_wrong_lengths(void **state)
 		}
 		message = good;
 		memset(last + 1 - lengths.width[i], 0xff, lengths.width[i]);
-		make_wire(&wire, &message, 16384);
+		hello_make_wire(&wire, &message, 16384);
 		assert_int_equal(parse_wire(&hello), i == 0 ? -EMSGSIZE : -EBADMSG);
 		message = good;
 		memset(last + 1 - lengths.width[i], 0, lengths.width[i]);
-		make_wire(&wire, &message, 16384);
+		hello_make_wire(&wire, &message, 16384);
 		/* An empty session id only shifts what follows; still no hello. */
 		assert_int_equal(parse_wire(&hello), -EBADMSG);
 	}
@@ -660,13 +453,13 @@ static void test_other_protocols(void **state)
 /* Any byte changed to anything, any prefix: a clear answer, and no byte read beyond. */
 static void test_mutations(void **state)
 {
-	static struct bytes good;
+	static struct hello_bytes good;
 	struct client_hello hello;
 	unsigned int seed = 1;
 
 	(void)state;
-	make_message(&message, &rich, NULL);
-	make_wire(&good, &message, 150);
+	hello_make_message(&message, &rich, NULL);
+	hello_make_wire(&good, &message, 150);
 	for (size_t i = 0; i < 60000; i++) {
 		size_t changes = 1 + i % 3;
 		size_t need, len = good.len;
