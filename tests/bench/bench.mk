@@ -12,6 +12,6 @@ LOAD_BIN := $(BUILD)/bench/load
 .PHONY: bench-load
 bench-load: $(LOAD_BIN)
 
-$(LOAD_BIN): $(LOAD_SRC) tests/bench/load/load.h
+$(LOAD_BIN): $(LOAD_SRC) tests/bench/load/load.h tests/bench/load/api.h
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $(LOAD_SRC) -lssl -lcrypto

@@ -15,6 +15,7 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
+#include "api.h"
 #include "load.h"
 
 #define EVENTS      256
@@ -75,6 +76,14 @@ static void message_init(struct message *message, uint64_t request, uint64_t res
 	message->response = response;
 }
 
+/* What an SDK asks of an API, head and body. */
+static void message_init_api(struct message *message)
+{
+	message->head_bytes = (size_t)snprintf(message->head, HEAD_MAX, "%s", API_REQUEST);
+	message->request = message->head_bytes;
+	message->response = strlen(API_RESPONSE) + API_RESPONSE_BODY;
+}
+
 static void call_begin(struct client *client, struct call *call)
 {
 	call->step = STEP_SEND;
@@ -92,8 +101,9 @@ static void call_open(struct client *client)
 	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) && errno != EINPROGRESS)
 		die("connect: %s", strerror(errno));
 	conn_init(&call->conn, client->context, fd, false);
-	if (SSL_set_tlsext_host_name(call->conn.ssl, client->options->name) != 1 ||
-	    SSL_set1_host(call->conn.ssl, client->options->name) != 1)
+	if (call->conn.ssl &&
+	    (SSL_set_tlsext_host_name(call->conn.ssl, client->options->name) != 1 ||
+	     SSL_set1_host(call->conn.ssl, client->options->name) != 1))
 		die("%s: no server name", client->options->name);
 	call->exchanges = 1;
 	client->running++;
@@ -108,7 +118,7 @@ static void call_open(struct client *client)
 /* What the first connection agreed on is told for all. */
 static void session_note(struct client *client, SSL *ssl)
 {
-	X509 *leaf = client->cipher[0] ? NULL : SSL_get0_peer_certificate(ssl);
+	X509 *leaf = client->cipher[0] || !ssl ? NULL : SSL_get0_peer_certificate(ssl);
 	const char *group;
 
 	if (!leaf)
@@ -137,14 +147,14 @@ static void call_advance(struct client *client, struct call *call)
 		return;
 	}
 	call->step = STEP_CLOSE;
-	SSL_shutdown(call->conn.ssl);
+	conn_shutdown(&call->conn);
 }
 
 static void call_end(struct client *client, struct call *call)
 {
 	if (call->step != STEP_CLOSE)
 		die("%s: connection lost after %lu exchanges",
-		    SSL_is_init_finished(call->conn.ssl) ? "exchange" : "handshake", client->done);
+		    conn_established(&call->conn) ? "exchange" : "handshake", client->done);
 	conn_free(&call->conn);
 	free(call);
 	client->running--;
@@ -164,7 +174,7 @@ static int call_step(struct client *client, struct call *call)
 		}
 		return ret;
 	}
-	ret = SSL_read(call->conn.ssl, scratch_buffer(), RECORD_BYTES);
+	ret = conn_read(&call->conn, scratch_buffer(), RECORD_BYTES);
 	if (ret <= 0 || call->step != STEP_RECEIVE)
 		return ret;
 	if ((uint64_t)ret > call->left)
@@ -234,7 +244,7 @@ static void calls_close(struct client *client)
 		next = call->next;
 		call->step = STEP_CLOSE;
 		client->running++;
-		SSL_shutdown(call->conn.ssl);
+		conn_shutdown(&call->conn);
 		call_run(client, call);
 	}
 	while (client->running)
@@ -275,11 +285,11 @@ static void result_say(const struct client *client, double seconds)
 }
 
 /*
- * lasting connections, then each does that many exchanges of the given sizes, or, without any,
- * fresh connections with one exchange each.
+ * lasting connections, then each does that many exchanges of this message, or, without any, fresh
+ * connections with one exchange each.
  */
-static int client_run(const struct options *options, unsigned long lasting, unsigned long fresh,
-		      unsigned long exchanges, uint64_t request, uint64_t response)
+static int message_run(const struct options *options, unsigned long lasting, unsigned long fresh,
+		       unsigned long exchanges, const struct message *message)
 {
 	struct client client = { .options = options, .keep = true };
 	double start;
@@ -288,7 +298,7 @@ static int client_run(const struct options *options, unsigned long lasting, unsi
 	client.epoll = epoll_create1(EPOLL_CLOEXEC);
 	message_init(&client.message, SMALL_BYTES, SMALL_BYTES);
 	calls_open(&client, lasting, AT_ONCE);
-	message_init(&client.message, request, response);
+	client.message = *message;
 	client.done = 0;
 	harness_say("ready");
 	harness_wait();
@@ -305,6 +315,16 @@ static int client_run(const struct options *options, unsigned long lasting, unsi
 	close(client.epoll);
 	SSL_CTX_free(client.context);
 	return 0;
+}
+
+/* The same with a message of the given sizes. */
+static int client_run(const struct options *options, unsigned long lasting, unsigned long fresh,
+		      unsigned long exchanges, uint64_t request, uint64_t response)
+{
+	struct message message;
+
+	message_init(&message, request, response);
+	return message_run(options, lasting, fresh, exchanges, &message);
 }
 
 int client_connect(const struct options *options)
@@ -327,6 +347,15 @@ int client_small(const struct options *options)
 	unsigned long each = options->count / options->connections;
 
 	return client_run(options, options->connections, 0, each, SMALL_BYTES, SMALL_BYTES);
+}
+
+int client_api(const struct options *options)
+{
+	struct message message;
+
+	message_init_api(&message);
+	return message_run(options, options->connections, 0, options->count / options->connections,
+			   &message);
 }
 
 int client_idle(const struct options *options)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
@@ -43,8 +44,11 @@ static void context_set_identity(SSL_CTX *context, const struct options *options
 
 SSL_CTX *context_new(const struct options *options, bool server)
 {
-	SSL_CTX *context = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
+	SSL_CTX *context;
 
+	if (options->plain)
+		return NULL;
+	context = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
 	if (!context || !SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION))
 		die("no TLS 1.3");
 	if (options->ciphers && !SSL_CTX_set_ciphersuites(context, options->ciphers))
@@ -71,6 +75,9 @@ void conn_init(struct conn *conn, SSL_CTX *context, int fd, bool server)
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	conn->fd = fd;
 	conn->events = 0;
+	conn->ssl = NULL;
+	if (!context)
+		return;
 	conn->ssl = SSL_new(context);
 	if (!conn->ssl || SSL_set_fd(conn->ssl, fd) != 1)
 		die("out of memory");
@@ -82,7 +89,8 @@ void conn_init(struct conn *conn, SSL_CTX *context, int fd, bool server)
 
 void conn_free(struct conn *conn)
 {
-	if (SSL_is_init_finished(conn->ssl) && !(SSL_get_shutdown(conn->ssl) & SSL_SENT_SHUTDOWN))
+	if (conn->ssl && conn_established(conn) &&
+	    !(SSL_get_shutdown(conn->ssl) & SSL_SENT_SHUTDOWN))
 		SSL_shutdown(conn->ssl);
 	ERR_clear_error();
 	SSL_free(conn->ssl);
@@ -91,16 +99,58 @@ void conn_free(struct conn *conn)
 	conn->fd = -1;
 }
 
+void conn_shutdown(struct conn *conn)
+{
+	if (conn->ssl)
+		SSL_shutdown(conn->ssl);
+	else
+		shutdown(conn->fd, SHUT_WR);
+}
+
+bool conn_established(const struct conn *conn)
+{
+	return !conn->ssl || SSL_is_init_finished(conn->ssl);
+}
+
+/* Of recv() and send(). */
+static int plain_result(struct conn *conn, ssize_t ret, uint32_t would_wait)
+{
+	conn->wanted = ret < 0 && (errno == EAGAIN || errno == EINTR) ? would_wait : 0;
+	return (int)ret;
+}
+
+int conn_read(struct conn *conn, void *into, size_t room)
+{
+	if (conn->ssl)
+		return SSL_read(conn->ssl, into, (int)room);
+	return plain_result(conn, recv(conn->fd, into, room, 0), EPOLLIN);
+}
+
+static int conn_send(struct conn *conn, const void *from, size_t bytes)
+{
+	if (conn->ssl)
+		return SSL_write(conn->ssl, from, (int)bytes);
+	return plain_result(conn, send(conn->fd, from, bytes, MSG_NOSIGNAL), EPOLLOUT);
+}
+
+static uint32_t conn_wanted(const struct conn *conn, int ret)
+{
+	if (!conn->ssl)
+		return conn->wanted;
+	switch (SSL_get_error(conn->ssl, ret)) {
+	case SSL_ERROR_WANT_READ: return EPOLLIN;
+	case SSL_ERROR_WANT_WRITE: return EPOLLOUT;
+	default: return 0;
+	}
+}
+
 bool conn_wait(struct conn *conn, int epoll, void *owner, int ret)
 {
-	struct epoll_event event = { .data.ptr = owner };
+	struct epoll_event event = { .events = conn_wanted(conn, ret), .data.ptr = owner };
 	int op = conn->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
 
-	switch (SSL_get_error(conn->ssl, ret)) {
-	case SSL_ERROR_WANT_READ: event.events = EPOLLIN; break;
-	case SSL_ERROR_WANT_WRITE: event.events = EPOLLOUT; break;
-	default: return false;
-	}
+	if (!event.events)
+		return false;
 	if (event.events == conn->events)
 		return true;
 	conn->events = event.events;
@@ -128,7 +178,7 @@ int conn_write(struct conn *conn, const char *head, size_t head_bytes, uint64_t 
 			memcpy(first, head, head_bytes);
 			from = first;
 		}
-		ret = SSL_write(conn->ssl, from, (int)bytes);
+		ret = conn_send(conn, from, bytes);
 		if (ret <= 0)
 			return ret;
 		*left -= (uint64_t)ret;

@@ -22,6 +22,7 @@ static const struct mode modes[] = {
 	{ "download", client_download, "--count MiB down one connection" },
 	{ "upload", client_upload, "--count MiB up one connection" },
 	{ "small", client_small, "--count small exchanges over --connections connections" },
+	{ "api", client_api, "--count API calls over --connections connections" },
 	{ "idle", client_idle, "hold --count connections that had one exchange each" },
 	{ "floor", floor_run, "seal and open --count MiB with AES-128-GCM" },
 };
@@ -31,7 +32,7 @@ static const struct mode modes[] = {
 static _Noreturn void usage(void)
 {
 	fputs("usage: load MODE [--address A:P] [--ca F] [--cert F] [--key F] [--name N]\n"
-	      "            [--ciphers LIST] [--count N] [--connections N] [--seconds N]\n",
+	      "            [--ciphers LIST] [--plain] [--count N] [--connections N] [--seconds N]\n",
 	      stderr);
 	for (size_t i = 0; i < MODES; i++)
 		fprintf(stderr, "  %-9s %s\n", modes[i].name, modes[i].help);
@@ -70,6 +71,7 @@ static void options_parse(struct options *options, int argc, char **argv)
 		{ "key", required_argument, NULL, 'k' },
 		{ "name", required_argument, NULL, 'n' },
 		{ "ciphers", required_argument, NULL, 'C' },
+		{ "plain", no_argument, NULL, 'p' },
 		{ "count", required_argument, NULL, 'N' },
 		{ "connections", required_argument, NULL, 'K' },
 		{ "seconds", required_argument, NULL, 's' },
@@ -85,6 +87,7 @@ static void options_parse(struct options *options, int argc, char **argv)
 		case 'k': options->key = optarg; break;
 		case 'n': options->name = optarg; break;
 		case 'C': options->ciphers = optarg; break;
+		case 'p': options->plain = true; break;
 		case 'N': options->count = number_parse(optarg); break;
 		case 'K': options->connections = number_parse(optarg); break;
 		case 's': options->seconds = (unsigned int)number_parse(optarg); break;

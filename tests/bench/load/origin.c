@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <openssl/err.h>
 
+#include "api.h"
 #include "load.h"
 
 #define EVENTS 256
@@ -17,7 +18,8 @@ struct exchange {
 	char head[HEAD_MAX + 1];
 	size_t head_bytes;
 	uint64_t body_left;
-	char answer[RESPONSE_HEAD_BYTES + 1];
+	char answer[HEAD_MAX + 1];
+	size_t answer_bytes;
 	uint64_t total;
 	uint64_t left; /* of the answer; 0: a request is being read */
 	bool counted;
@@ -29,6 +31,7 @@ struct origin {
 	SSL_CTX *context;
 	unsigned long full;
 	unsigned long resumed;
+	unsigned long requests;
 	unsigned long open;
 	char cipher[64];
 	char group[64];
@@ -57,9 +60,13 @@ static void handshake_count(struct origin *origin, struct exchange *exchange)
 	SSL *ssl = exchange->conn.ssl;
 	const char *group;
 
-	if (exchange->counted || !SSL_is_init_finished(ssl))
+	if (exchange->counted || !conn_established(&exchange->conn))
 		return;
 	exchange->counted = true;
+	if (!ssl) {
+		origin->full++;
+		return;
+	}
 	if (SSL_session_reused(ssl))
 		origin->resumed++;
 	else
@@ -69,24 +76,36 @@ static void handshake_count(struct origin *origin, struct exchange *exchange)
 	snprintf(origin->group, sizeof(origin->group), "%s", group ? group : "?");
 }
 
+static void answer_init(struct exchange *exchange, const char *path)
+{
+	unsigned long long bytes = path ? strtoull(path + 1, NULL, 10) : 0;
+	int head;
+
+	if (path && !strncmp(path, API_PATH, strlen(API_PATH))) {
+		bytes = API_RESPONSE_BODY;
+		head = snprintf(exchange->answer, sizeof(exchange->answer), "%s", API_RESPONSE);
+	} else {
+		head = snprintf(exchange->answer, sizeof(exchange->answer), RESPONSE_HEAD, bytes);
+	}
+	exchange->answer_bytes = (size_t)head;
+	exchange->total = (size_t)head + bytes;
+}
+
 /* The request is complete up to its body: what is asked for, and how much body follows. */
 static void request_parse(struct exchange *exchange, const char *end)
 {
 	const char *length = strcasestr(exchange->head, "\r\nContent-Length:");
 	size_t rest = exchange->head_bytes - (size_t)(end - exchange->head);
-	const char *path = strchr(exchange->head, '/');
-	unsigned long long bytes = path ? strtoull(path + 1, NULL, 10) : 0;
 
 	exchange->body_left = length && length < end ? strtoull(length + 17, NULL, 10) : 0;
 	if (rest > exchange->body_left)
 		die("a request was sent before the last one was answered");
 	exchange->body_left -= rest;
 	exchange->head_bytes = 0;
-	snprintf(exchange->answer, sizeof(exchange->answer), RESPONSE_HEAD, bytes);
-	exchange->total = RESPONSE_HEAD_BYTES + bytes;
+	answer_init(exchange, strchr(exchange->head, '/'));
 }
 
-/* Returns what SSL_read() returned when it cannot go on, 1 when a request is complete. */
+/* Returns what conn_read() returned when it cannot go on, 1 when a request is complete. */
 static int request_read(struct exchange *exchange)
 {
 	for (;;) {
@@ -102,7 +121,7 @@ static int request_read(struct exchange *exchange)
 		}
 		if (!room)
 			die("a request head of more than %d bytes", HEAD_MAX);
-		ret = SSL_read(exchange->conn.ssl, into, (int)room);
+		ret = conn_read(&exchange->conn, into, room);
 		if (ret <= 0)
 			return ret;
 		if (body) {
@@ -124,10 +143,12 @@ static void exchange_run(struct origin *origin, struct exchange *exchange)
 	ERR_clear_error();
 	do {
 		if (exchange->left) {
-			ret = conn_write(&exchange->conn, exchange->answer, RESPONSE_HEAD_BYTES,
+			ret = conn_write(&exchange->conn, exchange->answer, exchange->answer_bytes,
 					 exchange->total, &exchange->left);
-			if (ret > 0)
+			if (ret > 0) {
 				exchange->total = 0;
+				origin->requests++;
+			}
 		} else {
 			ret = request_read(exchange);
 			handshake_count(origin, exchange);
@@ -161,12 +182,14 @@ static bool command_answer(struct origin *origin)
 
 	if (read(STDIN_FILENO, line, sizeof(line)) <= 0)
 		return false;
-	printf("{\"full\": %lu, \"resumed\": %lu, \"open\": %lu, \"cipher\": \"%s\", "
-	       "\"group\": \"%s\"}\n",
-	       origin->full, origin->resumed, origin->open, origin->cipher, origin->group);
+	printf("{\"full\": %lu, \"resumed\": %lu, \"requests\": %lu, \"open\": %lu, "
+	       "\"cipher\": \"%s\", \"group\": \"%s\"}\n",
+	       origin->full, origin->resumed, origin->requests, origin->open, origin->cipher,
+	       origin->group);
 	fflush(stdout);
 	origin->full = 0;
 	origin->resumed = 0;
+	origin->requests = 0;
 	return true;
 }
 
