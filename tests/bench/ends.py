@@ -53,8 +53,10 @@ def process_end(process, limit=5.0):
 class End:
     """One running load program; input and output are the harness's."""
 
-    def __init__(self, program, mode, *words, ciphers=CIPHER):
+    def __init__(self, program, mode, *words, ciphers=CIPHER, plain=False):
         command = [program, mode, *words]
+        if plain:
+            command.append("--plain")
         if ciphers:
             command += ["--ciphers", ciphers]
         self.mode = mode
@@ -86,29 +88,35 @@ class End:
 
 
 class Origin(End):
-    """The TLS origin that all proxies lead to."""
+    """The origin that all proxies lead to; TLS, unless plain. connections and requests are sums
+    over its life."""
 
-    def __init__(self, program, pki, ciphers=CIPHER):
+    def __init__(self, program, pki, ciphers=CIPHER, plain=False):
         self.port = port_free()
+        self.connections = 0
+        self.requests = 0
         cert, key = pki.origin
         super().__init__(program, "origin", "--address", f"127.0.0.1:{self.port}",
-                         "--cert", cert, "--key", key, ciphers=ciphers)
+                         "--cert", cert, "--key", key, ciphers=ciphers, plain=plain)
         self.line()
 
     def counters(self):
-        """Handshakes since the last call, connections open now, cipher and group."""
+        """Handshakes and requests since the last call, connections open now, cipher and group."""
         self.say("?")
-        return json.loads(self.line())
+        now = json.loads(self.line())
+        self.connections += now["full"] + now["resumed"]
+        self.requests += now["requests"]
+        return now
 
 
 class Client(End):
     """One load on one address: ready() once set up, work() does it, close() hangs up."""
 
     def __init__(self, program, port, ca, mode, count, connections=1, ciphers=CIPHER,
-                 seconds=180):
+                 plain=False, seconds=180):
         super().__init__(program, mode, "--address", f"127.0.0.1:{port}", "--ca", ca,
                          "--count", str(count), "--connections", str(connections),
-                         "--seconds", str(seconds), ciphers=ciphers)
+                         "--seconds", str(seconds), ciphers=ciphers, plain=plain)
 
     def ready(self):
         self.line()

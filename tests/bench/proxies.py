@@ -23,6 +23,8 @@ class Proxy:
 
     name = ""
     note = ""
+    plain = False  # bare TCP instead of TLS
+    rest = 0  # seconds between the connections' opening and the load
 
     def __init__(self, folder, certificates, origin_port):
         self.pki = certificates

@@ -6,6 +6,7 @@ import platform
 import statistics
 import subprocess
 
+import report_observing
 import scenarios
 
 OURS = "ksplit"
@@ -79,6 +80,7 @@ def collect(options, samples, memory, vm, seconds):
                                    idle["proxies"][RIVAL]["Pss"]["median"], IDLE_LIMIT)
     for row in vm.get("idle", {}).values():
         row["verdict"] = _verdict(row["ktls"]["Pss"], row["rival"]["Pss"], KTLS_IDLE_LIMIT)
+    report_observing.collect(vm.get("observing", {}))
     return {"machine": _machine(), "runs": options.runs, "quick": options.quick,
             "seconds": round(seconds, 1), "loads": _loads(samples), "idle": idle, "vm": vm}
 
@@ -179,5 +181,6 @@ def table(results):
     if agreed:
         lines += ["agreed on (TLS 1.3 everywhere)", *agreed]
     lines += _guest_lines(results["vm"])
+    lines += report_observing.lines(results["vm"].get("observing", {}))
     lines += ["", f"{results['seconds']:.0f} s; samples in build/bench/results.json"]
     return "\n".join(lines)

@@ -68,9 +68,10 @@ def load_measure(load, program, proxy, origin, quick=False, ciphers=ends.CIPHER)
     """One run. Returns the figure and what was agreed on both sides."""
     count = load.quick if quick else load.count
     client = ends.Client(program, proxy.port, proxy.pki.proxy_ca[0], load.mode, count,
-                         load.connections, ciphers)
+                         load.connections, ciphers, proxy.plain)
     try:
         client.ready()
+        time.sleep(proxy.rest)
         if load.mode == "connect":
             origin_idle(origin)
         else:
@@ -94,7 +95,7 @@ def warm_up(program, proxy, origin, ciphers=ends.CIPHER, small=False):
     mib = 1 if small else 4
     for mode, count in (("connect", connections), ("download", mib), ("upload", mib)):
         client = ends.Client(program, proxy.port, proxy.pki.proxy_ca[0], mode, count,
-                             ciphers=ciphers)
+                             ciphers=ciphers, plain=proxy.plain)
         try:
             client.ready()
             client_check(client.work(), pki_names.PROXY_CA_NAME)
