@@ -60,7 +60,7 @@ def _cells(way):
     for load, _, unit, divisor, digits in COLUMNS:
         figure = f"{way['loads'][load]['median'] / divisor:.{digits}f}{unit}"
         change = f"{way['verdict']['change'][load] * 100:+.1f}%" if "verdict" in way else ""
-        yield f"{figure:>8}{change:>8}"
+        yield f" {figure:<8}{change:<7}"
 
 
 def _evidence(way):
@@ -104,10 +104,10 @@ def lines(observing):
            "wanted; nothing is demanded of a new connection")
     for kernel in observing.values():
         yield f"kernel {kernel['release']} in the VM, {kernel['cpu']}, medians of {kernel['runs']}"
-        yield f"  {'':<13}" + "".join(f"{title:>16}" for _, title, *_ in COLUMNS)
+        yield f"  {'':<13}" + "".join(f" {title:<15}" for _, title, *_ in COLUMNS).rstrip()
         for name, way in kernel["ways"].items():
             if "refused" in way:
                 yield f"  {name:<13}  {way['refused']}"
                 continue
-            yield f"  {name:<13}" + "".join(_cells(way))
+            yield f"  {name:<13}" + "".join(_cells(way)).rstrip()
             yield from (f"    {line}" for line in _judgement(way))
