@@ -111,6 +111,9 @@ static int parse_certs(struct ca *ca, const char *path, BIO *bio, struct complai
 	X509 *cert;
 	int n = 0;
 
+	ca->chain = sk_X509_new_null();
+	if (!ca->chain)
+		return no_memory(to);
 	while ((cert = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
 		n++;
 		if (!ca->cert) {
@@ -130,23 +133,6 @@ static int parse_certs(struct ca *ca, const char *path, BIO *bio, struct complai
 	return 0;
 }
 
-static int load_certs(struct ca *ca, const char *path, struct complaint *to)
-{
-	char *pem;
-	size_t len;
-	BIO *bio;
-	int err = read_pem_file(path, &pem, &len, to);
-
-	if (err)
-		return err;
-	bio = BIO_new_mem_buf(pem, (int)len);
-	ca->chain = sk_X509_new_null();
-	err = bio && ca->chain ? parse_certs(ca, path, bio, to) : no_memory(to);
-	BIO_free(bio);
-	OPENSSL_clear_free(pem, PEM_FILE_MAX);
-	return err;
-}
-
 /* There is nobody to type a password: note that one was wanted, and fail. */
 static int password_wanted(char *buf, int size, int rwflag, void *arg)
 {
@@ -159,8 +145,18 @@ static int password_wanted(char *buf, int size, int rwflag, void *arg)
 	return -1;
 }
 
-static int parse_key(struct ca *ca, const char *path, BIO *bio, bool any_key, struct complaint *to)
+/* Before anything is read from it. */
+static bool names_a_key(BIO *bio)
 {
+	char *pem;
+	long len = BIO_get_mem_data(bio, &pem);
+
+	return len > 0 && memmem(pem, (size_t)len, "PRIVATE KEY-----", 16) != NULL;
+}
+
+static int parse_key(struct ca *ca, const char *path, BIO *bio, struct complaint *to)
+{
+	bool any_key = names_a_key(bio);
 	bool wanted = false;
 
 	ca->key = PEM_read_bio_PrivateKey(bio, NULL, password_wanted, &wanted);
@@ -181,18 +177,20 @@ static int parse_key(struct ca *ca, const char *path, BIO *bio, bool any_key, st
 			path);
 }
 
-static int load_key(struct ca *ca, const char *path, struct complaint *to)
+/* Have `parse` take what it looks for out of a PEM file. */
+static int load_pem(struct ca *ca, const char *path,
+		    int (*parse)(struct ca *ca, const char *path, BIO *bio, struct complaint *to),
+		    struct complaint *to)
 {
-	char *pem;
-	size_t len;
+	char *pem = NULL;
+	size_t len = 0;
 	BIO *bio;
 	int err = read_pem_file(path, &pem, &len, to);
 
 	if (err)
 		return err;
 	bio = BIO_new_mem_buf(pem, (int)len);
-	err = bio ? parse_key(ca, path, bio, memmem(pem, len, "PRIVATE KEY-----", 16) != NULL, to)
-		  : no_memory(to);
+	err = bio ? parse(ca, path, bio, to) : no_memory(to);
 	BIO_free(bio);
 	OPENSSL_clear_free(pem, PEM_FILE_MAX);
 	return err;
@@ -318,14 +316,14 @@ static void drop_roots(STACK_OF(X509) * chain)
 static int load_and_check(struct ca *ca, const char *cert_file, const char *key_file,
 			  struct complaint *to)
 {
-	int err = load_certs(ca, cert_file, to);
+	int err = load_pem(ca, cert_file, parse_certs, to);
 
 	if (!err)
 		err = check_cert(ca->cert, cert_file, "the CA certificate", to);
 	if (!err)
 		err = check_chain(ca, cert_file, to);
 	if (!err)
-		err = load_key(ca, key_file, to);
+		err = load_pem(ca, key_file, parse_key, to);
 	if (err)
 		return err;
 	if (X509_check_private_key(ca->cert, ca->key) != 1)
