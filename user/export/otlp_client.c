@@ -14,16 +14,14 @@
 #include <unistd.h>
 
 #include "core/log.h"
+#include "export/otlp_backoff.h"
 #include "export/otlp_post.h"
 #include "export/otlp_queue.h"
 
-#define QUEUE_BYTES     (64u << 20)
-#define BACKOFF_MS      1000
-#define BACKOFF_MAX_MS  60000
-#define RETRY_AFTER_MAX 600 /* seconds: a collector's word is not taken for longer */
-#define CLOSE_MS        1000
-#define CLOSE_REST_MS   100 /* of these for all but the last request */
-#define WARN_EVERY_MS   60000
+#define QUEUE_BYTES   (64u << 20)
+#define CLOSE_MS      1000
+#define CLOSE_REST_MS 100 /* of these for all but the last request */
+#define WARN_EVERY_MS 60000
 
 struct otlp {
 	pthread_t thread;
@@ -41,9 +39,8 @@ struct otlp {
 	struct otlp_queue queue;
 	struct otlp_export *sending; /* one of its requests is under way, or waits for its turn */
 	int64_t next_export_ms, next_try_ms, warned_ms;
-	uint32_t backoff_ms; /* 0: all is well */
+	struct otlp_backoff backoff;
 	uint64_t lost_unwarned;
-	unsigned int seed;
 };
 
 static int64_t monotonic_ms(void)
@@ -111,36 +108,13 @@ static void export_queue(struct otlp *otlp)
 /* -- sending ------------------------------------------------------------------------------------
  */
 
-/* Half of the delay is fixed, half by chance: daemons that lost one collector do not come back to
- * it all at once. */
-static int64_t jitter(struct otlp *otlp, int64_t ms)
-{
-	return ms / 2 + rand_r(&otlp->seed) % (ms / 2 + 1);
-}
-
-static void back_off(struct otlp *otlp, const struct otlp_answer *answer)
-{
-	uint32_t least = otlp->interval_ms < BACKOFF_MS ? otlp->interval_ms : BACKOFF_MS;
-	int64_t after_s =
-		answer->retry_after_s < RETRY_AFTER_MAX ? answer->retry_after_s : RETRY_AFTER_MAX;
-	int64_t delay;
-
-	otlp->backoff_ms = otlp->backoff_ms ? otlp->backoff_ms * 2 : least;
-	if (otlp->backoff_ms > BACKOFF_MAX_MS)
-		otlp->backoff_ms = BACKOFF_MAX_MS;
-	delay = jitter(otlp, otlp->backoff_ms);
-	if (delay < after_s * 1000)
-		delay = after_s * 1000;
-	otlp->next_try_ms = monotonic_ms() + delay;
-}
-
 static void on_accepted(struct otlp *otlp, const struct otlp_answer *answer)
 {
 	struct otlp_export *export = otlp->sending;
 
-	if (otlp->backoff_ms)
+	if (otlp_backoff_is_on(&otlp->backoff))
 		log_info("otlp %s: exports are accepted again", otlp->name);
-	otlp->backoff_ms = 0;
+	otlp_backoff_end(&otlp->backoff);
 	otlp->next_try_ms = 0;
 	if (answer->rejected_points || answer->error[0]) {
 		count(otlp, &otlp->stats.rejected_points, answer->rejected_points);
@@ -157,7 +131,7 @@ static void on_refused(struct otlp *otlp, const struct otlp_answer *answer)
 {
 	otlp_export_free(otlp->sending);
 	otlp->sending = NULL;
-	otlp->backoff_ms = 0;
+	otlp_backoff_end(&otlp->backoff);
 	otlp->next_try_ms = 0;
 	count(otlp, &otlp->stats.failed, 1);
 	warn(otlp, answer->error);
@@ -170,7 +144,8 @@ static void on_again(struct otlp *otlp, const struct otlp_answer *answer)
 	otlp->sending = NULL;
 	if (!otlp_queue_put_back(&otlp->queue, export))
 		count_dropped(otlp, 1);
-	back_off(otlp, answer);
+	otlp->next_try_ms =
+		monotonic_ms() + otlp_backoff_next(&otlp->backoff, answer->retry_after_s);
 	warn(otlp, answer->error);
 }
 
@@ -195,7 +170,7 @@ static void send_next(struct otlp *otlp, uint32_t timeout_ms)
 		export = otlp->sending = otlp_queue_take(&otlp->queue);
 	if (!export)
 		return;
-	if (otlp->backoff_ms)
+	if (otlp_backoff_is_on(&otlp->backoff))
 		count(otlp, &otlp->stats.retried, 1);
 	if (otlp_post_start(otlp->post, export->requests[export->sent], timeout_ms) != 0)
 		on_again(otlp, &failed);
@@ -265,7 +240,7 @@ static void say_goodbye(struct otlp *otlp)
 	int64_t left;
 
 	drop_all(otlp);
-	otlp->backoff_ms = 0;
+	otlp_backoff_end(&otlp->backoff);
 	export_queue(otlp);
 	while ((left = otlp->stop_at_ms - CLOSE_REST_MS - monotonic_ms()) > 0) {
 		send_next(otlp, (uint32_t)left);
@@ -324,6 +299,7 @@ static int otlp_set_up(struct otlp *otlp, const struct otlp_options *options, ch
 		       size_t len)
 {
 	int err = otlp_url_parse(options->endpoint, &otlp->url, &otlp->name, error, len);
+	unsigned int seed;
 
 	if (err)
 		return err;
@@ -335,8 +311,9 @@ static int otlp_set_up(struct otlp *otlp, const struct otlp_options *options, ch
 	if (gethostname(otlp->host, sizeof(otlp->host)) != 0)
 		otlp->host[0] = '\0';
 	otlp->host[sizeof(otlp->host) - 1] = '\0';
-	if (getrandom(&otlp->seed, sizeof(otlp->seed), GRND_NONBLOCK) < 0)
-		otlp->seed = (unsigned int)getpid();
+	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed))
+		seed = (unsigned int)getpid();
+	otlp_backoff_set_up(&otlp->backoff, otlp->interval_ms, seed);
 	err = otlp_post_new(otlp->url, &otlp->post);
 	return err ? err : start_thread(otlp);
 }
