@@ -116,10 +116,9 @@ static void on_accepted(struct otlp *otlp, const struct otlp_answer *answer)
 		log_info("otlp %s: exports are accepted again", otlp->name);
 	otlp_backoff_end(&otlp->backoff);
 	otlp->next_try_ms = 0;
-	if (answer->rejected_points || answer->error[0]) {
-		count(otlp, &otlp->stats.rejected_points, answer->rejected_points);
-		warn(otlp, answer->error[0] ? answer->error : "the collector rejects data points");
-	}
+	count(otlp, &otlp->stats.rejected_points, answer->rejected_points);
+	if (answer->error[0])
+		warn(otlp, answer->error);
 	if (++export->sent < export->len)
 		return;
 	otlp->sending = NULL;

@@ -21,6 +21,7 @@ struct otlp_post {
 	CURL *easy;
 	struct curl_slist *headers;
 	bool busy;
+	bool quoted; /* the collector's words may be passed on */
 	char curl_error[CURL_ERROR_SIZE];
 	char *text; /* of the answer, ANSWER_MAX + 1 */
 	size_t text_len, header_len;
@@ -175,6 +176,8 @@ int otlp_post_new(const char *url, struct otlp_post **out)
 
 	if (!post)
 		return -ENOMEM;
+	/* It could say what it was sent: the URL's password, or a token in its query. */
+	post->quoted = !strpbrk(url, "@?");
 	post->text = malloc(ANSWER_MAX + 1);
 	post->multi = curl_multi_init();
 	post->easy = curl_easy_init();
@@ -230,23 +233,60 @@ int otlp_post_start(struct otlp_post *post, const char *body, uint32_t timeout_m
 	return 0;
 }
 
-/* ExportMetricsServiceResponse.partialSuccess: a 64-bit integer is a string, or a number. */
+static cJSON *read_object(struct otlp_post *post)
+{
+	post->text[post->text_len] = '\0';
+	return cJSON_ParseWithLength(post->text, post->text_len);
+}
+
+/* A 64-bit integer is a string in protobuf's JSON, but readers take a number, too. */
+static uint64_t read_count(const cJSON *item)
+{
+	int64_t n = cJSON_IsString(item) ? strtoll(item->valuestring, NULL, 10) : 0;
+
+	if (cJSON_IsNumber(item) && item->valuedouble > 0 && item->valuedouble < 1e15)
+		n = (int64_t)item->valuedouble;
+	return n > 0 ? (uint64_t)n : 0;
+}
+
+/* Add the collector's own words. */
+static void quote(const struct otlp_post *post, const cJSON *text, struct otlp_answer *answer)
+{
+	size_t len = strlen(answer->error);
+
+	if (!post->quoted || !cJSON_IsString(text) || !text->valuestring[0])
+		return;
+	len += (size_t)snprintf(answer->error + len, sizeof(answer->error) - len, ": ");
+	ksplit_text_escape(answer->error + len, sizeof(answer->error) - len, text->valuestring,
+			   strlen(text->valuestring));
+}
+
+/* ExportMetricsServiceResponse. Words without rejected points are a warning. */
 static void read_partial(struct otlp_post *post, struct otlp_answer *answer)
 {
-	cJSON *root, *partial, *rejected, *message;
+	cJSON *root = read_object(post);
+	cJSON *partial = cJSON_GetObjectItemCaseSensitive(root, "partialSuccess");
+	cJSON *rejected = cJSON_GetObjectItemCaseSensitive(partial, "rejectedDataPoints");
+	cJSON *words = cJSON_GetObjectItemCaseSensitive(partial, "errorMessage");
 
-	post->text[post->text_len] = '\0';
-	root = cJSON_ParseWithLength(post->text, post->text_len);
-	partial = cJSON_GetObjectItemCaseSensitive(root, "partialSuccess");
-	rejected = cJSON_GetObjectItemCaseSensitive(partial, "rejectedDataPoints");
-	message = cJSON_GetObjectItemCaseSensitive(partial, "errorMessage");
-	if (cJSON_IsNumber(rejected) && rejected->valuedouble > 0 && rejected->valuedouble < 1e15)
-		answer->rejected_points = (uint64_t)rejected->valuedouble;
-	else if (cJSON_IsString(rejected) && rejected->valuestring[0] != '-')
-		answer->rejected_points = strtoull(rejected->valuestring, NULL, 10);
-	if (cJSON_IsString(message) && message->valuestring[0])
-		ksplit_text_escape(answer->error, sizeof(answer->error), message->valuestring,
-				   strlen(message->valuestring));
+	answer->rejected_points = read_count(rejected);
+	if (answer->rejected_points)
+		snprintf(answer->error, sizeof(answer->error),
+			 "the collector rejects %" PRIu64 " data points", answer->rejected_points);
+	else if (cJSON_IsString(words) && words->valuestring[0])
+		snprintf(answer->error, sizeof(answer->error), "the collector warns");
+	quote(post, words, answer);
+	cJSON_Delete(root);
+}
+
+/* The body of a failure should be a google.rpc.Status, whose message is for developers. */
+static void read_failure(struct otlp_post *post, long status, struct otlp_answer *answer)
+{
+	cJSON *root = read_object(post);
+
+	snprintf(answer->error, sizeof(answer->error), "the collector answers with status %ld",
+		 status);
+	quote(post, cJSON_GetObjectItemCaseSensitive(root, "message"), answer);
 	cJSON_Delete(root);
 }
 
@@ -259,8 +299,7 @@ static void judge_status(struct otlp_post *post, long status, struct otlp_answer
 		read_partial(post, answer);
 		return;
 	}
-	snprintf(answer->error, sizeof(answer->error), "the collector answers with status %ld",
-		 status);
+	read_failure(post, status, answer);
 	answer->result = OTLP_REFUSED;
 	if (status == 429 || status == 502 || status == 503 || status == 504) {
 		answer->result = OTLP_AGAIN;

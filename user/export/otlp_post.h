@@ -20,7 +20,9 @@ struct otlp_answer {
 	enum otlp_result result;
 	uint64_t rejected_points; /* accepted, but for these (partialSuccess) */
 	int64_t retry_after_s;    /* 0: the collector did not say */
-	char error[200]; /* not accepted, or partly: why; printable, no user info of the URL */
+	/* Not accepted, or partly, or a warning: why; printable, no user info of the URL. With the
+	 * collector's own words, but for a URL with user info or a query: it could repeat these. */
+	char error[200];
 };
 
 /*
