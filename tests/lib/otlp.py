@@ -123,8 +123,8 @@ def check_histogram(name, point):
 
 class Collector:
     """An OTLP/HTTP receiver. `acts` are what it does with the next requests, one each, then
-    "ok": (status, headers), "hang", "garbage", "slow", or bytes (a 200 with that body). What it
-    accepted is in `accepted`, read by the schema; every request is in `asked`. With a certificate
+    "ok": (status, headers), "hang", "garbage", "nothing" (hangs up), "slow", or bytes (a 200 with
+    that body). What it accepted is in `accepted`, read by the schema; every request is in `asked`. With a certificate
     it speaks TLS."""
 
     def __init__(self, schema, port=None, certificate=None):
@@ -185,6 +185,8 @@ class Collector:
             handler.close_connection = True
         elif act == "garbage":
             handler.wfile.write(b"\x00\x01 this is no HTTP\r\n\r\n")
+            handler.close_connection = True
+        elif act == "nothing":
             handler.close_connection = True
         elif isinstance(act, tuple):
             self._answer(handler, act[0], act[1], b"not now")
@@ -293,6 +295,12 @@ class Feed:
 
         return wait_for(there, lambda: "%s: %s" % (what, self.program.text()), interval=0.05)
 
+    def export(self):
+        """All that was added has been taken by the collector."""
+        stats = self.stats()
+        wanted = stats["exported"] + stats["queued"] + 1
+        self.wait_stats(lambda s: s["exported"] >= wanted, "what was added to be exported")
+
     def close(self):
         """End it in order; it must not take long, whatever the collector does."""
         self.ask("close")
@@ -303,11 +311,15 @@ class Feed:
 
 
 class VictoriaMetrics:
-    """The database. It takes OTLP as protobuf only: `write` encodes what the schema read."""
+    """The database. It takes OTLP, at `otlp_url`, as protobuf only: `write` encodes what the schema
+    read."""
 
-    def __init__(self, tools, folder):
-        self.port = free_port()
+    OTLP_PATH = "/opentelemetry/v1/metrics"
+
+    def __init__(self, tools, folder, port=None):
+        self.port = port or free_port()
         self._url = "http://127.0.0.1:%d" % self.port
+        self.otlp_url = self._url + self.OTLP_PATH
         self._program = Program(
             tools / "bin/victoria-metrics", "-storageDataPath=%s" % folder,
             "-httpListenAddr=127.0.0.1:%d" % self.port, "-retentionPeriod=10y",
@@ -341,7 +353,7 @@ class VictoriaMetrics:
             return answer.read()
 
     def write(self, message):
-        self._get("/opentelemetry/v1/metrics", message.SerializeToString(),
+        self._get(self.OTLP_PATH, message.SerializeToString(),
                   {"Content-Type": "application/x-protobuf"})
 
     def flush(self):

@@ -7,7 +7,8 @@ import json
 
 import pytest
 
-from lib import otlp
+from lib import otel_collector, otlp
+from lib.otel_collector import OtelCollector
 
 DURATIONS = "http.client.request.duration", "http.server.request.duration"
 
@@ -76,38 +77,100 @@ def test_exports_follow_the_schema(collector):
     assert headers["User-Agent"].startswith("ksplit/")
 
 
+# service: count, microseconds.
+FIGURES = ((40, 3000), (30, 40000), (20, 700000), (10, 20000000))
+
+
+def add_figures(feed):
+    for number, (count, us) in enumerate(FIGURES):
+        feed.add(number, count, us)
+
+
+def check_figures(database):
+    """The database's answers to queries are what `add_figures` added."""
+    database.flush()
+
+    def value(expression):
+        (_, number), = database.query(expression)
+        return number
+
+    assert value('sum({__name__="ksplit.http.requests"})') == 100
+    assert value('{__name__="ksplit.http.requests","server.address"="%s"}' % service(2)) == 20
+    assert value('sum({__name__="http.client.request.duration_count"})') == 60
+    assert value('sum({__name__="http.server.request.duration_count"})') == 40
+    assert value('{__name__="http.client.request.duration_sum",'
+                 '"server.address"="%s"}' % service(2)) == pytest.approx(14)
+    assert value('sum({__name__="http.client.request.duration_bucket",le="0.005"})') == 40
+    assert value('sum({__name__="http.client.request.duration_bucket",le="0.75"})') == 60
+    assert value('sum({__name__="http.server.request.duration_bucket",le="10"})') == 30
+    assert value('sum({__name__="http.server.request.duration_bucket",le="+Inf"})') == 40
+    assert value('sum({__name__="ksplit.http.response.bytes"})') == 100 * 1000
+    labels, _ = database.query('{__name__="http.client.request.duration_count",'
+                               '"url.template"="/things/{number}"}')[0]
+    assert labels["service.name"] == "ksplit"
+    assert labels["http.request.method"] == "GET"
+
+
 def test_a_database_answers_with_the_right_numbers(collector, tools, tmp_path):
     """ksplit's JSON, read by the schema, in protobuf into VictoriaMetrics, asked in PromQL."""
     with otlp.VictoriaMetrics(tools, tmp_path / "data") as database:
         with otlp.Feed(collector.url) as feed:
-            for number, (count, us) in enumerate(((40, 3000), (30, 40000), (20, 700000),
-                                                  (10, 20000000))):
-                feed.add(number, count, us)
+            add_figures(feed)
             feed.close()
         collector.check()
         for request in collector.accepted:
             database.write(request)
-        database.flush()
+        check_figures(database)
 
-        def value(expression):
-            (_, number), = database.query(expression)
-            return number
 
-        assert value('sum({__name__="ksplit.http.requests"})') == 100
-        assert value('{__name__="ksplit.http.requests","server.address"="%s"}' % service(2)) == 20
-        assert value('sum({__name__="http.client.request.duration_count"})') == 60
-        assert value('sum({__name__="http.server.request.duration_count"})') == 40
-        assert value('{__name__="http.client.request.duration_sum",'
-                     '"server.address"="%s"}' % service(2)) == pytest.approx(14)
-        assert value('sum({__name__="http.client.request.duration_bucket",le="0.005"})') == 40
-        assert value('sum({__name__="http.client.request.duration_bucket",le="0.75"})') == 60
-        assert value('sum({__name__="http.server.request.duration_bucket",le="10"})') == 30
-        assert value('sum({__name__="http.server.request.duration_bucket",le="+Inf"})') == 40
-        assert value('sum({__name__="ksplit.http.response.bytes"})') == 100 * 1000
-        labels, _ = database.query('{__name__="http.client.request.duration_count",'
-                                   '"url.template"="/things/{number}"}')[0]
-        assert labels["service.name"] == "ksplit"
-        assert labels["http.request.method"] == "GET"
+class TestOpenTelemetryCollector:
+    """The OpenTelemetry Collector's own receiver reads ksplit's JSON; its exporter fills the
+    database."""
+
+    __test__ = otel_collector.to_be_had()
+
+    @pytest.fixture(scope="class")
+    def program(self):
+        path, why = otel_collector.build()
+        if not path:
+            pytest.skip("needs the OpenTelemetry Collector, which cannot be built: " + why)
+        return path
+
+    def test_it_takes_all(self, program, tools, tmp_path):
+        with otlp.VictoriaMetrics(tools, tmp_path / "data") as database, \
+                OtelCollector(program, database.otlp_url, tmp_path) as receiver, \
+                otlp.Feed(receiver.url) as feed:
+            add_figures(feed)
+            feed.export()
+            stats = feed.stats()
+            assert stats["failed"] == stats["retried"] == stats["rejected_points"] == 0
+            assert not stats["last_error"]
+            check_figures(database)
+
+    def test_it_has_nobody_to_hand_on_to(self, program, tools, tmp_path):
+        """Its own way to say "later" is understood, and nothing is missing in the end."""
+        port = otlp.free_port()
+        target = "http://127.0.0.1:%d%s" % (port, otlp.VictoriaMetrics.OTLP_PATH)
+        with OtelCollector(program, target, tmp_path) as receiver, \
+                otlp.Feed(receiver.url) as feed:
+            add_figures(feed)
+            stats = feed.wait_stats(lambda s: s["retried"] >= 2, "retries")
+            assert stats["exported"] == stats["failed"] == 0
+            assert "status 503: " in stats["last_error"]
+            with otlp.VictoriaMetrics(tools, tmp_path / "data", port) as database:
+                feed.export()
+                assert feed.stats()["failed"] == 0
+                check_figures(database)
+
+    def test_it_refuses_for_good(self, program, tools, tmp_path):
+        """The database knows no such path; the collector's words about it are passed on."""
+        with otlp.VictoriaMetrics(tools, tmp_path / "data") as database, \
+                OtelCollector(program, database.otlp_url + "/nowhere", tmp_path) as receiver, \
+                otlp.Feed(receiver.url) as feed:
+            add_figures(feed)
+            stats = feed.wait_stats(lambda s: s["failed"] >= 2, "refusals")
+            assert stats["exported"] == stats["retried"] == 0
+            assert "Permanent error" in stats["last_error"], stats
 
 
 def test_many_series_come_in_several_requests(collector):
@@ -119,6 +182,25 @@ def test_many_series_come_in_several_requests(collector):
     for request in collector.accepted:
         assert len(otlp.points(otlp.metrics(request)["ksplit.http.requests"])) <= 512
     assert not all("ksplit.daemon.bytes" in otlp.metrics(r) for r in collector.accepted)
+
+
+def test_the_rest_of_an_export_is_tried_again(collector):
+    """What was accepted of an export is not sent twice. An export is two requests: of two failures
+    after one success each, one at least is inside an export."""
+    with otlp.Feed(collector.url, interval=2000, timeout=60000, series=600) as feed:
+        feed.add_all({number: 1 for number in range(600)})
+        collector.acts = ["ok", (503, {})] * 2
+        before = feed.stats()["exported"]
+        stats = feed.wait_stats(lambda s: s["retried"] >= 2 and s["exported"] >= before + 2,
+                                "exports of several requests")
+        assert stats["failed"] == stats["dropped"] == 0
+    collector.check()
+    sent = [(attributes["server.address"], point.time_unix_nano)
+            for request in collector.accepted
+            for point in otlp.points(otlp.metrics(request)["ksplit.http.requests"])
+            for attributes in [otlp.attributes(point)]]
+    assert len(sent) >= 600
+    assert len(set(sent)) == len(sent)
 
 
 def test_rest_beyond_the_limit_is_one_stream(collector):
@@ -166,17 +248,18 @@ def test_retry_after_is_honoured(collector):
 
 
 def test_permanent_errors_are_not_tried_again(collector):
-    collector.acts = [(400, {}), (404, {}), (307, {"Location": collector.url})]
+    collector.acts = [(400, {}), (404, {}), (307, {"Location": collector.url}), (413, {}),
+                      (500, {"Retry-After": "600"}), (501, {})]
     with otlp.Feed(collector.url) as feed:
         feed.add(1, 9)
         stats = feed.wait_stats(lambda s: s["exported"] >= 1, "an export")
-        assert stats["failed"] == 3
+        assert stats["failed"] == 6
         assert stats["retried"] == 0
         # What these exports counted is in the next one.
         collector.wait_totals("ksplit.http.requests", {service(1): 9})
 
 
-@pytest.mark.parametrize("act", ["hang", "garbage"])
+@pytest.mark.parametrize("act", ["hang", "garbage", "nothing"])
 def test_no_usable_answer(collector, act):
     collector.acts = [act, act]
     with otlp.Feed(collector.url, timeout=300, queue=2) as feed:
@@ -195,7 +278,9 @@ def test_slow_and_odd_answers_are_successes(collector):
         stats = feed.wait_stats(lambda s: s["exported"] >= 6, "exports")
         assert stats["rejected_points"] == 3
         assert stats["failed"] == stats["retried"] == 0
-        assert stats["last_error"] == "too old"
+        told = "the collector rejects 3 data points: too old"
+        assert stats["last_error"] == told
+        assert told in feed.log()[0]
         collector.wait_totals("ksplit.http.requests", {service(0): 8})
 
 
