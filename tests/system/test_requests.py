@@ -92,6 +92,21 @@ def test_requests_are_logged(observed):
     assert sorted(line["status"] for line in lines) == [200] * 27 + [404] * 3
 
 
+def test_a_long_path_is_said_to_be_cut(ksplitd, pki, nginx):
+    """HTTP/1's first line is looked at as far as head_bytes; what is a piece of a name is not told."""
+    daemon = ksplitd("127.0.0.1:%d" % nginx.port,
+                     {"sampler": "user", "sampling": {"head_bytes": 64}})
+    call(daemon, pki, "--http1.1", "/begin/" + 60 * "n" + "/end", 1)
+    call(daemon, pki, "--http1.1", "/begin/end", 1)
+    call(daemon, pki, "--http2", "/begin/" + 30 * "m" + "/" + 30 * "n", 1)
+    wait_for(lambda: len(daemon.request_log()) == 3, "3 requests to be logged")
+    assert {line["uri"]: line["path_cut"] for line in daemon.request_log()} == {
+        "/begin/{...}": True, "/begin/end": False,
+        "/begin/" + 30 * "m" + "/" + 30 * "n": False}
+    assert {row["http.uri"] for row in status(daemon, "requests")["series"]} == \
+        {line["uri"] for line in daemon.request_log()}
+
+
 def test_secrets_are_nowhere(observed):
     """Query values, path segments like keys, headers."""
     assert SECRET not in observed.access_log_path.read_text()

@@ -59,6 +59,7 @@ static void a_request_has_all_members(void **state)
 	check_text(json, "method", "POST");
 	check_text(json, "host", "www.origin.test:8443");
 	check_text(json, "uri", "/users/{number}/notes?page");
+	check_bool(json, "path_cut", false);
 	check_number(json, "status", 201);
 	check_null(json, "grpc_status");
 	check_text(json, "content_type", "application/json");
@@ -72,7 +73,7 @@ static void a_request_has_all_members(void **state)
 	check_number(json, "process.pid", 42);
 	check_text(json, "process.command", "curl");
 	check_text(json, "process.unit", "app.service");
-	assert_int_equal(cJSON_GetArraySize(json), 22);
+	assert_int_equal(cJSON_GetArraySize(json), 23);
 	cJSON_Delete(json);
 }
 
@@ -129,6 +130,31 @@ static void grpc(void **state)
 	json = line_of(&conn, &request);
 	check_number(json, "grpc_status", 0);
 	check_text(json, "http_version", "2");
+	cJSON_Delete(json);
+}
+
+/* It is said, and the last part, which may be a piece of a secret, is not. */
+static void a_path_that_was_cut(void **state)
+{
+	struct observe_conn conn = make_observed_conn();
+	struct observe_request request = make_request();
+	unsigned char record[ACCESS_RECORD_MAX];
+	cJSON *json;
+	size_t len;
+
+	(void)state;
+	request.path_cut = true;
+	strcpy(request.path, "/reset/4711/hush");
+	len = access_record_request(&conn, &request, record);
+	assert_null(memmem(record, len, "hush", 4));
+	json = line_of(&conn, &request);
+	check_text(json, "uri", "/reset/{number}/{...}");
+	check_bool(json, "path_cut", true);
+	cJSON_Delete(json);
+	request.path_cut = false;
+	json = line_of(&conn, &request);
+	check_text(json, "uri", "/reset/{number}/hush");
+	check_bool(json, "path_cut", false);
 	cJSON_Delete(json);
 }
 
@@ -223,6 +249,7 @@ int main(void)
 		cmocka_unit_test(the_time_is_that_of_the_first_byte),
 		cmocka_unit_test(what_was_not_seen_is_null),
 		cmocka_unit_test(grpc),
+		cmocka_unit_test(a_path_that_was_cut),
 		cmocka_unit_test(the_longest_texts_fit),
 		cmocka_unit_test(raw_paths_never_get_in),
 		cmocka_unit_test(names_are_made_printable),

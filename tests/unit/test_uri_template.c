@@ -292,6 +292,44 @@ static void test_secrets(void **state)
 	}
 }
 
+static void check_cut(const char *path, const char *expected)
+{
+	char out[URI_TEMPLATE_MAX];
+	size_t len = uri_template_cut(path, out);
+
+	assert_string_equal(out, expected);
+	assert_int_equal(len, strlen(expected));
+}
+
+/* The last part is a piece of what nobody knows. */
+static void test_cut(void **state)
+{
+	char path[600], out[URI_TEMPLATE_MAX];
+
+	(void)state;
+	check_cut("", "{...}");
+	check_cut("/", "/{...}");
+	check_cut("hush", "{...}");
+	check_cut("/a/42/hush", "/a/{number}/{...}");
+	check_cut("/a/42/", "/a/{number}/{...}");
+	check_cut("/a?hush", "/a{...}");
+	check_cut("/a?page&hush", "/a?page{...}");
+	check_cut("/a;s;hush", "/a;s{...}");
+	check_cut("/a/b=hush", "/a/{...}");
+	/* Whatever the length: never more than there is room for, and the mark once. */
+	for (size_t len = 1; len < sizeof(path); len++) {
+		size_t n;
+
+		for (size_t i = 0; i < len; i++)
+			path[i] = i % 9 ? 'n' : '/';
+		path[len] = '\0';
+		n = uri_template_cut(path, out);
+		check_form(out, n);
+		assert_true(n >= 5);
+		assert_ptr_equal(strstr(out, "{...}"), out + n - 5);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -305,6 +343,7 @@ int main(void)
 		cmocka_unit_test(test_length),
 		cmocka_unit_test(test_any_bytes),
 		cmocka_unit_test(test_secrets),
+		cmocka_unit_test(test_cut),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,7 +40,7 @@ struct request_record {
 	uint64_t request_bytes, request_body, response_bytes, response_body;
 	uint64_t first_byte_us, last_byte_us;
 	uint32_t pid;
-	bool has_first_byte, complete;
+	bool has_first_byte, complete, path_cut;
 };
 
 _Static_assert(sizeof(struct connection_record) <= ACCESS_RECORD_MAX, "room for a connection");
@@ -96,6 +96,7 @@ static void fill(struct request_record *record, const struct observe_conn *conn,
 	record->pid = conn->process.pid;
 	record->has_first_byte = request->has_first_byte;
 	record->complete = request->complete;
+	record->path_cut = request->path_cut;
 }
 
 size_t access_record_request(const struct observe_conn *conn, const struct observe_request *request,
@@ -117,7 +118,9 @@ size_t access_record_request(const struct observe_conn *conn, const struct obser
 	struct request_record record;
 	size_t used = sizeof(record);
 
-	if (request->path[0])
+	if (request->path_cut)
+		uri_template_cut(request->path, uri);
+	else if (request->path[0])
 		uri_template(request->path, uri);
 	fill(&record, conn, request);
 	for (int i = 0; i < TEXTS; i++) {
@@ -170,6 +173,7 @@ static bool add_what(cJSON *to, const struct reader *reader)
 	return json_add_text(to, "http_version", series_json_http_version(record->version)) &&
 	       add_text(to, "method", reader, TEXT_METHOD) &&
 	       add_text(to, "host", reader, TEXT_HOST) && add_text(to, "uri", reader, TEXT_URI) &&
+	       json_add_bool(to, "path_cut", record->path_cut) &&
 	       add_number_if(to, "status", record->status > 0, record->status) &&
 	       add_number_if(to, "grpc_status", record->grpc_status >= 0, record->grpc_status) &&
 	       add_text(to, "content_type", reader, TEXT_CONTENT_TYPE);

@@ -80,28 +80,6 @@ static const char *known_method(const char *method)
 	return "_OTHER";
 }
 
-/* Of a path that was cut the last part may be a piece of anything: it goes. */
-static void fill_uri(char uri[URI_TEMPLATE_MAX], const struct observe_request *request)
-{
-	static const char rest[] = "{...}";
-	char path[OBSERVE_PATH_MAX];
-	size_t len;
-
-	if (!request->path_cut) {
-		uri_template(request->path, uri);
-		return;
-	}
-	series_key_copy_text(path, sizeof(path), request->path, strlen(request->path), false);
-	len = strlen(path);
-	while (len > 0 && !strchr("/?&;", path[len - 1]))
-		len--;
-	path[len] = '\0';
-	len = uri_template(path, uri);
-	explicit_bzero(path, sizeof(path));
-	if (len + sizeof(rest) <= URI_TEMPLATE_MAX)
-		memcpy(uri + len, rest, sizeof(rest));
-}
-
 void series_key_fill(struct series_key *key, const struct observe_conn *conn,
 		     const struct observe_request *request)
 {
@@ -116,7 +94,10 @@ void series_key_fill(struct series_key *key, const struct observe_conn *conn,
 	};
 	fill_server_name(key, conn, request);
 	strcpy(key->method, known_method(request->method));
-	fill_uri(key->uri, request);
+	if (request->path_cut)
+		uri_template_cut(request->path, key->uri);
+	else
+		uri_template(request->path, key->uri);
 	series_key_copy_text(key->command, sizeof(key->command), conn->process.command,
 			     sizeof(conn->process.command), false);
 	series_key_copy_text(key->unit, sizeof(key->unit), conn->process.unit,

@@ -173,15 +173,34 @@ static void put_query(struct writer *writer, const char *query, size_t len)
 		put(writer, "&" CUT, sizeof(CUT));
 }
 
+static void put_all(struct writer *writer, const char *path, size_t len)
+{
+	size_t path_len;
+
+	len = span_before(path, len, '#'); /* a fragment has no place in a request */
+	path_len = span_before(path, len, '?');
+	writer->out[0] = '\0';
+	put_path(writer, path, path_len);
+	if (path_len < len)
+		put_query(writer, path + path_len + 1, len - path_len - 1);
+}
+
 size_t uri_template(const char *path, char out[URI_TEMPLATE_MAX])
 {
 	struct writer writer = {.out = out};
-	size_t len = strcspn(path, "#"); /* a fragment has no place in a request */
-	size_t path_len = span_before(path, len, '?');
 
-	out[0] = '\0';
-	put_path(&writer, path, path_len);
-	if (path_len < len)
-		put_query(&writer, path + path_len + 1, len - path_len - 1);
+	put_all(&writer, path, strlen(path));
+	return writer.len;
+}
+
+size_t uri_template_cut(const char *path, char out[URI_TEMPLATE_MAX])
+{
+	struct writer writer = {.out = out};
+	size_t len = strlen(path);
+
+	while (len > 0 && !strchr("/?&;", path[len - 1]))
+		len--;
+	put_all(&writer, path, len);
+	put(&writer, CUT, strlen(CUT));
 	return writer.len;
 }

@@ -20,4 +20,10 @@
  */
 size_t uri_template(const char *path, char out[URI_TEMPLATE_MAX]);
 
+/*
+ * The same of a path whose end is not there. Its last part may be a piece of anything, too short to
+ * be folded: it goes, and "{...}" stands for the rest.
+ */
+size_t uri_template_cut(const char *path, char out[URI_TEMPLATE_MAX]);
+
 #endif
