@@ -584,29 +584,67 @@ static void send_at_random(const char *data, size_t len, uint64_t seed)
 	}
 }
 
-static void test_at_random(void **state)
+static void check_at_random(const char *data, size_t len, bool http2)
 {
 	static struct scan_run plain;
-	size_t size = 8 << 20, len;
-	char *data = malloc(size);
+	void *state = NULL;
 
-	(void)state;
-	assert_non_null(data);
-	len = make_stream(data, size);
 	scan_run_new(&plain, 512);
-	scan_run_begin(&plain, false);
+	scan_run_begin(&plain, http2);
+	plain.events.any_bytes = http2;
 	scan_run_stream(&plain, KSPLIT_REQUESTS, data, len);
+	assert_true(plain.events.meaning[KSPLIT_REQUESTS].len > 5000);
 	for (uint64_t seed = 1; seed <= 20; seed++) {
+		tear_down(&state);
+		set_up(&state);
+		program.run.pair.pair.http2 = http2;
+		program.run.events.any_bytes = http2;
 		send_at_random(data, len, seed);
 		expect_told(plain.events.meaning[KSPLIT_REQUESTS].text);
 		assert_true(watch.missed > 0);
 		expect_right(watch.missed);
-		tear_down(state);
-		set_up(state);
 	}
 	stream_pair_release(&plain.pair);
 	scan_run_free(&plain);
+}
+
+static void test_at_random(void **state)
+{
+	size_t size = 8 << 20;
+	char *data = malloc(size);
+
+	(void)state;
+	assert_non_null(data);
+	check_at_random(data, make_stream(data, size), false);
 	free(data);
+}
+
+static size_t put_frame(char *to, uint8_t type, uint32_t id, size_t len)
+{
+	const uint8_t header[9] = {
+		(uint8_t)(len >> 16), (uint8_t)(len >> 8), (uint8_t)len, type, 4, 0, 0,
+		(uint8_t)(id >> 8),   (uint8_t)id};
+
+	memcpy(to, header, sizeof(header));
+	memset(to + sizeof(header), 'a' + type, len);
+	return sizeof(header) + len;
+}
+
+/* Frames whose payload is told of whole (HEADERS, 1), and others (DATA, 0; WINDOW_UPDATE, 8). */
+static void test_http2_at_random(void **state)
+{
+	static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+	static char data[1 << 20];
+	size_t len = strlen(preface);
+
+	(void)state;
+	memcpy(data, preface, len);
+	for (uint32_t i = 0; i < 60; i++) {
+		len += put_frame(data + len, 1, 2 * i + 1, 20 + 7 * i);
+		len += put_frame(data + len, 0, 2 * i + 1, i % 3 ? i * 150 : i % 2);
+		len += put_frame(data + len, 8, 0, 4);
+	}
+	check_at_random(data, len, true);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -639,6 +677,7 @@ int main(void)
 		T(test_program_cannot_be_told),
 		T(test_line_is_too_long_to_keep),
 		T(test_at_random),
+		T(test_http2_at_random),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
