@@ -98,10 +98,17 @@ class Observing(proxies.Ksplit):
                 total += int(times.read().split()[0])
         return total
 
+    def _log(self):
+        with open(os.path.join(self.folder, "log"), encoding="utf-8") as log:
+            return log.read()
+
     def refused(self):
         """Did it end because this kernel does not have what was asked for?"""
-        with open(os.path.join(self.folder, "log"), encoding="utf-8") as log:
-            return REFUSED in log.read()
+        return REFUSED in self._log()
+
+    def last_words(self):
+        """The end of its log."""
+        return self._log().splitlines()[-12:]
 
     def sampler(self):
         """The sampler's counts; None while it does not answer."""
@@ -163,16 +170,16 @@ def _way(program, name, folder, certificates):
     origin = ends.Origin(program, certificates, plain=way.plain)
     proxy = Observing(name, way, os.path.join(folder, name), certificates, origin.port)
     try:
-        try:
-            proxy.start()
-        except ends.BenchError:
-            if not proxy.refused():
-                raise
-            return {"refused": f"not here: this kernel {REFUSED}"}
+        proxy.start()
         before = kernel_sessions()
         row = {"plain": way.plain, "loads": _loads(program, proxy, origin)}
         row["kernel_directions"] = kernel_sessions() - before
         return row | _witness(proxy, way, origin)
+    except ends.BenchError as error:
+        if proxy.refused():
+            return {"refused": f"not here: this kernel {REFUSED}"}
+        # The other ways are measured all the same.
+        return {"failed": str(error), "log": proxy.last_words()}
     finally:
         proxy.stop()
         origin.close()

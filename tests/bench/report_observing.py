@@ -34,7 +34,7 @@ def _verdict(way, base):
               for load in way["loads"]}
     over = [load for load, limit in LIMITS.items() if change[load] > limit]
     missed = [load for load in over if _least(load, way, base) > LIMITS[load]]
-    proven = _engine_proven(way) and _sampling_proven(way)
+    proven = _engine_proven(way) and _engine_proven(base) and _sampling_proven(way)
     return {"change": change, "over": over, "missed": missed, "limits": LIMITS, "proven": proven,
             "reached": proven and not over}
 
@@ -52,7 +52,7 @@ def collect(observing):
         ways = kernel["ways"]
         for name, way in ways.items():
             base = ways.get("plain-off" if way.get("plain") else "off")
-            if "loads" in way and base is not None and way is not base:
+            if "loads" in way and "loads" in (base or {}) and way is not base:
                 way["verdict"] = _verdict(way, base)
 
 
@@ -106,8 +106,8 @@ def lines(observing):
         yield f"kernel {kernel['release']} in the VM, {kernel['cpu']}, medians of {kernel['runs']}"
         yield f"  {'':<13}" + "".join(f" {title:<15}" for _, title, *_ in COLUMNS).rstrip()
         for name, way in kernel["ways"].items():
-            if "refused" in way:
-                yield f"  {name:<13}  {way['refused']}"
+            if "loads" not in way:
+                yield f"  {name:<13} {way.get('refused') or 'MISS  ' + way['failed']}"
                 continue
             yield f"  {name:<13}" + "".join(_cells(way)).rstrip()
             yield from (f"    {line}" for line in _judgement(way))
