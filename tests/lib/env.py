@@ -12,6 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("KSPLIT_BUILD", ROOT / "build")).resolve()
 SANITIZED = os.environ.get("KSPLIT_SANITIZED", "0") == "1"
+IN_VM = os.environ.get("KSPLIT_TESTS_IN_VM", "") == "1"
 
 # Upper bound of every single wait. It only matters when something hangs: emulated machines under
 # a sanitizer are fifty times slower than a real one.

@@ -6,8 +6,9 @@ import json
 import random
 from pathlib import Path
 
+from . import kernel_notes
 from .daemon import PROGRAM
-from .env import free_port, wait_for
+from .env import EXPECT_KTLS, free_port, wait_for
 from .http_load import Book, Request, template
 from .process import Program, proc_listens, run
 
@@ -209,6 +210,27 @@ def observed_book(daemon):
                  response=row["http.response.bytes"]["sum"],
                  response_body=row["http.response.body_bytes"]["sum"])
     return book
+
+
+def kernel_source():
+    """Who samples the connections of kernel TLS, left to itself: BPF wherever there is such a
+    thing as kernel TLS."""
+    return "fentry" if EXPECT_KTLS else "user"
+
+
+def plain_source():
+    """Who samples plain TCP: BPF, where the kernel takes the sampler's programs."""
+    return "sk_msg" if kernel_notes.rows_read()["bpf-loop"].expected() else "user"
+
+
+def assert_source(sampler, kind, connections):
+    """All connections were looked at by this sampler, and their heads came from it; of a BPF
+    sampler's the daemon may tell of no more than the ends of both directions."""
+    assert sampler["connections"] == dict({"fentry": 0, "sk_msg": 0, "user": 0},
+                                          **{kind: connections}), sampler
+    events = dict(sampler["events"])
+    assert events.pop(kind) > 0 or not connections, sampler
+    assert sum(events.values()) <= 2 * connections * (kind != "user"), sampler
 
 
 def assert_same(what, one, other):

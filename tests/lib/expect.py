@@ -26,6 +26,16 @@ def fallback_reason(relay):
     return "relay_user" if relay == "user" else "ktls_not_in_kernel"
 
 
+def assert_kernel_counted(before, connections):
+    """/proc/net/tls_stat, the kernel's own count, since `before`: two sockets a connection, both
+    ways of each. Other programs of a host may have opened some, too; in the VM there are none."""
+    now = env.read_tls_stat()
+    for name in ("TlsRxSw", "TlsTxSw"):
+        grown = now.get(name, 0) - before.get(name, 0)
+        assert grown == 2 * connections or (grown > 2 * connections and not env.IN_VM), (
+            "%s: %d, not %d" % (name, grown, 2 * connections))
+
+
 def relays_of_bytes(entry, relay, observed):
     """By which of "splice", "copy" and "user" a flow's last bytes may have gone."""
     if not kernel_expected(relay):

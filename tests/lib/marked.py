@@ -7,6 +7,7 @@ each of them, and any dozen characters of one, without a list of all."""
 import base64
 import ctypes
 import ctypes.util
+import functools
 import random
 import string
 import struct
@@ -28,9 +29,15 @@ class _Field(ctypes.Structure):
                 ("flags", ctypes.c_uint8)]
 
 
+@functools.cache
+def _nghttp2():
+    """Finding it takes a program that an emulated machine starts slowly."""
+    return ctypes.CDLL(ctypes.util.find_library("nghttp2") or "libnghttp2.so.14")
+
+
 def huffman(value):
     """The value as RFC 7541 5.2 codes it, made by nghttp2."""
-    library = ctypes.CDLL(ctypes.util.find_library("nghttp2") or "libnghttp2.so.14")
+    library = _nghttp2()
     deflater = ctypes.c_void_p()
     assert library.nghttp2_hd_deflate_new(ctypes.byref(deflater), ctypes.c_size_t(4096)) == 0
     out = ctypes.create_string_buffer(len(value) + 64)

@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lib import env, origins, stage as stages  # noqa: E402
+from lib import env, exact, origins, stage as stages  # noqa: E402
 from lib.daemon import RELAYS, Ksplitd  # noqa: E402
 from lib.pki import Pki  # noqa: E402
 from lib.proxy import Proxy  # noqa: E402
@@ -194,8 +194,7 @@ def ksplitd(pki, request):
     """A factory of daemons of the test's own: ksplitd(to, settings, ...) is started at once and
     judged when the test is over."""
     started = []
-    emulated = os.environ.get("KSPLIT_TESTS_IN_VM") == "1"
-    base = WITHOUT_BPF if emulated and request.module.__name__ in UNOBSERVED else {}
+    base = WITHOUT_BPF if env.IN_VM and request.module.__name__ in UNOBSERVED else {}
 
     def start(to, settings=None, **more):
         daemon = Ksplitd(pki, to, dict(base, **(settings or {})), **more)
@@ -207,9 +206,24 @@ def ksplitd(pki, request):
         daemon.stop()
 
 
-@pytest.fixture(params=("best", "user"))
-def scene(request, ksplitd, pki, stage):
+@pytest.fixture(scope="module", params=("best", "user"))
+def _scene_daemon(request, pki, stage):
+    """One daemon of each kind for a module's scenes; anew when one has died."""
+    settings = {"sampler": "auto" if request.param == "best" else "user"}
+    running = []
+
+    def get():
+        if not running or not running[-1].running():
+            running.append(Ksplitd(pki, "127.0.0.1:%d" % stage.port, settings).start())
+        return running[-1], exact.kernel_source() if request.param == "best" else "user"
+
+    yield get
+    for daemon in running:
+        daemon.stop()
+
+
+@pytest.fixture
+def scene(_scene_daemon, pki, stage):
     """By the best sampler of this kernel, and by the daemon's own (the same one on kernels
     without kernel TLS)."""
-    settings = {"sampler": "auto" if request.param == "best" else "user"}
-    return Scene(ksplitd("127.0.0.1:%d" % stage.port, settings), pki, stage)
+    return Scene(*_scene_daemon(), pki, stage)

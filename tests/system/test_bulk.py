@@ -15,19 +15,14 @@ MIB = 1 << 20
 
 
 def test_64_mib_both_ways_at_once(proxy):
-    """Compared by SHA-256 on either end. An emulated machine moves all of it where the kernel's
-    part is greatest, and a quarter through the other relays."""
-    size = 64 * MIB
-    if os.environ.get("KSPLIT_VM") and proxy.relay in ("copy", "user"):
-        size = 16 * MIB
+    """Compared by SHA-256 on either end. An emulated machine moves a quarter of it."""
+    size = (16 if env.IN_VM else 64) * MIB
     proxy.exchange(size=size)
     entry = proxy.line()
     expect.assert_relayed(entry, proxy.relay)
     assert (entry["to_origin"]["bytes"], entry["to_client"]["bytes"]) == (size, size)
-    if expect.kernel_expected(proxy.relay) and proxy.relay == "auto":
-        # Bulk goes by splice without being told to.
-        assert entry["to_client"]["spliced"] > 32 * MIB, entry
-        assert entry["to_origin"]["spliced"] > 32 * MIB, entry
+    for flow in (entry["to_client"], entry["to_origin"]):
+        expect.assert_spliced(flow, proxy.relay)  # with auto, too: without being told to
 
 
 @pytest.mark.parametrize("suite", (SUITES[0], SUITES[3]), ids=repr)
@@ -101,8 +96,9 @@ def test_slow_reader_holds_the_sender_up(proxy, slow):
 
 @pytest.mark.relays("auto")
 def test_500_connections_at_once(proxy):
-    """All open at the same time, each with an answer of its own, then all closed."""
-    count = 500
+    """All open at the same time, each with an answer of its own, then all closed. Handshakes are
+    what an emulated machine is slowest at: fewer there."""
+    count = 100 if env.IN_VM else 500
     context = client_context(proxy.pki.ca)
     with proxy.origin(stages.echo) as play:
         socks = []

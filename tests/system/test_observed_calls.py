@@ -63,6 +63,8 @@ def test_grpc_status_from_trailers(ksplitd, pki, spare_port):
             for row in exact.status(daemon, "requests")["series"]}
     assert rows == {("/test.Things/Echo", 200, 0): (7, 0), ("/test.Things/Echo", 200, 5): (3, 3),
                     ("/test.Things/Count", 200, 0): (1, 0)}
+    daemon.settle()
+    exact.assert_source(exact.status(daemon, "kernel")["sampler"], exact.kernel_source(), 1)
 
 
 # -- who called --------------------------------------------------------------------------------
@@ -80,6 +82,7 @@ def test_the_calling_process_is_told(ksplitd, pki, nginx):
     assert len({process["pid"] for process in processes}) == 3
     row, = exact.status(daemon, "requests")["series"]
     assert (row["process.command"], row["http.request_response.count"]) == ("curl", 3)
+    exact.assert_source(exact.status(daemon, "kernel")["sampler"], exact.kernel_source(), 3)
 
 
 # -- latency -----------------------------------------------------------------------------------

@@ -7,11 +7,10 @@ import threading
 
 import pytest
 
-from lib import exact, stream
-from lib.env import PATIENCE, wait_for
+from lib import stream
+from lib.env import IN_VM, PATIENCE, wait_for
 from lib.scene import receive_until
 
-IN_VM = os.environ.get("KSPLIT_TESTS_IN_VM", "") == "1"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
@@ -225,7 +224,7 @@ def test_1500_requests_on_a_connection(scene):
 
     scene.play(origin, client)
     assert len(scene.requests(rounds * batch)) == rounds * batch
-    row, = exact.status(scene.daemon, "requests")["series"]
+    row = scene.series("/again")
     assert row["http.request_response.count"] == rounds * batch
     assert row["http.response.bytes"]["sum"] == rounds * batch * len(OK)
     assert row["http.request.bytes"]["sum"] == rounds * batch * len(ask)
@@ -237,7 +236,8 @@ def test_1500_requests_on_a_connection(scene):
 @pytest.mark.parametrize("who", ("client", "origin"))
 def test_reset_in_mid_body(scene, who):
     """The response is told of as what it is: incomplete."""
-    ask = b"GET /broken HTTP/1.1\r\nHost: a\r\n\r\n"
+    uri = "/broken/by-the-" + who
+    ask = b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n" % uri.encode()
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
     read = threading.Event()
 
@@ -263,9 +263,9 @@ def test_reset_in_mid_body(scene, who):
 
     scene.play(origin, client)
     line, = scene.requests(1)
-    assert_line(line, uri="/broken", status=200, complete=False, last_byte_ms=None,
+    assert_line(line, uri=uri, status=200, complete=False, last_byte_ms=None,
                 response_bytes=len(head) + 5000, response_body_bytes=5000)
-    row, = exact.status(scene.daemon, "requests")["series"]
+    row = scene.series(uri)
     assert (row["http.request_response.count"], row["http.request_response.latency"]["count"],
             row["http.request_response.first_byte"]["count"]) == (1, 0, 1)
 
@@ -286,8 +286,7 @@ def test_request_without_answer(scene):
     scene.play(origin, client)
     line, = scene.requests(1)
     assert_line(line, uri="/silence", status=None, complete=False, request_bytes=len(ask))
-    row, = exact.status(scene.daemon, "requests")["series"]
-    assert row["http.request_response.failures"] == 1
+    assert scene.series("/silence")["http.request_response.failures"] == 1
 
 
 def test_other_protocols_are_connections(scene):
@@ -308,7 +307,5 @@ def test_other_protocols_are_connections(scene):
     scene.play(origin, client)
     wait_for(lambda: scene.sampler()["not_http"] == 1, lambda: scene.sampler())
     scene.requests(0)
-    assert exact.status(scene.daemon, "requests")["series"] == []
-    endpoint, = exact.status(scene.daemon, "endpoints")["endpoints"]
-    assert (endpoint["connections"]["total"], endpoint["requests"]) == (1, 0)
-    assert endpoint["bytes"] == {"to_origin": 9, "to_client": 22 + 20012}
+    assert scene.endpoint() == {"connections": 1, "requests": 0, "to_origin": 9,
+                                "to_client": 22 + 20012}

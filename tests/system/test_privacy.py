@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from lib import leftovers, marked, metrics
-from lib.daemon import PROGRAM
+from lib import exact, expect, leftovers, marked, metrics, scene
+from lib.daemon import PROGRAM, Ksplitd
 from lib.dialogue import Call, Line
-from lib.env import SANITIZED, free_port, wait_for
+from lib.env import IN_VM, SANITIZED, free_port, read_tls_stat, wait_for
 from lib.marked import INDEXED, NEVER, field, frame, headers
 
 TOOL = PROGRAM.parent / "ksplit-status"
@@ -192,11 +192,18 @@ class Receiver(HTTPServer):
         self.server_close()
 
 
-@pytest.fixture
-def receiver():
+@pytest.fixture(scope="module")
+def _receiver():
     server = Receiver()
     yield server
     server.close()
+
+
+@pytest.fixture
+def receiver(_receiver):
+    """What it was sent before does not count."""
+    del _receiver.bodies[:]
+    return _receiver
 
 
 def told(daemon, receiver):
@@ -233,37 +240,70 @@ def assert_clean(daemon, marks, when):
         return not found
 
     wait_for(clean, lambda: "%s secrets are still held:\n%s" % (when, "\n".join(found)),
-             timeout=None if os.environ.get("KSPLIT_TESTS_IN_VM") else 8, interval=0.5)
+             timeout=None if IN_VM else 8, interval=0.5)
+
+
+@pytest.fixture(scope="module")
+def _observers(pki, stage, _receiver):
+    """One daemon for each sampler: every test has marks of its own."""
+    running = {}
+
+    def get(sampler):
+        if sampler not in running or not running[sampler].running():
+            port = free_port()
+            daemon = running[sampler] = Ksplitd(pki, "127.0.0.1:%d" % stage.port, {
+                "sampler": sampler, "metrics": {"prometheus": "127.0.0.1:%d" % port, "otlp": {
+                    "endpoint": "http://127.0.0.1:%d/v1/metrics" % _receiver.server_address[1],
+                    "interval_ms": 200}}})
+            daemon.metrics_port = port
+            daemon.start()
+        return running[sampler]
+
+    yield get
+    for daemon in running.values():
+        daemon.stop()
 
 
 @pytest.fixture
-def observed(ksplitd, stage, receiver):
-    def start(settings=None, **more):
-        port = free_port()
-        wanted = {"metrics": {"prometheus": "127.0.0.1:%d" % port, "otlp": {
-            "endpoint": "http://127.0.0.1:%d/v1/metrics" % receiver.server_address[1],
-            "interval_ms": 200}}}
-        daemon = ksplitd("127.0.0.1:%d" % stage.port, dict(wanted, **(settings or {})), **more)
-        daemon.metrics_port = port
+def observed(_observers):
+    """The daemon of a sampler; what it has seen before does not count."""
+    def start(sampler="auto"):
+        daemon = _observers(sampler)
+        daemon.seen_before = kernel_status(daemon)
         return daemon
     return start
 
 
-def request_count(daemon):
-    return daemon.ask("summary")["observation"]["requests"]
+def kernel_status(daemon):
+    return daemon.ask("kernel")["sampler"]
+
+
+def grown(daemon):
+    """The sampler's counters since the test began."""
+    return scene.grown(kernel_status(daemon), daemon.seen_before)
+
+
+def source(kind, sampler):
+    """Who has to have looked at the connections."""
+    if sampler == "user":
+        return "user"
+    return exact.plain_source() if kind.startswith("plain") else exact.kernel_source()
 
 
 @pytest.mark.parametrize("sampler", ("auto", "user"))
 @pytest.mark.parametrize("kind", sorted(REQUESTS))
 def test_nothing_stays(kind, sampler, observed, stage, pki, marks, receiver):
-    daemon = observed({"sampler": sampler})
+    daemon, tls_before = observed(sampler), read_tls_stat()
     first = talk(kind, stage, daemon, pki, marks, often=True)
     first.close()
     with talk(kind, stage, daemon, pki, marks, often=False):
         assert_clean(daemon, marks, "connections are open:")
     daemon.settle()
-    wait_for(lambda: request_count(daemon) == 2 * REQUESTS[kind],
-             lambda: "%d requests; there are %s" % (2 * REQUESTS[kind], daemon.summary()))
+    wait_for(lambda: grown(daemon)["requests"] == 2 * REQUESTS[kind],
+             lambda: "%d requests; there are %s" % (2 * REQUESTS[kind], grown(daemon)))
+    exact.assert_source(grown(daemon), source(kind, sampler), 2)
+    expect.assert_kernel_counted(tls_before, 2 * (
+        kind.startswith("tls") and expect.kernel_expected("auto")))
     wait_for(lambda: any(b"http" in body for body in receiver.bodies), "an export")
     exports = len(receiver.bodies)
     wait_for(lambda: len(receiver.bodies) > exports + 1, "an export of all")
@@ -277,7 +317,7 @@ def test_nothing_stays(kind, sampler, observed, stage, pki, marks, receiver):
 @pytest.mark.parametrize("sampler", ("auto", "user"))
 def test_half_a_line_is_found(sampler, observed, stage, pki, marks):
     """A sampler keeps a line that is not complete - as long as it is not."""
-    daemon = observed({"sampler": sampler})
+    daemon = observed(sampler)
     with call("tls-http1", stage, daemon, pki) as connection:
         connection.say(Line(("GET /x?a=" + marks.secret("half a line")).encode()))
         if not SANITIZED:
@@ -290,9 +330,10 @@ def test_half_a_line_is_found(sampler, observed, stage, pki, marks):
 def test_ring_is_looked_into(observed, stage, marks):
     """What a head may tell stays in the ring until it is written over."""
     daemon = observed()
-    if "heads" not in leftovers.pinned(daemon.pid):
+    size = kernel_status(daemon)["ring_bytes"]
+    assert (size > 0) == (exact.plain_source() == "sk_msg")
+    if not size:
         return # the daemon has no ring here; test_nothing_stays looks at what it has
-    size = daemon.ask("kernel")["sampler"]["ring_bytes"]
     with Call(stage, daemon.port) as connection:
         secret = marks.secret("path")
 
