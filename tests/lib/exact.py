@@ -8,7 +8,7 @@ from pathlib import Path
 
 from . import kernel_notes
 from .daemon import PROGRAM
-from .env import EXPECT_KTLS, free_port, wait_for
+from .env import EXPECT_KTLS, IN_VM, free_port, wait_for
 from .http_load import Book, Request, template
 from .process import Program, proc_listens, run
 
@@ -221,6 +221,13 @@ def kernel_source():
 def plain_source():
     """Who samples plain TCP: BPF, where the kernel takes the sampler's programs."""
     return "sk_msg" if kernel_notes.rows_read()["bpf-loop"].expected() else "user"
+
+
+def samplers():
+    """What "sampler" may be in a configuration: the best, and the daemon's own. An emulated machine
+    does not try the same one twice."""
+    only_own = kernel_source() == plain_source() == "user"
+    return ("auto",) if only_own and IN_VM else ("auto", "user")
 
 
 def assert_source(sampler, kind, connections):

@@ -64,8 +64,8 @@ def _numbers(value, out):
         for inner in value.values():
             _numbers(inner, out)
     elif isinstance(value, list):
-        if value and all(isinstance(item, str) and item.startswith("0x") for item in value):
-            out += bytes(int(item, 16) & 0xff for item in value)
+        if value and isinstance(value[0], str) and value[0].startswith("0x"):
+            out += bytes.fromhex("".join(value).replace("0x", "")) # bpftool writes two digits each
         elif value and all(isinstance(item, int) and 0 <= item < 256 for item in value):
             out += bytes(value)
         else:

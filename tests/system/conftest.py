@@ -206,16 +206,16 @@ def ksplitd(pki, request):
         daemon.stop()
 
 
-@pytest.fixture(scope="module", params=("best", "user"))
+@pytest.fixture(scope="module", params=exact.samplers())
 def _scene_daemon(request, pki, stage):
     """One daemon of each kind for a module's scenes; anew when one has died."""
-    settings = {"sampler": "auto" if request.param == "best" else "user"}
     running = []
 
     def get():
         if not running or not running[-1].running():
-            running.append(Ksplitd(pki, "127.0.0.1:%d" % stage.port, settings).start())
-        return running[-1], exact.kernel_source() if request.param == "best" else "user"
+            running.append(Ksplitd(pki, "127.0.0.1:%d" % stage.port,
+                                   {"sampler": request.param}).start())
+        return running[-1], exact.kernel_source() if request.param == "auto" else "user"
 
     yield get
     for daemon in running:

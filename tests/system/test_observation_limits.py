@@ -16,7 +16,8 @@ from lib.env import IN_VM, SANITIZED, free_port, wait_for
 from lib.process import run
 
 TOOL = PROGRAM.parent / "ksplit-status"
-URIS = 6000 if IN_VM else 20000 if SANITIZED else 1000000
+URIS = 1500 if IN_VM else 20000 if SANITIZED else 1000000
+SERIES = {"max_series": 300} if IN_VM else {} # reading them takes an emulated machine long
 SLICE = 4000 # of them at full speed: what the ring holds, should nobody look meanwhile
 FEW = 10
 BATCH = 100 # requests on their way at once; the sampler follows 256 of a connection
@@ -123,7 +124,7 @@ def sums(daemon):
 def test_flood_of_uris(ksplitd, stage):
     port = free_port()
     daemon = ksplitd("127.0.0.1:%d" % stage.port,
-                     {"metrics": {"prometheus": "127.0.0.1:%d" % port},
+                     {"metrics": dict({"prometheus": "127.0.0.1:%d" % port}, **SERIES),
                       "access_log_requests": False})
     limit = status(daemon, "requests")["max_series"]
     before = daemon.rss_kib()
@@ -148,7 +149,7 @@ def test_flood_of_uris(ksplitd, stage):
     name = "http_client_request_duration_seconds_count"
     assert metrics.total(samples, name) == URIS
     assert metrics.total(samples, name, url_template="other") == other
-    if not SANITIZED:
+    if not SANITIZED and not IN_VM: # so few show nothing of memory
         print("RSS in KiB:", before, filled, after)
         assert filled - before <= limit * SERIES_KIB + 2 * QUEUE_KIB, (before, filled, after)
         assert after - filled <= limit * SERIES_KIB // 4, (before, filled, after)
@@ -190,7 +191,7 @@ def ask_once(daemon, uri):
     return of_uri(daemon, uri)
 
 
-@pytest.mark.parametrize("sampler", ("auto", "user"))
+@pytest.mark.parametrize("sampler", exact.samplers())
 def test_overflow_is_counted_and_recovers(sampler, ksplitd, stage):
     daemon = ksplitd("127.0.0.1:%d" % stage.port,
                      {"sampler": sampler, "sampling": {"ring_bytes": SMALL,

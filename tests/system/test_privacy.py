@@ -17,11 +17,12 @@ import pytest
 from lib import exact, expect, leftovers, marked, metrics, scene
 from lib.daemon import PROGRAM, Ksplitd
 from lib.dialogue import Call, Line
-from lib.env import IN_VM, SANITIZED, free_port, read_tls_stat, wait_for
+from lib.env import IN_VM, SANITIZED, free_port, kernel_version, read_tls_stat, wait_for
 from lib.marked import INDEXED, NEVER, field, frame, headers
 
 TOOL = PROGRAM.parent / "ksplit-status"
-COOKIES = 60, 1500, 5000, 9500 # bytes of the cookies of one request each
+# Bytes of the cookies of one request each. In the VM 6.12 has all of it.
+COOKIES = (60, 9500) if IN_VM and kernel_version() != (6, 12) else (60, 1500, 5000, 9500)
 LONG_PATH = 3000
 BODY = 200000
 NOBODY = 65534
@@ -290,7 +291,7 @@ def source(kind, sampler):
     return exact.plain_source() if kind.startswith("plain") else exact.kernel_source()
 
 
-@pytest.mark.parametrize("sampler", ("auto", "user"))
+@pytest.mark.parametrize("sampler", exact.samplers())
 @pytest.mark.parametrize("kind", sorted(REQUESTS))
 def test_nothing_stays(kind, sampler, observed, stage, pki, marks, receiver):
     daemon, tls_before = observed(sampler), read_tls_stat()
@@ -314,7 +315,7 @@ def test_nothing_stays(kind, sampler, observed, stage, pki, marks, receiver):
 # -- the judge itself ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("sampler", ("auto", "user"))
+@pytest.mark.parametrize("sampler", exact.samplers())
 def test_half_a_line_is_found(sampler, observed, stage, pki, marks):
     """A sampler keeps a line that is not complete - as long as it is not."""
     daemon = observed(sampler)
