@@ -165,39 +165,84 @@ static void test_same_figures_with_evictions(void **state)
 	compare(0, 0, true);
 }
 
+/* Whatever a connection's requests differ in tells them apart. */
 static void test_what_fits(void **state)
 {
+	static const struct key_hash secret = {.point = 1234567890123456789};
+	struct series_node *series = (struct series_node *)&secret;
 	struct aggregate_memo memo = {0};
 	struct rig rig;
+	uint64_t hash;
 
 	(void)state;
 	rig_init(&rig, 10, 10);
-	aggregate_add_request_again(rig.aggregate, &rig.conn, &memo, &rig.request);
-	assert_non_null(memo.series);
-	assert_true(aggregate_memo_fits(&memo, &rig.request));
-	rig.request.status = 201;
-	assert_false(aggregate_memo_fits(&memo, &rig.request));
-	rig.request.status = 200;
-	strcpy(rig.request.path, "/other");
-	assert_false(aggregate_memo_fits(&memo, &rig.request));
+	strcpy(rig.request.method, "GET");
+	strcpy(rig.request.host, "a.example");
+	strcpy(rig.request.path, "/p");
+	hash = aggregate_memo_hash(&secret, &rig.request);
+	aggregate_memo_set(&memo, hash, series, 0);
+	assert_ptr_equal(aggregate_memo_find(&memo, hash, 0), series);
+	rig.request.request_bytes++;
+	rig.request.complete = !rig.request.complete;
+	assert_true(aggregate_memo_hash(&secret, &rig.request) == hash);
+
+	for (int i = 0; i < 7; i++) {
+		struct observe_request other = rig.request;
+
+		switch (i) {
+		case 0: other.status++; break;
+		case 1: other.version = OBSERVE_HTTP_2; break;
+		case 2: other.grpc_status++; break;
+		case 3: strcpy(other.method, "PUT"); break;
+		case 4: strcpy(other.host, "a.example:1"); break;
+		case 5: strcpy(other.path, "/q"); break;
+		default: /* the same bytes, divided elsewhere */
+			strcpy(other.host, "a.exampl");
+			strcpy(other.path, "e/p");
+		}
+		assert_true(aggregate_memo_hash(&secret, &other) != hash);
+		assert_null(aggregate_memo_find(&memo, aggregate_memo_hash(&secret, &other), 0));
+	}
 	rig_free(&rig);
 }
 
-/* A path that is too long is not kept, nor is what was kept before. */
+/* A series that may have gone is not found, nor is what was remembered with it. */
 static void test_forgets(void **state)
 {
-	static const char nothing[AGGREGATE_MEMO_TEXT];
+	struct aggregate_memo memo = {0};
+	struct series_node *series = (struct series_node *)&memo;
+
+	(void)state;
+	for (uint64_t i = 0; i < AGGREGATE_MEMO_SLOTS; i++)
+		aggregate_memo_set(&memo, i, series, 1);
+	for (uint64_t i = 0; i < AGGREGATE_MEMO_SLOTS; i++)
+		assert_ptr_equal(aggregate_memo_find(&memo, i, 1), series);
+	assert_null(aggregate_memo_find(&memo, AGGREGATE_MEMO_SLOTS, 1)); /* another in its slot */
+	for (uint64_t i = 0; i < AGGREGATE_MEMO_SLOTS; i++)
+		assert_null(aggregate_memo_find(&memo, i, 2));
+	aggregate_memo_set(&memo, 3, series, 2);
+	aggregate_memo_set(&memo, 4, series, 3);
+	assert_null(aggregate_memo_find(&memo, 3, 3));
+	assert_ptr_equal(aggregate_memo_find(&memo, 4, 3), series);
+}
+
+/* A path that was cut may stand for others: it is looked at each time. Nothing of any is kept. */
+static void test_keeps_no_text(void **state)
+{
+	static const struct aggregate_memo_slot nothing[AGGREGATE_MEMO_SLOTS];
 	struct aggregate_memo memo = {0};
 	struct rig rig;
 
 	(void)state;
 	rig_init(&rig, 10, 10);
+	rig.request.path_cut = true;
 	aggregate_add_request_again(rig.aggregate, &rig.conn, &memo, &rig.request);
-	assert_memory_not_equal(memo.text, nothing, sizeof(nothing));
-	memset(rig.request.path, '/', 300);
+	assert_memory_equal(memo.slots, nothing, sizeof(nothing));
+	rig.request.path_cut = false;
+	strcpy(rig.request.path, "/tell-nobody");
 	aggregate_add_request_again(rig.aggregate, &rig.conn, &memo, &rig.request);
-	assert_null(memo.series);
-	assert_memory_equal(memo.text, nothing, sizeof(nothing));
+	assert_memory_not_equal(memo.slots, nothing, sizeof(nothing));
+	assert_null(memmem(&memo, sizeof(memo), "tell", 4));
 	rig_free(&rig);
 }
 
@@ -208,6 +253,7 @@ int main(void)
 		cmocka_unit_test(test_same_figures_with_evictions),
 		cmocka_unit_test(test_what_fits),
 		cmocka_unit_test(test_forgets),
+		cmocka_unit_test(test_keeps_no_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,8 +27,9 @@ static void read_system_clock(void *ctx, struct aggregate_time *now)
 	struct timespec wall, monotonic;
 
 	(void)ctx;
-	clock_gettime(CLOCK_REALTIME, &wall);
-	clock_gettime(CLOCK_MONOTONIC, &monotonic);
+	/* As of the last tick: milliseconds would be enough, and it is read for every request. */
+	clock_gettime(CLOCK_REALTIME_COARSE, &wall);
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &monotonic);
 	now->wall_ms = (int64_t)wall.tv_sec * 1000 + wall.tv_nsec / 1000000;
 	now->monotonic_ms =
 		(uint64_t)monotonic.tv_sec * 1000 + (uint64_t)monotonic.tv_nsec / 1000000;
@@ -87,16 +88,6 @@ void aggregate_set_clock(struct aggregate *aggregate,
 	aggregate->start_ms = now.wall_ms;
 }
 
-static void count_request(struct aggregate *aggregate, const struct observe_conn *conn,
-			  struct aggregate_memo *memo, const struct series_key *key,
-			  const struct observe_request *request, const struct aggregate_time *now)
-{
-	struct series_table *series = &aggregate->series;
-
-	memo->series = series_table_add(series, key, conn->process.pid, request, now);
-	memo->series_evicted = series->evicted;
-}
-
 static void count_endpoint(struct aggregate *aggregate, const struct observe_conn *conn,
 			   struct aggregate_memo *memo, bool failed,
 			   const struct aggregate_time *now)
@@ -109,60 +100,46 @@ static void count_endpoint(struct aggregate *aggregate, const struct observe_con
 	memo->endpoints_evicted = endpoints->evicted;
 }
 
-/* Its series is counted, if the memo's is still there. */
-static bool count_known(struct aggregate *aggregate, const struct aggregate_memo *memo,
-			const struct observe_request *request, const struct aggregate_time *now)
+static void count_unknown(struct aggregate *aggregate, const struct observe_conn *conn,
+			  struct aggregate_memo *memo, uint64_t hash,
+			  const struct observe_request *request, const struct aggregate_time *now)
 {
-	if (memo->series_evicted != aggregate->series.evicted)
-		return false;
-	series_table_add_known(&aggregate->series, memo->series, request, now);
-	return true;
-}
-
-/*
- * Returns whether the memo need not change. A URI with something in it that its template does not tell
- * is not remembered: it may be a secret, and a connection may stay for days.
- */
-static bool add_request(struct aggregate *aggregate, const struct observe_conn *conn,
-			struct aggregate_memo *memo, const struct observe_request *request)
-{
-	bool known = memo->series && aggregate_memo_fits(memo, request);
-	struct aggregate_time now;
+	struct series_table *table = &aggregate->series;
+	struct series_node *series;
 	struct series_key key;
 
-	if (!known)
-		series_key_fill(&key, conn, request);
-	lock_and_read_clock(aggregate, &now);
-	if (known && !count_known(aggregate, memo, request, &now)) {
-		series_key_fill(&key, conn, request);
-		known = false;
-	}
-	if (!known)
-		count_request(aggregate, conn, memo, &key, request, &now);
-	if (!known && strcmp(key.uri, request->path) != 0)
-		memo->series = NULL;
-	count_endpoint(aggregate, conn, memo, series_figures_failed(request), &now);
-	aggregate->requests++;
-	pthread_mutex_unlock(&aggregate->lock);
-	return known;
+	series_key_fill(&key, conn, request);
+	series = series_table_add(table, &key, conn->process.pid, request, now);
+	if (!request->path_cut)
+		aggregate_memo_set(memo, hash, series, table->evicted);
 }
 
 void aggregate_add_request_again(struct aggregate *aggregate, const struct observe_conn *conn,
 				 struct aggregate_memo *memo, const struct observe_request *request)
 {
-	if (!add_request(aggregate, conn, memo, request))
-		aggregate_memo_set(memo, request);
+	struct series_table *table = &aggregate->series;
+	uint64_t hash = aggregate_memo_hash(&table->hash, request);
+	struct series_node *known = NULL;
+	struct aggregate_time now;
+
+	lock_and_read_clock(aggregate, &now);
+	if (!request->path_cut)
+		known = aggregate_memo_find(memo, hash, table->evicted);
+	if (known)
+		series_table_add_known(table, known, request, &now);
+	else
+		count_unknown(aggregate, conn, memo, hash, request, &now);
+	count_endpoint(aggregate, conn, memo, series_figures_failed(request), &now);
+	aggregate->requests++;
+	pthread_mutex_unlock(&aggregate->lock);
 }
 
 void aggregate_add_request(struct aggregate *aggregate, const struct observe_conn *conn,
 			   const struct observe_request *request)
 {
-	struct aggregate_memo memo;
+	struct aggregate_memo memo = {0};
 
-	memo.series = NULL;
-	memo.endpoint = NULL;
-	memo.endpoints_evicted = 0;
-	add_request(aggregate, conn, &memo, request);
+	aggregate_add_request_again(aggregate, conn, &memo, request);
 }
 
 void aggregate_open(struct aggregate *aggregate, const struct observe_conn *conn)

@@ -101,19 +101,19 @@ void aggregate_add_request(struct aggregate *aggregate, const struct observe_con
 			   const struct observe_request *request);
 
 /*
- * Where a connection's last request was counted, so that the next one alike is counted without
- * looking for its series: most connections repeat themselves. Holds plaintext. The caller has one for a
- * connection, all zeros at first, and wipes it at the connection's end.
+ * Where a connection's last requests were counted, so that the next ones alike are counted without
+ * looking for their series: most connections repeat themselves. Requests are known by a hash under
+ * the aggregate's secret: a URI may hold something that its template does not tell, and a connection may
+ * stay for days. The caller has one for a connection, all zeros at first.
  */
-#define AGGREGATE_MEMO_TEXT 240
+#define AGGREGATE_MEMO_SLOTS 8
 struct aggregate_memo {
-	struct series_node *series; /* NULL: nothing is remembered */
-	struct endpoint_node *endpoint;
+	struct endpoint_node *endpoint; /* NULL: not known */
 	uint64_t series_evicted, endpoints_evicted; /* then; a node may be gone when they differ */
-	int status, grpc_status;
-	enum observe_http_version version;
-	uint16_t host, path; /* where they begin in text[] */
-	char text[AGGREGATE_MEMO_TEXT]; /* method, host, path, each with its NUL */
+	struct aggregate_memo_slot {
+		uint64_t hash;
+		struct series_node *series; /* NULL: nothing is remembered here */
+	} slots[AGGREGATE_MEMO_SLOTS];
 };
 
 /* The same, of a connection whose attributes are the same as when `memo` was used last. */

@@ -3,31 +3,42 @@
 
 #include <string.h>
 
-bool aggregate_memo_fits(const struct aggregate_memo *memo, const struct observe_request *request)
+uint64_t aggregate_memo_hash(const struct key_hash *secret, const struct observe_request *request)
 {
-	return memo->status == request->status && memo->grpc_status == request->grpc_status &&
-	       memo->version == request->version && !request->path_cut &&
-	       strcmp(memo->text + memo->path, request->path) == 0 &&
-	       strcmp(memo->text + memo->host, request->host) == 0 &&
-	       strcmp(memo->text, request->method) == 0;
+	/* Three numbers of less than 16 bits, none of them negative here. */
+	uint64_t value = (uint64_t)(request->status & 0xffff) |
+			 (uint64_t)((request->grpc_status + 1) & 0xffff) << 16 |
+			 (uint64_t)request->version << 32;
+
+	value = key_hash_add(secret, value, request->method, strlen(request->method));
+	value = key_hash_add(secret, value, request->host, strlen(request->host));
+	value = key_hash_add(secret, value, request->path, strlen(request->path));
+	return key_hash_end(secret, value);
 }
 
-void aggregate_memo_set(struct aggregate_memo *memo, const struct observe_request *request)
+static struct aggregate_memo_slot *slot_of(struct aggregate_memo *memo, uint64_t hash,
+					   uint64_t evicted)
 {
-	size_t method = strlen(request->method) + 1;
-	size_t host = strlen(request->host) + 1, path = strlen(request->path) + 1;
+	/* Any of the series may be among those that have gone. */
+	if (memo->series_evicted != evicted)
+		memset(memo->slots, 0, sizeof(memo->slots));
+	memo->series_evicted = evicted;
+	return &memo->slots[hash % AGGREGATE_MEMO_SLOTS];
+}
 
-	explicit_bzero(memo->text, sizeof(memo->text));
-	if (!memo->series || request->path_cut || method + host + path > sizeof(memo->text)) {
-		memo->series = NULL;
-		return;
-	}
-	memo->status = request->status;
-	memo->grpc_status = request->grpc_status;
-	memo->version = request->version;
-	memo->host = (uint16_t)method;
-	memo->path = (uint16_t)(method + host);
-	memcpy(memo->text, request->method, method);
-	memcpy(memo->text + memo->host, request->host, host);
-	memcpy(memo->text + memo->path, request->path, path);
+struct series_node *aggregate_memo_find(struct aggregate_memo *memo, uint64_t hash,
+					uint64_t evicted)
+{
+	const struct aggregate_memo_slot *slot = slot_of(memo, hash, evicted);
+
+	return slot->hash == hash ? slot->series : NULL;
+}
+
+void aggregate_memo_set(struct aggregate_memo *memo, uint64_t hash, struct series_node *series,
+			uint64_t evicted)
+{
+	struct aggregate_memo_slot *slot = slot_of(memo, hash, evicted);
+
+	slot->hash = hash;
+	slot->series = series;
 }

@@ -45,20 +45,36 @@ static uint64_t load(const uint8_t *p, size_t len)
 	return word;
 }
 
-uint64_t key_hash_of(const struct key_hash *hash, const void *bytes, size_t len)
+/* The polynomial's next coefficient. */
+static uint64_t push(const struct key_hash *hash, uint64_t value, uint64_t word)
+{
+	value = multiply(value, hash->point) + word;
+	return value >= PRIME ? value - PRIME : value;
+}
+
+uint64_t key_hash_add(const struct key_hash *hash, uint64_t value, const void *bytes, size_t len)
 {
 	const uint8_t *p = bytes;
-	uint64_t value = len + 1;
 
+	value = push(hash, value, len + 1);
 	while (len > 0) {
 		size_t n = len < WORD ? len : WORD;
 
-		value = multiply(value, hash->point) + load(p, len);
-		value = value >= PRIME ? value - PRIME : value;
+		value = push(hash, value, load(p, len));
 		p += n;
 		len -= n;
 	}
+	return value;
+}
+
+uint64_t key_hash_end(const struct key_hash *hash, uint64_t value)
+{
 	/* 61 bits are spread over 64: tables take their index from either end. */
 	value = multiply(value, hash->point);
 	return value * 0x9e3779b97f4a7c15 ^ value >> 29;
+}
+
+uint64_t key_hash_of(const struct key_hash *hash, const void *bytes, size_t len)
+{
+	return key_hash_end(hash, key_hash_add(hash, 0, bytes, len));
 }
