@@ -15,6 +15,7 @@
  *   SCAN_LOAD(from)          the __u64 at any address (BPF: not by memcpy, which clang makes bytes of)
  *   SCAN_STORE(to, word)
  *   SCAN_COPY(to, from, len) copy, also to lower addresses within one array
+ *   SCAN_MEMCHR(at, byte, n) memchr(3), where there is one (BPF: none)
  *   SCAN_EMIT(event, size)   hand over an event of that many bytes; may drop and count it
  *
  * and then, for each piece: scan_begin; scan_step again and again, which says what it wants (enum
@@ -54,7 +55,7 @@ static inline void scan_line(struct ksplit_scan *s, struct ksplit_stream_state *
 		break;
 	case KSPLIT_SCAN_FIELDS:
 		if (len)
-			scan_field(s, st, at, len, cut);
+			scan_field_line(s, st, line);
 		else
 			scan_head_end(s, st, pair);
 		break;
@@ -121,6 +122,8 @@ static inline void scan_begin(struct ksplit_scan *s, struct ksplit_stream_state 
 	s->at = 0;
 	s->open = 0;
 	s->touched = s->len;
+	/* Requests are mostly head, responses mostly body. */
+	s->chunk = st->stream == KSPLIT_REQUESTS ? SCAN_CHUNK : SCAN_CHUNK / 2;
 	st->total += size;
 	if (st->mode != KSPLIT_SCAN_FIRST_LINE)
 		return;
@@ -151,37 +154,9 @@ static inline int scan_cannot_begin(const struct ksplit_scan *s,
 	return st->stream == KSPLIT_REQUESTS ? byte - 'A' > 25 : byte != 'H';
 }
 
-#define SCAN_NAME 18 /* of the longest field name that is looked for, with its colon */
-
-/*
- * Fields that are of no interest, cookies above all: passed over in one go, and the last one is not
- * waited for as a whole.
- */
-SCAN_FN int scan_pass_over(struct ksplit_scan *s, struct ksplit_stream_state *st)
+static inline int scan_is_at_field(const struct ksplit_stream_state *st)
 {
-	if (!s || !st || s->len > SCAN_WINDOW)
-		return 1;
-	for (__u32 i = 0; i < 32; i++) {
-		__u32 at = s->at, line_end;
-		__u8 first = s->window[at & SCAN_MASK];
-
-		if (at + SCAN_NAME >= s->len || first == '\r' || first == '\n' ||
-		    scan_field_name(s, at, s->len - at))
-			return 0;
-		if (st->flags & KSPLIT_STATE_FRAMING && scan_digit(first) == SCAN_BLANK)
-			return 0; /* folded: scan_field has a word to say */
-		st->flags &= ~KSPLIT_STATE_FRAMING;
-		line_end = scan_find(s, at, s->len, '\n');
-		if (line_end >= s->len) {
-			st->flags |= KSPLIT_STATE_REST;
-			st->message_bytes += s->len - at;
-			s->at = s->len;
-			return 0;
-		}
-		st->message_bytes += line_end + 1 - at;
-		s->at = line_end + 1;
-	}
-	return 0;
+	return st->mode == KSPLIT_SCAN_FIELDS && !(st->flags & KSPLIT_STATE_REST);
 }
 
 static inline enum scan_want scan_lines(struct ksplit_scan *s, struct ksplit_stream_state *st,
@@ -190,11 +165,8 @@ static inline enum scan_want scan_lines(struct ksplit_scan *s, struct ksplit_str
 	__u32 limit = scan_head_bytes(s) + SCAN_VERSION_LEN + 24;
 	__u32 ready, line_end;
 
-	if (st->mode == KSPLIT_SCAN_FIELDS && !(st->flags & KSPLIT_STATE_REST)) {
-		scan_pass_over(s, st);
-		if (s->at >= s->len || s->len > SCAN_WINDOW)
-			return SCAN_GO_ON;
-	}
+	if (scan_is_at_field(st) && scan_fields(s, st, pair))
+		return SCAN_GO_ON;
 	ready = s->len - s->at;
 	line_end = scan_find(s, s->at, s->len, '\n');
 	if (limit < SCAN_LINE + 2)
@@ -205,6 +177,8 @@ static inline enum scan_want scan_lines(struct ksplit_scan *s, struct ksplit_str
 	}
 	if (line_end < s->len) {
 		scan_consume_line(s, st, pair, line_end + 1 - s->at, 0);
+		if (scan_is_at_field(st))
+			scan_fields(s, st, pair);
 		return SCAN_GO_ON;
 	}
 	if (ready < limit && s->read < s->size && !(st->flags & KSPLIT_STATE_REST))
@@ -258,7 +232,7 @@ static inline __u32 scan_room(struct ksplit_scan *s)
 		SCAN_COPY(s->window, &s->window[s->at & SCAN_MASK], ready);
 	s->at = 0;
 	s->len = ready;
-	room = SCAN_CHUNK;
+	room = s->chunk;
 	return left < room ? left : room;
 }
 

@@ -112,25 +112,52 @@ static inline int scan_framing(struct ksplit_scan *s, struct ksplit_stream_state
 	       (before != KSPLIT_SKIP_ALL && before != st->content_length);
 }
 
-static inline void scan_field(struct ksplit_scan *s, struct ksplit_stream_state *st, __u32 at,
-			      __u32 len, __u32 cut)
+/*
+ * A kept field's line, without its end; `name` as scan_field_name told. One of more than SCAN_LINE bytes
+ * need not be here whole.
+ */
+SCAN_FN int scan_field(struct ksplit_scan *s, struct ksplit_stream_state *st, __u32 at, __u32 len,
+		       __u32 name)
 {
-	__u32 folded = st->flags & KSPLIT_STATE_FRAMING && scan_digit_at(s, at) == SCAN_BLANK;
-	__u32 name = scan_field_name(s, at, len);
-
-	/* The same, however it arrived: a line that came in pieces may be cut sooner. */
-	cut |= len > SCAN_LINE;
-	st->flags &= ~KSPLIT_STATE_FRAMING;
-	if (name >= 15)
+	if (!s || !st)
+		return 1;
+	if (name >= 15) {
 		st->flags |= KSPLIT_STATE_FRAMING;
-	if (folded || (name >= 15 && (cut || scan_framing(s, st, at, at + len, name)))) {
-		scan_not_http(s, st); /* framing that cannot be read */
+		if (len > SCAN_LINE || scan_framing(s, st, at, at + len, name)) {
+			scan_not_http(s, st); /* framing that cannot be read */
+			return 0;
+		}
+	}
+	if (len > SCAN_LINE)
+		return 0;
+	scan_event_room(s, st, KSPLIT_EVENT_HTTP1, len + 2);
+	scan_put_to_end(s, at, at + len, 0);
+	return 0;
+}
+
+/* Does the line go on with a field that told the length? It must not (RFC 9112 5.2). */
+static inline int scan_is_folded(const struct ksplit_scan *s, const struct ksplit_stream_state *st,
+				 __u32 at)
+{
+	return st->flags & KSPLIT_STATE_FRAMING && scan_digit_at(s, at) == SCAN_BLANK;
+}
+
+/* Any line of the head behind its first. */
+static inline void scan_field_line(struct ksplit_scan *s, struct ksplit_stream_state *st,
+				   const struct scan_line *line)
+{
+	__u32 name = scan_field_name(s, line->at, line->len), len = line->len;
+
+	if (scan_is_folded(s, st, line->at)) {
+		scan_not_http(s, st);
 		return;
 	}
-	if (!name || cut)
-		return;
-	scan_event_room(s, st, KSPLIT_EVENT_HTTP1, len + 2);
-	scan_put_to_end(s, at, at + len, cut);
+	st->flags &= ~KSPLIT_STATE_FRAMING;
+	/* The same, however it arrived: a line that came in pieces may be cut sooner. */
+	if (line->cut && len <= SCAN_LINE)
+		len = SCAN_LINE + 1;
+	if (name)
+		scan_field(s, st, line->at, len, name);
 }
 
 static inline int scan_is_bodyless(const struct ksplit_stream_state *st)
@@ -191,9 +218,12 @@ static inline void scan_response_head_end(struct ksplit_scan *s, struct ksplit_s
 	}
 }
 
-static inline void scan_head_end(struct ksplit_scan *s, struct ksplit_stream_state *st,
-				 struct ksplit_pair *pair)
+/* The empty line has gone by. */
+SCAN_FN int scan_head_end(struct ksplit_scan *s, struct ksplit_stream_state *st,
+			  struct ksplit_pair *pair)
 {
+	if (!s || !st || !pair)
+		return 1;
 	scan_event_room(s, st, KSPLIT_EVENT_HTTP1, 2);
 	scan_put_line_end(s);
 	scan_event(s)->flags |= KSPLIT_HEAD_WHOLE;
@@ -201,6 +231,59 @@ static inline void scan_head_end(struct ksplit_scan *s, struct ksplit_stream_sta
 		scan_request_head_end(s, st, pair);
 	else
 		scan_response_head_end(s, st, pair);
+	return 0;
+}
+
+#define SCAN_NAME   18 /* of the longest field name that is looked for, with its colon */
+#define SCAN_FIELDS 16 /* that are looked at in one go */
+
+/*
+ * Fields that are in the window whole, and the empty line behind them: most of a head in one go. What
+ * is of no interest, a cookie above all, is not waited for as a whole. 0: the next line has to be looked
+ * at by itself.
+ */
+SCAN_FN int scan_fields(struct ksplit_scan *s, struct ksplit_stream_state *st,
+			struct ksplit_pair *pair)
+{
+	if (!s || !st || !pair || s->len > SCAN_WINDOW)
+		return 0;
+	for (__u32 i = 0; i < SCAN_FIELDS; i++) {
+		__u32 at = s->at, name, end;
+		__u8 first = s->window[at & SCAN_MASK];
+
+		if (first == '\r' && at + 2 <= s->len &&
+		    s->window[(at + 1) & SCAN_MASK] == '\n') {
+			st->message_bytes += 2;
+			s->at = at + 2;
+			scan_head_end(s, st, pair);
+			return 1;
+		}
+		if (at + SCAN_NAME >= s->len || first == '\r' || first == '\n' ||
+		    scan_is_folded(s, st, at))
+			return at >= s->len;
+		name = scan_field_name(s, at, s->len - at);
+		end = scan_find(s, at, s->len, '\n');
+		if (end >= s->len) {
+			if (name)
+				return 0;
+			st->flags &= ~KSPLIT_STATE_FRAMING;
+			st->flags |= KSPLIT_STATE_REST;
+			end = s->len - 1;
+		}
+		st->message_bytes += end + 1 - at;
+		s->at = end + 1;
+		if (st->flags & KSPLIT_STATE_REST)
+			return 1;
+		st->flags &= ~KSPLIT_STATE_FRAMING;
+		if (!name)
+			continue;
+		if (s->window[(end - 1) & SCAN_MASK] == '\r')
+			end--;
+		scan_field(s, st, at, end - at, name);
+		if (st->mode != KSPLIT_SCAN_FIELDS)
+			return 1;
+	}
+	return 1;
 }
 
 #endif

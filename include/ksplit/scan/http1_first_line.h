@@ -83,6 +83,20 @@ static inline int scan_is_version(const struct ksplit_scan *s, __u32 at)
 	return scan_word(s, at) == 0x2e312f5054544820ULL;
 }
 
+/* "GET ", "PUT ", "POST " or "HEAD " at a line's begin: how long the method is; 0: another one. */
+static inline __u32 scan_usual_method(const struct ksplit_scan *s, __u32 at)
+{
+	__u64 word = scan_word(s, at);
+
+	switch ((__u32)word) {
+	case 0x20544547 /* "GET " */:
+	case 0x20545550 /* "PUT " */: return 3;
+	case 0x54534f50 /* "POST" */:
+	case 0x44414548 /* "HEAD" */: return (word >> 32 & 0xff) == ' ' ? 4 : 0;
+	default: return 0;
+	}
+}
+
 /* Capitals and what stands between them: all methods that are registered (RFC 9110 16.1). */
 SCAN_FN int scan_is_method(const struct ksplit_scan *s, __u32 at, __u32 len)
 {
@@ -112,8 +126,15 @@ SCAN_FN int scan_request_line(struct ksplit_scan *s, struct ksplit_stream_state 
 		return 1;
 	if (!cut)
 		end -= SCAN_VERSION_LEN;
-	space = scan_find(s, at, end, ' ');
-	if (space + 1 >= end || !scan_is_method(s, at, space - at))
+	space = scan_usual_method(s, at);
+	if (space) {
+		space += at;
+	} else {
+		space = scan_find(s, at, end, ' ');
+		if (!scan_is_method(s, at, space - at))
+			return 1;
+	}
+	if (space + 1 >= end)
 		return 1;
 	st->method = scan_method(s, at, space - at);
 	if (s->window[(space + 1) & SCAN_MASK] == '/' &&
@@ -187,11 +208,6 @@ static inline int scan_is_preface(const struct ksplit_scan *s, __u32 at, __u32 l
 	return len == 14 && scan_word(s, at) == 0x5448202a20495250ULL &&
 	       scan_word(s, at + 6) == 0x302e322f50545448ULL;
 }
-
-/* Where a line is in the window; cut: it goes on, but the rest is not looked at. */
-struct scan_line {
-	__u32 at, len, cut;
-};
 
 /* Of a first line that are looked at: with its end it has to fit into an event. */
 static inline __u32 scan_head_bytes(const struct ksplit_scan *s)

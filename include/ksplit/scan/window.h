@@ -10,7 +10,7 @@
 #include <ksplit/stream_state.h>
 
 #define SCAN_WINDOW 8192 /* a power of two */
-#define SCAN_CHUNK  512	 /* of a piece that is read at once */
+#define SCAN_CHUNK  1024 /* of a piece that is read at once, at most */
 #define SCAN_LINE   512	 /* a header field that is longer is of no interest */
 
 /* One piece's work; too large for a BPF stack. Holds plaintext within a call only. */
@@ -21,8 +21,8 @@ struct ksplit_scan {
 	__u32 at, len;	  /* unread bytes of the window: [at, len) */
 	__u32 head_bytes; /* of a first line, at most */
 	__u32 touched;	  /* of the window, by this piece: to be wiped */
-	__u8 open;	  /* an event is being written */
-	__u8 reserved[7];
+	__u32 chunk;	  /* of the piece, read at once */
+	__u32 open;	  /* an event is being written */
 	__u8 window[2 * SCAN_WINDOW]; /* the second half only keeps masked copies inside */
 	/* The event that is being written, with room for its bytes; as above. */
 	__u64 event[(sizeof(struct ksplit_head_event) + 2 * KSPLIT_HEAD_MAX) / 8];
@@ -34,6 +34,11 @@ static inline struct ksplit_head_event *scan_event(struct ksplit_scan *s)
 }
 
 #define SCAN_MASK (SCAN_WINDOW - 1)
+
+/* Where a line is in the window; cut: it goes on, but the rest is not looked at. */
+struct scan_line {
+	__u32 at, len, cut;
+};
 
 /* --- bytes of the window --- */
 
@@ -67,44 +72,42 @@ static inline __u32 scan_first_mark(__u64 marks)
 }
 
 /*
- * Index of the first `byte` in [from, to), or `to`. Four words at a time as long as none of them can
- * have it: a byte that is zero after the XOR borrows from its highest bit; so do bytes above 0x80, which
- * are looked at more closely.
+ * Index of the first `byte` in [from, to), or `to`. Without memchr two words at a time as long as neither
+ * can have it: a byte that is zero after the XOR borrows from its highest bit; so do bytes above 0x80,
+ * which are looked at more closely.
  */
 SCAN_FN __u32 scan_find(const struct ksplit_scan *s, __u32 from, __u32 to, __u32 byte)
 {
-	__u64 pattern = (byte & 0xff) * SCAN_ONES;
-	__u32 at = from;
+#ifdef SCAN_MEMCHR
+	const __u8 *found;
 
-	if (!s || to > SCAN_WINDOW || from >= to)
+	if (from >= to)
 		return to;
-	for (__u32 i = 0; i < SCAN_WINDOW / 32; i++) {
-		const __u8 *p = &s->window[at & SCAN_MASK];
-		__u64 a = (SCAN_LOAD(p) ^ pattern) - SCAN_ONES;
-		__u64 b = (SCAN_LOAD(p + 8) ^ pattern) - SCAN_ONES;
-		__u64 c = (SCAN_LOAD(p + 16) ^ pattern) - SCAN_ONES;
-		__u64 d = (SCAN_LOAD(p + 24) ^ pattern) - SCAN_ONES;
+	found = SCAN_MEMCHR(&s->window[from], (int)byte, to - from);
+	return found ? (__u32)(found - s->window) : to;
+#else
+	__u64 pattern = (byte & 0xff) * SCAN_ONES;
 
-		if ((a | b | c | d) & SCAN_HIGHS)
-			break;
-		at += 32;
-		if (at >= to)
+	if (!s || to > SCAN_WINDOW)
+		return to;
+	for (__u32 i = 0; i < SCAN_WINDOW / 16; i++) {
+		const __u8 *p = &s->window[from & SCAN_MASK];
+		__u64 a = SCAN_LOAD(p) ^ pattern, b = SCAN_LOAD(p + 8) ^ pattern;
+
+		if (from >= to)
 			return to;
-	}
-	for (__u32 i = 0; i < SCAN_WINDOW / 8; i++) {
-		__u64 word, marks;
-
-		if (at >= to)
-			break;
-		word = scan_word(s, at) ^ pattern;
-		marks = (word - SCAN_ONES) & ~word & SCAN_HIGHS;
-		if (marks) {
-			at += scan_first_mark(marks);
-			return at < to ? at : to;
+		if (((a - SCAN_ONES) | (b - SCAN_ONES)) & SCAN_HIGHS) {
+			a = (a - SCAN_ONES) & ~a & SCAN_HIGHS;
+			b = (b - SCAN_ONES) & ~b & SCAN_HIGHS;
+			if (a | b) {
+				from += a ? scan_first_mark(a) : 8 + scan_first_mark(b);
+				return from < to ? from : to;
+			}
 		}
-		at += 8;
+		from += 16;
 	}
 	return to;
+#endif
 }
 
 #endif
