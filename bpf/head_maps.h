@@ -125,9 +125,23 @@ static __always_inline void emit(void *event, __u32 size)
 	blank_out(event, size);
 }
 
+/*
+ * One instruction each, at any address. Functions, because clang looks through a cast at what is cast:
+ * of an array of bytes it would load a byte at a time.
+ */
+static __always_inline __u64 load(const void *from)
+{
+	return *(const __u64 *)from;
+}
+
+static __always_inline void store(void *to, __u64 word)
+{
+	*(__u64 *)to = word;
+}
+
 #define SCAN_FN			 __attribute__((noinline))
-#define SCAN_LOAD(from)		 (*(const __u64 *)(from))
-#define SCAN_STORE(to, word)	 (*(__u64 *)(to) = (word))
+#define SCAN_LOAD(from)		 load(from)
+#define SCAN_STORE(to, word)	 store(to, word)
 #define SCAN_COPY(to, from, len) bpf_probe_read_kernel(to, len, from)
 #define SCAN_EMIT(event, size)	 emit(event, size)
 

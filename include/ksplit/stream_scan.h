@@ -168,7 +168,7 @@ static inline enum scan_want scan_lines(struct ksplit_scan *s, struct ksplit_str
 	if (scan_is_at_field(st) && scan_fields(s, st, pair))
 		return SCAN_GO_ON;
 	ready = s->len - s->at;
-	line_end = scan_find(s, s->at, s->len, '\n');
+	line_end = scan_line_end(s, s->at, s->len);
 	if (limit < SCAN_LINE + 2)
 		limit = SCAN_LINE + 2; /* what is not longer has its end in there */
 	if (scan_cannot_begin(s, st)) {

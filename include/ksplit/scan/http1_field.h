@@ -262,7 +262,7 @@ SCAN_FN int scan_fields(struct ksplit_scan *s, struct ksplit_stream_state *st,
 		    scan_is_folded(s, st, at))
 			return at >= s->len;
 		name = scan_field_name(s, at, s->len - at);
-		end = scan_find(s, at, s->len, '\n');
+		end = scan_line_end(s, at, s->len);
 		if (end >= s->len) {
 			if (name)
 				return 0;

@@ -52,6 +52,7 @@ static inline __u64 scan_word(const struct ksplit_scan *s, __u32 at)
 
 #define SCAN_ONES  0x0101010101010101ULL
 #define SCAN_HIGHS 0x8080808080808080ULL
+#define SCAN_SPACES SCAN_LOWER
 
 /* Where in its word is the lowest of the marked (0x80) bytes? */
 static inline __u32 scan_first_mark(__u64 marks)
@@ -72,9 +73,8 @@ static inline __u32 scan_first_mark(__u64 marks)
 }
 
 /*
- * Index of the first `byte` in [from, to), or `to`. Without memchr two words at a time as long as neither
- * can have it: a byte that is zero after the XOR borrows from its highest bit; so do bytes above 0x80,
- * which are looked at more closely.
+ * Where is the first `byte` in [from, to)? At `to`: nowhere. Eight bytes at a time: those that are zero after
+ * the XOR are marked, the lowest of the marks is always right.
  */
 SCAN_FN __u32 scan_find(const struct ksplit_scan *s, __u32 from, __u32 to, __u32 byte)
 {
@@ -90,24 +90,41 @@ SCAN_FN __u32 scan_find(const struct ksplit_scan *s, __u32 from, __u32 to, __u32
 
 	if (!s || to > SCAN_WINDOW)
 		return to;
-	for (__u32 i = 0; i < SCAN_WINDOW / 16; i++) {
-		const __u8 *p = &s->window[from & SCAN_MASK];
-		__u64 a = SCAN_LOAD(p) ^ pattern, b = SCAN_LOAD(p + 8) ^ pattern;
+	for (; from < to; from += 8) {
+		__u64 word = SCAN_LOAD(&s->window[from]) ^ pattern;
+		__u64 marks = (word - SCAN_ONES) & ~word & SCAN_HIGHS;
 
-		if (from >= to)
-			return to;
-		if (((a - SCAN_ONES) | (b - SCAN_ONES)) & SCAN_HIGHS) {
-			a = (a - SCAN_ONES) & ~a & SCAN_HIGHS;
-			b = (b - SCAN_ONES) & ~b & SCAN_HIGHS;
-			if (a | b) {
-				from += a ? scan_first_mark(a) : 8 + scan_first_mark(b);
-				return from < to ? from : to;
-			}
+		if (marks) {
+			from += scan_first_mark(marks);
+			return from < to ? from : to;
 		}
-		from += 16;
 	}
 	return to;
 #endif
+}
+
+/*
+ * The same for the line feed. Without memchr 32 bytes at a time as long as none of them can be below the
+ * space: such bytes borrow from their highest bit, and few are in a head but at its lines' ends.
+ */
+SCAN_FN __u32 scan_line_end(const struct ksplit_scan *s, __u32 from, __u32 to)
+{
+#ifndef SCAN_MEMCHR
+	if (!s || to > SCAN_WINDOW)
+		return to;
+	for (; from < to; from += 32) {
+		const __u8 *p = &s->window[from];
+		__u64 low = (SCAN_LOAD(p) - SCAN_SPACES) | (SCAN_LOAD(p + 8) - SCAN_SPACES);
+		__u64 high = (SCAN_LOAD(p + 16) - SCAN_SPACES) | (SCAN_LOAD(p + 24) - SCAN_SPACES);
+
+		if ((low | high) & SCAN_HIGHS) {
+			if (!(low & SCAN_HIGHS))
+				from += 16;
+			break;
+		}
+	}
+#endif
+	return scan_find(s, from, to, '\n');
 }
 
 #endif
