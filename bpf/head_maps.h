@@ -121,8 +121,6 @@ static __always_inline void emit(void *event, __u32 size)
 	if (bpf_ringbuf_query(&heads, BPF_RB_AVAIL_DATA) > wake_bytes)
 		flags = BPF_RB_FORCE_WAKEUP;
 	count(bpf_ringbuf_output(&heads, event, size, flags) ? SAMPLER_DROPPED : SAMPLER_EVENTS);
-	/* A walk may emit several, and the last is not always the longest. */
-	blank_out(event, size);
 }
 
 /*

@@ -165,7 +165,11 @@ static __noinline int wipe(struct ksplit_scan *s)
 	window = (__u64 *)s->window;
 	event = (__u64 *)scan_event(s)->head;
 	window_len = s->touched;
-	event_len = scan_event(s)->len;
+	event_len = s->event_bytes;
+	if (event_len < scan_event(s)->len)
+		event_len = scan_event(s)->len;
+	scan_event(s)->len = 0;
+	s->event_bytes = 0;
 	for (__u32 i = 0; i < SCAN_WINDOW / 8; i += 8) {
 		if (i * 8 >= window_len)
 			break;

@@ -27,6 +27,8 @@ static inline void scan_event_open(struct ksplit_scan *s, struct ksplit_stream_s
 {
 	struct ksplit_head_event *event = scan_event(s);
 
+	if (s->event_bytes < event->len)
+		s->event_bytes = event->len;
 	__builtin_memset(event, 0, sizeof(*event));
 	event->conn = st->conn;
 	event->time_ns = s->now_ns;

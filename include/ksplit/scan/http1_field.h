@@ -36,9 +36,14 @@ SCAN_FN int scan_length(const struct ksplit_scan *s, struct ksplit_stream_state 
 
 	if (!s || !st)
 		return 1;
-	for (; i < 8; i++)
-		if (at + i >= end || scan_digit_at(s, at + i) != SCAN_BLANK)
-			break;
+	/* Mostly one space. */
+	if (at < end && s->window[at & SCAN_MASK] == ' ' &&
+	    s->window[(at + 1) & SCAN_MASK] > ' ')
+		at++;
+	else
+		for (; i < 8; i++)
+			if (at + i >= end || scan_digit_at(s, at + i) != SCAN_BLANK)
+				break;
 	at += i;
 	first = at;
 	for (i = 0; i < 18; i++) {
@@ -54,8 +59,8 @@ SCAN_FN int scan_length(const struct ksplit_scan *s, struct ksplit_stream_state 
 	}
 	st->content_length = value;
 	st->flags |= KSPLIT_STATE_LENGTH;
-	if (at == first)
-		return 1;
+	if (at == first || at == end)
+		return at == first;
 	for (i = 0; i < 8; i++)
 		if (at + i >= end || scan_digit_at(s, at + i) != SCAN_BLANK)
 			break;
@@ -258,13 +263,14 @@ SCAN_FN int scan_fields(struct ksplit_scan *s, struct ksplit_stream_state *st,
 			scan_head_end(s, st, pair);
 			return 1;
 		}
-		if (at + SCAN_NAME >= s->len || first == '\r' || first == '\n' ||
-		    scan_is_folded(s, st, at))
-			return at >= s->len;
+		if (at >= s->len)
+			return 1;
+		if (first == '\r' || first == '\n' || scan_is_folded(s, st, at))
+			return 0;
 		name = scan_field_name(s, at, s->len - at);
 		end = scan_line_end(s, at, s->len);
 		if (end >= s->len) {
-			if (name)
+			if (name || at + SCAN_NAME >= s->len)
 				return 0;
 			st->flags &= ~KSPLIT_STATE_FRAMING;
 			st->flags |= KSPLIT_STATE_REST;

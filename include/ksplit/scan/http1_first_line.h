@@ -114,6 +114,23 @@ SCAN_FN int scan_is_method(const struct ksplit_scan *s, __u32 at, __u32 len)
 	return 1;
 }
 
+/* Neither a query nor a fragment in [at, end)? */
+SCAN_FN int scan_is_plain(const struct ksplit_scan *s, __u32 at, __u32 end)
+{
+	if (!s || end > SCAN_WINDOW)
+		return 0;
+	for (; at < end; at += 8) {
+		__u64 word = scan_word(s, at);
+		__u64 query = word ^ '?' * SCAN_ONES, fragment = word ^ '#' * SCAN_ONES;
+		__u64 marks = ((query - SCAN_ONES) & ~query) | ((fragment - SCAN_ONES) & ~fragment);
+
+		marks &= SCAN_HIGHS;
+		if (marks)
+			return at + scan_first_mark(marks) >= end;
+	}
+	return 1;
+}
+
 /* METHOD TARGET HTTP/1.x; 0, or it is none. */
 SCAN_FN int scan_request_line(struct ksplit_scan *s, struct ksplit_stream_state *st, __u32 at,
 			      __u32 len, __u32 cut)
@@ -137,8 +154,7 @@ SCAN_FN int scan_request_line(struct ksplit_scan *s, struct ksplit_stream_state 
 	if (space + 1 >= end)
 		return 1;
 	st->method = scan_method(s, at, space - at);
-	if (s->window[(space + 1) & SCAN_MASK] == '/' &&
-	    scan_find(s, space + 1, end, '?') == end && scan_find(s, space + 1, end, '#') == end) {
+	if (s->window[(space + 1) & SCAN_MASK] == '/' && scan_is_plain(s, space + 1, end)) {
 		/* The common case: all of it. */
 		scan_put_to_end(s, at, at + len, cut);
 		return 0;

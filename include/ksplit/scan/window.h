@@ -23,6 +23,8 @@ struct ksplit_scan {
 	__u32 touched;	  /* of the window, by this piece: to be wiped */
 	__u32 chunk;	  /* of the piece, read at once */
 	__u32 open;	  /* an event is being written */
+	__u32 event_bytes; /* of the longest that was written before this one: to be wiped */
+	__u32 reserved;
 	__u8 window[2 * SCAN_WINDOW]; /* the second half only keeps masked copies inside */
 	/* The event that is being written, with room for its bytes; as above. */
 	__u64 event[(sizeof(struct ksplit_head_event) + 2 * KSPLIT_HEAD_MAX) / 8];
@@ -103,28 +105,55 @@ SCAN_FN __u32 scan_find(const struct ksplit_scan *s, __u32 from, __u32 to, __u32
 #endif
 }
 
+#ifndef SCAN_MEMCHR
+/* Marks of the word's line feeds, as above. */
+static inline __u64 scan_line_feeds(__u64 word)
+{
+	word ^= '\n' * SCAN_ONES;
+	return (word - SCAN_ONES) & ~word & SCAN_HIGHS;
+}
+#endif
+
 /*
  * The same for the line feed. Without memchr 32 bytes at a time as long as none of them can be below the
  * space: such bytes borrow from their highest bit, and few are in a head but at its lines' ends.
  */
 SCAN_FN __u32 scan_line_end(const struct ksplit_scan *s, __u32 from, __u32 to)
 {
-#ifndef SCAN_MEMCHR
+#ifdef SCAN_MEMCHR
+	return scan_find(s, from, to, '\n');
+#else
 	if (!s || to > SCAN_WINDOW)
 		return to;
 	for (; from < to; from += 32) {
 		const __u8 *p = &s->window[from];
-		__u64 low = (SCAN_LOAD(p) - SCAN_SPACES) | (SCAN_LOAD(p + 8) - SCAN_SPACES);
-		__u64 high = (SCAN_LOAD(p + 16) - SCAN_SPACES) | (SCAN_LOAD(p + 24) - SCAN_SPACES);
+		__u64 a = SCAN_LOAD(p), b = SCAN_LOAD(p + 8);
+		__u64 c = SCAN_LOAD(p + 16), d = SCAN_LOAD(p + 24), marks;
+		__u32 at = from;
 
-		if ((low | high) & SCAN_HIGHS) {
-			if (!(low & SCAN_HIGHS))
-				from += 16;
-			break;
+		if (!(((a - SCAN_SPACES) | (b - SCAN_SPACES) | (c - SCAN_SPACES) |
+		       (d - SCAN_SPACES)) & SCAN_HIGHS))
+			continue;
+		marks = scan_line_feeds(a);
+		if (!marks) {
+			marks = scan_line_feeds(b);
+			at += 8;
 		}
+		if (!marks) {
+			marks = scan_line_feeds(c);
+			at += 8;
+		}
+		if (!marks) {
+			marks = scan_line_feeds(d);
+			at += 8;
+		}
+		if (!marks)
+			continue;
+		at += scan_first_mark(marks);
+		return at < to ? at : to;
 	}
+	return to;
 #endif
-	return scan_find(s, from, to, '\n');
 }
 
 #endif
