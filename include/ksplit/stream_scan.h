@@ -28,6 +28,9 @@
 #error "little-endian machines only"
 #endif
 
+/* The kernel allows eight frames (kernel/bpf/verifier.c, MAX_CALL_FRAMES). */
+#define SCAN_INLINE static inline __attribute__((always_inline))
+
 #include <ksplit/scan/body.h>
 #include <ksplit/scan/http1_chunk.h>
 #include <ksplit/scan/http1_field.h>
@@ -159,8 +162,8 @@ static inline int scan_is_at_field(const struct ksplit_stream_state *st)
 	return st->mode == KSPLIT_SCAN_FIELDS && !(st->flags & KSPLIT_STATE_REST);
 }
 
-static inline enum scan_want scan_lines(struct ksplit_scan *s, struct ksplit_stream_state *st,
-					struct ksplit_pair *pair)
+SCAN_INLINE enum scan_want scan_lines(struct ksplit_scan *s, struct ksplit_stream_state *st,
+				      struct ksplit_pair *pair)
 {
 	__u32 limit = scan_head_bytes(s) + SCAN_VERSION_LEN + 24;
 	__u32 ready, line_end;

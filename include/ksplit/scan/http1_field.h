@@ -121,23 +121,20 @@ static inline int scan_framing(struct ksplit_scan *s, struct ksplit_stream_state
  * A kept field's line, without its end; `name` as scan_field_name told. One of more than SCAN_LINE bytes
  * need not be here whole.
  */
-SCAN_FN int scan_field(struct ksplit_scan *s, struct ksplit_stream_state *st, __u32 at, __u32 len,
-		       __u32 name)
+SCAN_INLINE void scan_field(struct ksplit_scan *s, struct ksplit_stream_state *st, __u32 at,
+			    __u32 len, __u32 name)
 {
-	if (!s || !st)
-		return 1;
 	if (name >= 15) {
 		st->flags |= KSPLIT_STATE_FRAMING;
 		if (len > SCAN_LINE || scan_framing(s, st, at, at + len, name)) {
 			scan_not_http(s, st); /* framing that cannot be read */
-			return 0;
+			return;
 		}
 	}
 	if (len > SCAN_LINE)
-		return 0;
+		return;
 	scan_event_room(s, st, KSPLIT_EVENT_HTTP1, len + 2);
 	scan_put_to_end(s, at, at + len, 0);
-	return 0;
 }
 
 /* Does the line go on with a field that told the length? It must not (RFC 9112 5.2). */
@@ -242,6 +239,59 @@ SCAN_FN int scan_head_end(struct ksplit_scan *s, struct ksplit_stream_state *st,
 #define SCAN_NAME   18 /* of the longest field name that is looked for, with its colon */
 #define SCAN_FIELDS 16 /* that are looked at in one go */
 
+enum scan_field_result {
+	SCAN_FIELD_PASSED,
+	SCAN_FIELD_EMPTY, /* the empty line is next */
+	SCAN_FIELD_OVER,  /* of the window, or of what is looked at */
+	SCAN_FIELD_LONG,  /* the next line has to be looked at by itself */
+};
+
+static inline enum scan_field_result scan_field_at(const struct ksplit_scan *s,
+						   const struct ksplit_stream_state *st, __u32 at)
+{
+	__u8 first = s->window[at & SCAN_MASK];
+
+	if (at >= s->len)
+		return SCAN_FIELD_OVER;
+	if (first == '\r' && at + 2 <= s->len && s->window[(at + 1) & SCAN_MASK] == '\n')
+		return SCAN_FIELD_EMPTY;
+	if (first == '\r' || first == '\n' || scan_is_folded(s, st, at))
+		return SCAN_FIELD_LONG;
+	return SCAN_FIELD_PASSED;
+}
+
+/* Returns enum scan_field_result. */
+SCAN_FN int scan_next_field(struct ksplit_scan *s, struct ksplit_stream_state *st)
+{
+	enum scan_field_result result;
+	__u32 at, name, end;
+
+	if (!s || !st || s->len > SCAN_WINDOW)
+		return SCAN_FIELD_LONG;
+	at = s->at;
+	result = scan_field_at(s, st, at);
+	if (result != SCAN_FIELD_PASSED)
+		return result;
+	name = scan_field_name(s, at, s->len - at);
+	end = scan_line_end(s, at, s->len);
+	if (end >= s->len) {
+		if (name || at + SCAN_NAME >= s->len)
+			return SCAN_FIELD_LONG;
+		st->flags |= KSPLIT_STATE_REST;
+		result = SCAN_FIELD_OVER;
+		end = s->len - 1;
+	}
+	st->flags &= ~KSPLIT_STATE_FRAMING;
+	st->message_bytes += end + 1 - at;
+	s->at = end + 1;
+	if (!name)
+		return result;
+	if (s->window[(end - 1) & SCAN_MASK] == '\r')
+		end--;
+	scan_field(s, st, at, end - at, name);
+	return st->mode == KSPLIT_SCAN_FIELDS ? SCAN_FIELD_PASSED : SCAN_FIELD_OVER;
+}
+
 /*
  * Fields that are in the window whole, and the empty line behind them: most of a head in one go. What
  * is of no interest, a cookie above all, is not waited for as a whole. 0: the next line has to be looked
@@ -250,46 +300,18 @@ SCAN_FN int scan_head_end(struct ksplit_scan *s, struct ksplit_stream_state *st,
 SCAN_FN int scan_fields(struct ksplit_scan *s, struct ksplit_stream_state *st,
 			struct ksplit_pair *pair)
 {
-	if (!s || !st || !pair || s->len > SCAN_WINDOW)
-		return 0;
-	for (__u32 i = 0; i < SCAN_FIELDS; i++) {
-		__u32 at = s->at, name, end;
-		__u8 first = s->window[at & SCAN_MASK];
+	int result = SCAN_FIELD_PASSED;
 
-		if (first == '\r' && at + 2 <= s->len &&
-		    s->window[(at + 1) & SCAN_MASK] == '\n') {
-			st->message_bytes += 2;
-			s->at = at + 2;
-			scan_head_end(s, st, pair);
-			return 1;
-		}
-		if (at >= s->len)
-			return 1;
-		if (first == '\r' || first == '\n' || scan_is_folded(s, st, at))
-			return 0;
-		name = scan_field_name(s, at, s->len - at);
-		end = scan_line_end(s, at, s->len);
-		if (end >= s->len) {
-			if (name || at + SCAN_NAME >= s->len)
-				return 0;
-			st->flags &= ~KSPLIT_STATE_FRAMING;
-			st->flags |= KSPLIT_STATE_REST;
-			end = s->len - 1;
-		}
-		st->message_bytes += end + 1 - at;
-		s->at = end + 1;
-		if (st->flags & KSPLIT_STATE_REST)
-			return 1;
-		st->flags &= ~KSPLIT_STATE_FRAMING;
-		if (!name)
-			continue;
-		if (s->window[(end - 1) & SCAN_MASK] == '\r')
-			end--;
-		scan_field(s, st, at, end - at, name);
-		if (st->mode != KSPLIT_SCAN_FIELDS)
-			return 1;
+	if (!s || !st || !pair)
+		return 0;
+	for (__u32 i = 0; i < SCAN_FIELDS && result == SCAN_FIELD_PASSED; i++)
+		result = scan_next_field(s, st);
+	if (result == SCAN_FIELD_EMPTY) {
+		st->message_bytes += 2;
+		s->at += 2;
+		scan_head_end(s, st, pair);
 	}
-	return 1;
+	return result != SCAN_FIELD_LONG;
 }
 
 #endif

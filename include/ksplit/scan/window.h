@@ -92,8 +92,8 @@ SCAN_FN __u32 scan_find(const struct ksplit_scan *s, __u32 from, __u32 to, __u32
 
 	if (!s || to > SCAN_WINDOW)
 		return to;
-	for (; from < to; from += 8) {
-		__u64 word = SCAN_LOAD(&s->window[from]) ^ pattern;
+	for (__u32 i = 0; i < SCAN_WINDOW / 8 && from < to; i++, from += 8) {
+		__u64 word = scan_word(s, from) ^ pattern;
 		__u64 marks = (word - SCAN_ONES) & ~word & SCAN_HIGHS;
 
 		if (marks) {
@@ -125,8 +125,8 @@ SCAN_FN __u32 scan_line_end(const struct ksplit_scan *s, __u32 from, __u32 to)
 #else
 	if (!s || to > SCAN_WINDOW)
 		return to;
-	for (; from < to; from += 32) {
-		const __u8 *p = &s->window[from];
+	for (__u32 i = 0; i < SCAN_WINDOW / 32 && from < to; i++, from += 32) {
+		const __u8 *p = &s->window[from & SCAN_MASK];
 		__u64 a = SCAN_LOAD(p), b = SCAN_LOAD(p + 8);
 		__u64 c = SCAN_LOAD(p + 16), d = SCAN_LOAD(p + 24), marks;
 		__u32 at = from;
