@@ -7,7 +7,10 @@ import json
 
 import pytest
 
-from lib import otel_collector, otlp
+from lib import metrics, otel_collector, otlp
+from lib.daemon import PROGRAM
+from lib.env import free_port, wait_for
+from lib.process import run
 from lib.otel_collector import OtelCollector
 
 DURATIONS = "http.client.request.duration", "http.server.request.duration"
@@ -292,6 +295,46 @@ def test_hanging_collector_does_not_hold_up_the_end(collector):
         feed.wait_stats(lambda s: s["dropped"] >= 3, "drops while a request hangs")
         assert len(collector.asked) == 1
         feed.close()
+
+
+@pytest.mark.needs("promtool")
+def test_the_daemon_tells_what_became_of_its_exports(collector, ksplitd):
+    """By the control socket, ksplit-status and the metrics port; no secret of the URL."""
+    collector.acts = [(503, {}), (400, {}), b'{"partialSuccess":{"rejectedDataPoints":"3"}}']
+    port = free_port()
+    daemon = ksplitd("127.0.0.1:1", {"metrics": {
+        "prometheus": "127.0.0.1:%d" % port,
+        "otlp": {"endpoint": collector.url.replace("//", "//feeder:hunter2@") + "?token=SECRET",
+                 "interval_ms": 100, "queue": 1000}}})
+
+    def told():
+        found = daemon.ask("summary")["otlp"]
+        return found["exported"] >= 2 and found
+
+    found = wait_for(told, lambda: "exports; it is %s" % daemon.ask("summary")["otlp"])
+    assert found["endpoint"] == collector.url
+    assert (found["refused"], found["dropped"], found["unmade"]) == (1, 0, 0)
+    assert (found["requests_retried"], found["points_rejected"]) == (1, 3)
+    assert found["last_error"] == "the collector rejects 3 data points"
+    assert found["last_error_time"].endswith("Z")
+    shown = run(PROGRAM.parent / "ksplit-status", "--control", daemon.control_path).stdout.decode()
+    assert "refused 1  dropped 0  not made 0" in shown
+    assert "  last error  %s\n" % found["last_error_time"] in shown
+    assert found["last_error"] in shown
+    text = metrics.get(port, "/metrics")[2]
+    metrics.promtool_check(text)
+    samples = metrics.parse(text)
+    assert metrics.total(samples, "ksplit_otlp_exports_total", result="exported") >= 2
+    assert metrics.total(samples, "ksplit_otlp_exports_total", result="refused") == 1
+    assert metrics.total(samples, "ksplit_otlp_requests_retried_total") == 1
+    assert metrics.total(samples, "ksplit_otlp_points_rejected_total") == 3
+    for secret in ("hunter2", "SECRET", "feeder"):
+        assert secret not in shown + text + json.dumps(daemon.ask("summary"))
+        assert secret not in daemon.stderr()
+
+
+def test_the_daemon_tells_that_nothing_is_exported(ksplitd, nginx):
+    assert ksplitd("127.0.0.1:%d" % nginx.port).ask("summary")["otlp"] is None
 
 
 def test_last_figures_are_sent_at_the_end(collector):

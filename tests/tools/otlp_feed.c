@@ -145,8 +145,10 @@ static void serve(struct aggregate *aggregate, struct otlp *otlp)
 int main(int argc, char **argv)
 {
 	struct otlp_options options;
-	struct metrics_source source = {NULL, read_stats, read_summary, read_aggregate,
-					read_observer};
+	struct metrics_source source = {.read_stats = read_stats,
+					.read_summary = read_summary,
+					.read_aggregate = read_aggregate,
+					.read_observer = read_observer};
 	struct aggregate_limits limits;
 	struct aggregate *aggregate;
 	struct otlp *otlp;

@@ -25,6 +25,8 @@ struct daemon {
 	struct conn_info *connections;
 	size_t count;
 	int connections_err;
+	bool has_otlp;
+	struct otlp_stats otlp;
 };
 
 static inline void read_stats(void *ctx, struct stats_sum *out)
@@ -49,6 +51,14 @@ static inline int read_connections(void *ctx, struct conn_info **out, size_t *co
 		memcpy(*out, daemon->connections, size);
 	*count = daemon->count;
 	return 0;
+}
+
+static inline bool read_otlp(void *ctx, struct otlp_stats *out)
+{
+	const struct daemon *daemon = ctx;
+
+	*out = daemon->otlp;
+	return daemon->has_otlp;
 }
 
 struct fixture {
@@ -80,7 +90,8 @@ static inline int set_up(void **state)
 	f->source = (struct control_source){.ctx = &f->daemon,
 					    .read_stats = read_stats,
 					    .read_summary = read_summary,
-					    .read_connections = read_connections};
+					    .read_connections = read_connections,
+					    .read_otlp = read_otlp};
 	strcpy(f->folder, "/tmp/ksplit-test-control.XXXXXX");
 	assert_non_null(mkdtemp(f->folder));
 	snprintf(f->path, sizeof(f->path), "%s/control.sock", f->folder);

@@ -202,6 +202,22 @@ static inline void make_stats(struct stats_sum *out)
 	out->reasons[KSPLIT_CLOSED] = 42;
 }
 
+static inline void make_otlp(struct otlp_stats *out)
+{
+	*out = (struct otlp_stats){
+		.exported = 71,
+		.failed = 72,
+		.retried = 73,
+		.dropped = 74,
+		.unmade = 75,
+		.rejected_points = 76,
+		.queued = 77,
+		.last_error_ms = 1769860800000,
+		.last_error = "the collector answers with status 400: what \"is\" this",
+		.endpoint = "http://collector.example:4318/v1/metrics",
+	};
+}
+
 /* A daemon made of the above. */
 struct made_source {
 	bool empty, growing, no_memory, draining;
@@ -258,6 +274,13 @@ static inline void made_read_observer(void *ctx, struct observer_status *out)
 	make_observer(out);
 }
 
+static inline bool made_read_otlp(void *ctx, struct otlp_stats *out)
+{
+	(void)ctx;
+	make_otlp(out);
+	return true;
+}
+
 static inline void make_source(struct made_source *made, struct metrics_source *out)
 {
 	made->start_ms = made_now_ms();
@@ -266,6 +289,7 @@ static inline void make_source(struct made_source *made, struct metrics_source *
 	out->read_summary = made_read_summary;
 	out->read_aggregate = made_read_aggregate;
 	out->read_observer = made_read_observer;
+	out->read_otlp = made_read_otlp;
 }
 
 #endif

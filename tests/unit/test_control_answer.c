@@ -135,6 +135,57 @@ static void summary_names_the_reasons_that_happened(void **state)
 	cJSON_Delete(json);
 }
 
+static void summary_says_what_became_of_otlp(void **state)
+{
+	struct fixture *f = *state;
+	struct otlp_stats *otlp = &f->daemon.otlp;
+	cJSON *json = command(f, "summary");
+
+	check_null(json, "data.otlp");
+	cJSON_Delete(json);
+
+	*otlp = (struct otlp_stats){.exported = 1,
+				    .failed = 2,
+				    .retried = 3,
+				    .dropped = 4,
+				    .unmade = 5,
+				    .rejected_points = 1ull << 60,
+				    .queued = 7,
+				    .endpoint = "https://collector.example/v1/metrics"};
+	f->daemon.has_otlp = true;
+	json = command(f, "summary");
+	check_text(json, "data.otlp.endpoint", "https://collector.example/v1/metrics");
+	check_number(json, "data.otlp.exported", 1);
+	check_number(json, "data.otlp.refused", 2);
+	check_number(json, "data.otlp.requests_retried", 3);
+	check_number(json, "data.otlp.dropped", 4);
+	check_number(json, "data.otlp.unmade", 5);
+	check_number(json, "data.otlp.points_rejected", 1ll << 60);
+	check_number(json, "data.otlp.queued", 7);
+	check_null(json, "data.otlp.last_error");
+	check_null(json, "data.otlp.last_error_time");
+	cJSON_Delete(json);
+
+	strcpy(otlp->last_error, "the collector answers with status 400: \"no\"");
+	otlp->last_error_ms = 1769860800000;
+	json = command(f, "summary");
+	check_text(json, "data.otlp.last_error", "the collector answers with status 400: \"no\"");
+	check_text(json, "data.otlp.last_error_time", "2026-01-31T12:00:00.000Z");
+	cJSON_Delete(json);
+}
+
+static void no_otlp_reader_is_no_otlp(void **state)
+{
+	struct fixture *f = *state;
+	cJSON *json;
+
+	f->daemon.has_otlp = true;
+	f->source.read_otlp = NULL;
+	json = command(f, "summary");
+	check_null(json, "data.otlp");
+	cJSON_Delete(json);
+}
+
 static void kernel_says_what_was_probed(void **state)
 {
 	struct fixture *f = *state;
@@ -346,6 +397,8 @@ int main(void)
 		T(summary_says_what_the_daemon_is),
 		T(summary_has_every_counter),
 		T(summary_names_the_reasons_that_happened),
+		T(summary_says_what_became_of_otlp),
+		T(no_otlp_reader_is_no_otlp),
 		T(kernel_says_what_was_probed),
 		T(connections_are_told_with_the_kernels_word),
 		T(a_hanging_worker_is_said),

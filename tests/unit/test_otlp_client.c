@@ -51,8 +51,9 @@ static int read_aggregate(void *ctx, struct aggregate_snapshot *out)
 }
 
 static atomic_int taken;
-static const struct metrics_source source = {&taken, read_stats, read_summary, read_aggregate,
-					     read_observer};
+static const struct metrics_source source = {
+	&taken, read_stats, read_summary, read_aggregate, read_observer, NULL,
+};
 
 /* -- what a test holds --------------------------------------------------------------------------
  */
@@ -201,6 +202,34 @@ static void test_exports_are_posted_as_json(void **state)
 	root = cJSON_Parse(body);
 	assert_non_null(cJSON_GetObjectItem(root, "resourceMetrics"));
 	cJSON_Delete(root);
+}
+
+static bool told_why(const struct otlp_stats *s)
+{
+	return s->failed >= 1 && s->last_error[0];
+}
+
+/* The collector says again what it was sent: the URL's password and the token in its query. */
+static void test_secrets_of_the_url_are_not_told(void **state)
+{
+	struct fixture *f = *state;
+	struct otlp_stats stats;
+	struct otlp_options options = {NULL, 30, 5000, 5};
+	char url[96], endpoint[96], error[128];
+	time_t start = time(NULL);
+
+	f->server.answers[0] = HTTP_ANSWER("400 Bad Request", "",
+					   "{\"message\":\"hunter2 with SECRET is unknown\"}");
+	http_answers_start(&f->server);
+	snprintf(url, sizeof(url), "http://feeder:hunter2@127.0.0.1:%u/in?token=SECRET",
+		 f->server.port);
+	snprintf(endpoint, sizeof(endpoint), "http://127.0.0.1:%u/in", f->server.port);
+	options.endpoint = url;
+	assert_int_equal(otlp_open(&options, &source, &f->otlp, error, sizeof(error)), 0);
+	await(f, told_why, &stats);
+	assert_string_equal(stats.endpoint, endpoint);
+	assert_string_equal(stats.last_error, "the collector answers with status 400");
+	assert_in_range(stats.last_error_ms / 1000, start, time(NULL));
 }
 
 static void test_refused_exports_are_dropped_and_counted(void **state)
@@ -374,6 +403,8 @@ int main(void)
 		cmocka_unit_test(test_urls),
 		cmocka_unit_test(test_open_refuses_a_bad_url),
 		cmocka_unit_test_setup_teardown(test_exports_are_posted_as_json, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_secrets_of_the_url_are_not_told, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(test_refused_exports_are_dropped_and_counted,
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_busy_collector_is_asked_again, set_up,

@@ -23,6 +23,8 @@ static void render(struct made *made, uint32_t step)
 	make_stats(&made->moment.stats);
 	make_summary(&made->moment.summary);
 	make_observer(&made->moment.observer);
+	made->moment.has_otlp = step != 0;
+	make_otlp(&made->moment.otlp);
 	made->text = prometheus_text(&made->moment, &made->len);
 	assert_non_null(made->text);
 	assert_int_equal(strlen(made->text), made->len);
@@ -192,6 +194,28 @@ static void test_daemon(void **state)
 	}
 }
 
+static void test_otlp(void **state)
+{
+	const struct made *made = *state;
+
+	assert_true(has_line(made, "ksplit_otlp_exports_total{result=\"exported\"} 71"));
+	assert_true(has_line(made, "ksplit_otlp_exports_total{result=\"refused\"} 72"));
+	assert_true(has_line(made, "ksplit_otlp_requests_retried_total 73"));
+	assert_true(has_line(made, "ksplit_otlp_exports_total{result=\"dropped\"} 74"));
+	assert_true(has_line(made, "ksplit_otlp_exports_total{result=\"unmade\"} 75"));
+	assert_true(has_line(made, "ksplit_otlp_points_rejected_total 76"));
+	assert_true(has_line(made, "ksplit_otlp_exports_queued 77"));
+	assert_null(strstr(made->text, "collector.example"));
+	assert_null(strstr(made->text, "status 400"));
+}
+
+static void test_no_otlp(void **state)
+{
+	const struct made *made = *state;
+
+	assert_null(strstr(made->text, "otlp"));
+}
+
 /* Every family once, its samples behind it; every sample once. */
 static void test_families_are_whole(void **state)
 {
@@ -281,6 +305,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_no_response_has_no_status, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_endpoints, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_daemon, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_otlp, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_otlp, setup_empty, teardown),
 		cmocka_unit_test_setup_teardown(test_families_are_whole, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_buckets_are_cumulative_and_monotonic, setup,
 						teardown),

@@ -6,6 +6,8 @@
 #include "format.h"
 #include "print.h"
 
+#define OTLP_ENDPOINT 65 /* of a URL, with its NUL: fewer than FORMAT_COLUMNS with the label */
+
 /* A counter and what it is called here. */
 struct figure {
 	const char *member;
@@ -193,6 +195,33 @@ static void print_services(FILE *out, const cJSON *data)
 	print_figures(out, "Access log", json_member(data, "access_log"), log, format_count);
 }
 
+/* Where metrics are pushed to, what came of it, and why the last of what failed did. */
+static void print_otlp(FILE *out, const cJSON *otlp)
+{
+	static const struct figure exports[] = {{"exported", "exported"},
+						{"refused", "refused"},
+						{"dropped", "dropped"},
+						{"unmade", "not made"},
+						{"queued", "waiting"},
+						{"requests_retried", "requests sent again"},
+						{"points_rejected", "data points rejected"},
+						{0}};
+	char text[300], when[40];
+
+	if (!cJSON_IsObject(otlp))
+		return;
+	print_figures(out, "OTLP exports", otlp, exports, format_count);
+	if (*json_text(otlp, "endpoint"))
+		fprintf(out, "%-14s%s\n", "  to",
+			text_safe(json_text(otlp, "endpoint"), text, OTLP_ENDPOINT));
+	if (!*json_text(otlp, "last_error"))
+		return;
+	fprintf(out, "%-14s%s\n", "  last error",
+		text_safe(json_text(otlp, "last_error_time"), when, sizeof(when)));
+	fprintf(out, "%-14s", "");
+	format_wrapped(out, 14, text_safe(json_text(otlp, "last_error"), text, sizeof(text)));
+}
+
 /* The sentence of a reason by its name; "" for one of a newer daemon. */
 static const char *reason_text(const char *name)
 {
@@ -263,6 +292,7 @@ void print_summary(FILE *out, const cJSON *data)
 	print_traffic(out, data);
 	print_observation(out, data);
 	print_services(out, data);
+	print_otlp(out, json_member(data, "otlp"));
 	print_reasons(out, "Ended", json_member(reasons, "end"));
 	print_reasons(out, "Passed through raw", json_member(reasons, "pass"));
 	print_reasons(out, "Directions not in the kernel", json_member(reasons, "fallback"));

@@ -122,14 +122,15 @@ static int start_exports(struct server *server, char *error, size_t error_len)
 	int err = 0;
 
 	status_metrics_source(server, &source);
-	if (config->prometheus[0]) {
+	if (config->otlp_endpoint[0])
+		err = otlp_open(&options, &source, &server->otlp, error, error_len);
+	/* Last: the port's thread tells of the exporter. */
+	if (!err && config->prometheus[0]) {
 		err = metrics_http_open(config->prometheus, &source, &server->metrics, error,
 					error_len);
 		if (!err)
 			log_info("metrics on port %u", metrics_http_port(server->metrics));
 	}
-	if (!err && config->otlp_endpoint[0])
-		err = otlp_open(&options, &source, &server->otlp, error, error_len);
 	return err;
 }
 

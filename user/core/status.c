@@ -13,6 +13,7 @@
 
 #include "core/conn.h"
 #include "export/metrics_source.h"
+#include "export/otlp_client.h"
 
 /* A worker that does not answer within this hangs. */
 #define SNAPSHOT_TIMEOUT_S 5
@@ -232,6 +233,16 @@ static void read_observer(void *ctx, struct observer_status *out)
 	observer_read_status(server->observer, out);
 }
 
+static bool read_otlp(void *ctx, struct otlp_stats *out)
+{
+	struct server *server = ctx;
+
+	if (!server->otlp)
+		return false;
+	otlp_read_stats(server->otlp, out);
+	return true;
+}
+
 void status_metrics_source(struct server *server, struct metrics_source *source)
 {
 	*source = (struct metrics_source){
@@ -240,6 +251,7 @@ void status_metrics_source(struct server *server, struct metrics_source *source)
 		.read_summary = read_summary,
 		.read_aggregate = read_aggregate,
 		.read_observer = read_observer,
+		.read_otlp = read_otlp,
 	};
 }
 
@@ -252,5 +264,6 @@ void status_source(struct server *server, struct control_source *source)
 		.read_connections = read_connections,
 		.read_aggregate = read_aggregate,
 		.read_observer = read_observer,
+		.read_otlp = read_otlp,
 	};
 }

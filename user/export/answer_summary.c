@@ -113,6 +113,32 @@ static bool add_observation(const struct control_source *source, cJSON *data)
 			     observer_json_totals(source->read_observer ? &status : NULL));
 }
 
+static bool add_otlp_counts(cJSON *otlp, const struct otlp_stats *stats)
+{
+	return json_add_u64(otlp, "exported", stats->exported) &&
+	       json_add_u64(otlp, "refused", stats->failed) &&
+	       json_add_u64(otlp, "dropped", stats->dropped) &&
+	       json_add_u64(otlp, "unmade", stats->unmade) &&
+	       json_add_u64(otlp, "queued", stats->queued) &&
+	       json_add_u64(otlp, "requests_retried", stats->retried) &&
+	       json_add_u64(otlp, "points_rejected", stats->rejected_points);
+}
+
+static bool add_otlp(const struct control_source *source, cJSON *data)
+{
+	struct otlp_stats stats = {0};
+	cJSON *otlp;
+
+	if (!source->read_otlp || !source->read_otlp(source->ctx, &stats))
+		return json_add_text(data, "otlp", NULL);
+	otlp = cJSON_AddObjectToObject(data, "otlp");
+	return otlp && json_add_foreign(otlp, "endpoint", stats.endpoint, sizeof(stats.endpoint)) &&
+	       add_otlp_counts(otlp, &stats) &&
+	       json_add_text(otlp, "last_error", stats.last_error[0] ? stats.last_error : NULL) &&
+	       (stats.last_error[0] ? json_add_time(otlp, "last_error_time", stats.last_error_ms)
+				    : json_add_text(otlp, "last_error_time", NULL));
+}
+
 int answer_summary(const struct control_source *source, cJSON *data, char error[ANSWER_ERROR])
 {
 	struct control_summary summary = {0};
@@ -124,7 +150,7 @@ int answer_summary(const struct control_source *source, cJSON *data, char error[
 	return add_daemon(data, &summary) && add_config(data, &summary) &&
 			       add_open_connections(data, &summary) && add_counters(data, &sum) &&
 			       add_reasons(data, &sum) && add_leaf_cache(data, &summary) &&
-			       add_observation(source, data)
+			       add_observation(source, data) && add_otlp(source, data)
 		       ? 0
 		       : -ENOMEM;
 }

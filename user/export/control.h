@@ -2,9 +2,11 @@
 #ifndef KSPLIT_EXPORT_CONTROL_H
 #define KSPLIT_EXPORT_CONTROL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "export/otlp_stats.h"
 #include "observe/aggregate.h"
 #include "observe/conn_info.h"
 #include "observe/observer.h"
@@ -49,6 +51,8 @@ struct control_source {
 	 */
 	int (*read_aggregate)(void *ctx, struct aggregate_snapshot *out);
 	void (*read_observer)(void *ctx, struct observer_status *out);
+	/* What became of OTLP exports; false, or NULL: nothing is exported so. */
+	bool (*read_otlp)(void *ctx, struct otlp_stats *out);
 };
 
 struct control;

@@ -14,6 +14,7 @@ int metrics_moment_read(const struct metrics_source *source, struct metrics_mome
 	source->read_stats(source->ctx, &out->stats);
 	source->read_summary(source->ctx, &out->summary);
 	source->read_observer(source->ctx, &out->observer);
+	out->has_otlp = source->read_otlp && source->read_otlp(source->ctx, &out->otlp);
 	return 0;
 }
 

@@ -10,6 +10,8 @@ struct metrics_moment {
 	struct stats_sum stats;
 	struct control_summary summary;
 	struct observer_status observer;
+	bool has_otlp; /* metrics are exported by OTLP, too: */
+	struct otlp_stats otlp;
 };
 
 /* 0 or -ENOMEM (nothing to free). The texts of `summary` stay the source's. */

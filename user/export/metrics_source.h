@@ -2,9 +2,11 @@
 #ifndef KSPLIT_EXPORT_METRICS_SOURCE_H
 #define KSPLIT_EXPORT_METRICS_SOURCE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "export/control.h"
+#include "export/otlp_stats.h"
 #include "observe/aggregate.h"
 #include "observe/observer.h"
 #include "observe/stats.h"
@@ -20,6 +22,8 @@ struct metrics_source {
 	/* 0 or -ENOMEM; freed with aggregate_snapshot_free. */
 	int (*read_aggregate)(void *ctx, struct aggregate_snapshot *out);
 	void (*read_observer)(void *ctx, struct observer_status *out);
+	/* What became of OTLP exports; false, or NULL: nothing is exported so. */
+	bool (*read_otlp)(void *ctx, struct otlp_stats *out);
 };
 
 #endif

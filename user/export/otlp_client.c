@@ -43,12 +43,17 @@ struct otlp {
 	uint64_t lost_unwarned;
 };
 
-static int64_t monotonic_ms(void)
+static int64_t clock_ms(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(clock, &now);
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int64_t monotonic_ms(void)
+{
+	return clock_ms(CLOCK_MONOTONIC);
 }
 
 /* -- figures ------------------------------------------------------------------------------------
@@ -66,6 +71,7 @@ static void set_error(struct otlp *otlp, const char *error)
 {
 	pthread_mutex_lock(&otlp->lock);
 	snprintf(otlp->stats.last_error, sizeof(otlp->stats.last_error), "%s", error);
+	otlp->stats.last_error_ms = clock_ms(CLOCK_REALTIME);
 	pthread_mutex_unlock(&otlp->lock);
 }
 
@@ -302,6 +308,7 @@ static int otlp_set_up(struct otlp *otlp, const struct otlp_options *options, ch
 
 	if (err)
 		return err;
+	snprintf(otlp->stats.endpoint, sizeof(otlp->stats.endpoint), "%s", otlp->name);
 	otlp->interval_ms = options->interval_ms ? options->interval_ms : 1;
 	otlp->timeout_ms = options->timeout_ms ? options->timeout_ms : 1;
 	otlp->queue.max_len = options->queue ? options->queue : 1;

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "export/metrics_source.h"
+#include "export/otlp_stats.h"
 
 /*
  * OTLP/HTTP export of metrics: a thread takes a snapshot every interval and posts it as JSON
@@ -30,18 +31,6 @@ struct otlp_options {
 	const char *endpoint; /* http or https URL; without a path "/v1/metrics" is added */
 	uint32_t interval_ms, timeout_ms; /* between exports; of one request */
 	uint32_t queue;                   /* exports that wait, at least 1 */
-};
-
-/* Exports since the start. */
-struct otlp_stats {
-	uint64_t exported; /* taken by the collector */
-	uint64_t failed;   /* refused by it for good */
-	uint64_t retried;  /* requests sent again */
-	uint64_t dropped;  /* from the queue for want of room, or not sent when the daemon ended */
-	uint64_t unmade;   /* not made: no memory */
-	uint64_t rejected_points; /* of partialSuccess answers */
-	uint64_t queued;          /* waiting now */
-	char last_error[256];     /* "" none yet; printable */
 };
 
 /*

@@ -178,6 +178,29 @@ static void write_losses(FILE *out, const struct observer_status *observer)
 				observer->not_http);
 }
 
+/* The text of the last error is in ksplit-status alone: no label for what changes at every turn. */
+static void write_otlp(FILE *out, const struct otlp_stats *otlp)
+{
+	static const char name[] = "ksplit_otlp_exports_total";
+
+	prometheus_write_family(out, name, COUNTER,
+				"OTLP exports that were taken by the collector (exported), refused "
+				"by it for good (refused), dropped for want of room in the queue "
+				"(dropped), not made for want of memory (unmade).");
+	write_labelled(out, name, "result", "exported", otlp->exported);
+	write_labelled(out, name, "result", "refused", otlp->failed);
+	write_labelled(out, name, "result", "dropped", otlp->dropped);
+	write_labelled(out, name, "result", "unmade", otlp->unmade);
+	prometheus_write_single(out, "ksplit_otlp_exports_queued", GAUGE,
+				"OTLP exports that wait to be sent, or for an answer.",
+				otlp->queued);
+	prometheus_write_single(out, "ksplit_otlp_requests_retried_total", COUNTER,
+				"OTLP requests that were sent again.", otlp->retried);
+	prometheus_write_single(out, "ksplit_otlp_points_rejected_total", COUNTER,
+				"Data points that the collector rejected of exports it took.",
+				otlp->rejected_points);
+}
+
 static void write_aggregate(FILE *out, const struct aggregate_snapshot *aggregate)
 {
 	prometheus_write_single(out, "ksplit_series", GAUGE,
@@ -207,5 +230,7 @@ void prometheus_families_daemon(FILE *out, const struct metrics_moment *moment)
 	write_leaf_cache(out, &moment->summary);
 	write_sampler(out, &moment->observer);
 	write_losses(out, &moment->observer);
+	if (moment->has_otlp)
+		write_otlp(out, &moment->otlp);
 	write_aggregate(out, &moment->aggregate);
 }
