@@ -17,8 +17,6 @@
 #define LINE_REST    "\033[K"
 #define SCREEN_REST  "\033[J"
 
-#define SCREEN_BUFFER 65536 /* a large screen in one write */
-
 static volatile sig_atomic_t stop;
 
 static void on_stop(int number)
@@ -90,27 +88,61 @@ static bool screen_able(void)
 	return isatty(STDOUT_FILENO) && term && *term && strcmp(term, "dumb") != 0;
 }
 
-/* Over what was there, and out in one piece: nothing blinks. */
-static void screen_draw(const char *text, unsigned int columns)
+/* Over what was there. */
+static void screen_fill(FILE *out, const char *text, unsigned int columns)
 {
 	const unsigned int rows = screen_rows();
 	unsigned int row;
 	size_t len;
 
-	fputs(CURSOR_HOME, stdout);
+	fputs(CURSOR_HOME, out);
 	for (row = 0; row < rows && *text; row++) {
 		len = strcspn(text, "\n");
 		if (row > 0)
-			fputc('\n', stdout);
+			fputc('\n', out);
 		/* First, since behind a full line it would take the last character away. */
-		fputs(LINE_REST, stdout);
+		fputs(LINE_REST, out);
 		if (row == rows - 1 && text[len] && text[len + 1])
-			fputs("...", stdout);
+			fputs("...", out);
 		else
-			fwrite(text, 1, line_cut(text, len, columns), stdout);
+			fwrite(text, 1, line_cut(text, len, columns), out);
 		text += len + (text[len] == '\n');
 	}
-	fputs(SCREEN_REST, stdout);
+	fputs(SCREEN_REST, out);
+}
+
+static int write_all(int fd, const char *data, size_t len)
+{
+	ssize_t n;
+
+	for (; len; data += n, len -= (size_t)n) {
+		n = write(fd, data, len);
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n < 0)
+			n = 0;
+	}
+	return 0;
+}
+
+/*
+ * In one write(2), so that nothing blinks: not by stdio, whose buffer for a terminal is 1 KiB
+ * whatever setvbuf(3) is told without one of one's own.
+ */
+static int screen_draw(const char *text, unsigned int columns)
+{
+	char *picture = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&picture, &len);
+	int err;
+
+	if (!out)
+		return -errno;
+	screen_fill(out, text, columns);
+	err = fclose(out) != 0 || fflush(stdout) != 0 ? -EIO
+						      : write_all(STDOUT_FILENO, picture, len);
+	free(picture);
+	return err;
 }
 
 /* One answer, whole before any of it is shown. Returns as command_run, or -errno. */
@@ -121,7 +153,7 @@ static int watch_once(const struct command *command, const char *path, const str
 	char *text = NULL;
 	size_t len = 0;
 	FILE *memory = open_memstream(&text, &len);
-	int code;
+	int code, err = 0;
 
 	if (!memory)
 		return -errno;
@@ -130,13 +162,13 @@ static int watch_once(const struct command *command, const char *path, const str
 	if (fclose(memory) != 0)
 		code = -ENOMEM;
 	if (code >= 0 && screen)
-		screen_draw(text, view.columns);
+		err = screen_draw(text, view.columns);
 	else if (code >= 0 && len)
 		printf("%s%s", first || view.form != VIEW_TEXT ? "" : "\n", text);
 	free(text);
 	if (code >= 0 && fflush(stdout) != 0)
 		return -EIO;
-	return code;
+	return err ? err : code;
 }
 
 int watch_run(const struct command *command, const char *path, const struct view *view,
@@ -147,7 +179,7 @@ int watch_run(const struct command *command, const char *path, const struct view
 	bool first = true;
 
 	signals_catch();
-	setvbuf(stdout, NULL, _IOFBF, SCREEN_BUFFER);
+	setvbuf(stdout, NULL, _IOFBF, BUFSIZ);
 	if (screen)
 		fputs(SCREEN_ENTER, stdout);
 	while (!stop) {
