@@ -9,6 +9,7 @@
 /* Tunables, set before loading. */
 const volatile __u32 head_bytes = KSPLIT_HEAD_DEFAULT;
 const volatile __u32 workers = 1;
+const volatile bool stand_ins = false; /* each send is seen by two programs */
 const volatile __u32 wake_bytes = 2 << 20; /* in the ring: the daemon is woken before its time */
 
 /* Head events. Its size is set before loading. */

@@ -245,7 +245,27 @@ static __always_inline const void *sender_buffer(struct msghdr *msg)
 	return BPF_CORE_READ(iov, iov_base);
 }
 
-static __always_inline void sample_sent(struct socket *sock, struct msghdr *msg, int sent)
+/*
+ * A program that is running on a CPU is not run there a second time (kernel/bpf/trampoline.c,
+ * __bpf_prog_enter_recur). Where the kernel may preempt it, a send of another task goes by unseen
+ * meanwhile. So a second program stands in there: whichever comes first does the work, the other finds
+ * its mark for this very send. Both would have to be interrupted on one CPU to miss one.
+ */
+static __always_inline int is_seen(struct ksplit_stream_state *state, struct sock *sk, __u8 by)
+{
+	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
+	__u32 at = tcp ? tcp->write_seq : 0;
+
+	if (state->seen_by != KSPLIT_SEEN_BOTH && state->seen_by != by && state->seen_at == at) {
+		state->seen_by = KSPLIT_SEEN_BOTH;
+		return 1;
+	}
+	state->seen_by = by;
+	state->seen_at = at;
+	return 0;
+}
+
+static __always_inline void sample_sent(struct socket *sock, struct msghdr *msg, int sent, __u8 by)
 {
 	struct sock *sk = sock->sk;
 	struct ksplit_stream_state *state;
@@ -255,6 +275,8 @@ static __always_inline void sample_sent(struct socket *sock, struct msghdr *msg,
 		return;
 	state = bpf_sk_storage_get(&sockets, sk, 0, 0);
 	if (!state || state->sampler != KSPLIT_SAMPLER_FENTRY)
+		return;
+	if (stand_ins && is_seen(state, sk, by))
 		return;
 	/* Alerts and key updates come with a control message (Documentation/networking/tls.rst). */
 	if (msg->msg_controllen)
@@ -279,14 +301,28 @@ static __always_inline void sample_sent(struct socket *sock, struct msghdr *msg,
 SEC("fexit/inet_sendmsg")
 int BPF_PROG(head_inet_sendmsg, struct socket *sock, struct msghdr *msg, size_t size, int sent)
 {
-	sample_sent(sock, msg, sent);
+	sample_sent(sock, msg, sent, KSPLIT_SEEN_FIRST);
+	return 0;
+}
+
+SEC("fexit/inet_sendmsg")
+int BPF_PROG(head_inet_again, struct socket *sock, struct msghdr *msg, size_t size, int sent)
+{
+	sample_sent(sock, msg, sent, KSPLIT_SEEN_STAND_IN);
 	return 0;
 }
 
 SEC("fexit/inet6_sendmsg")
 int BPF_PROG(head_inet6_sendmsg, struct socket *sock, struct msghdr *msg, size_t size, int sent)
 {
-	sample_sent(sock, msg, sent);
+	sample_sent(sock, msg, sent, KSPLIT_SEEN_FIRST);
+	return 0;
+}
+
+SEC("fexit/inet6_sendmsg")
+int BPF_PROG(head_inet6_again, struct socket *sock, struct msghdr *msg, size_t size, int sent)
+{
+	sample_sent(sock, msg, sent, KSPLIT_SEEN_STAND_IN);
 	return 0;
 }
 

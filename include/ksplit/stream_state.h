@@ -51,8 +51,13 @@ struct ksplit_stream_state {
 	__u8 flags;  /* KSPLIT_STATE_... */
 	__u8 method; /* request: enum ksplit_method */
 	__u8 sampler; /* enum ksplit_sampler */
-	__u8 reserved;
+	__u8 seen_by; /* fexit: enum ksplit_seen_by, of the last send */
+	__u32 seen_at; /* ... and where the socket's stream was then */
+	__u32 reserved;
 };
+
+/* Two programs see each send where one of them can be passed over (bpf/head_sampler.bpf.c). */
+enum ksplit_seen_by { KSPLIT_SEEN_BOTH, KSPLIT_SEEN_FIRST, KSPLIT_SEEN_STAND_IN };
 
 /* The methods that change how a response is read (RFC 9112 6.3). */
 enum ksplit_method { KSPLIT_METHOD_ANY, KSPLIT_METHOD_HEAD, KSPLIT_METHOD_CONNECT };

@@ -60,7 +60,8 @@ static inline int bpf_rig_setup(void **state)
 
 static inline struct bpf_object_options bpf_rig_options(bool pin)
 {
-	struct bpf_object_options options = {.head_bytes = 512, .ring_bytes = 1 << 20, .pin = pin};
+	struct bpf_object_options options = {
+		.head_bytes = 512, .ring_bytes = 1 << 20, .stand_ins = true, .pin = pin};
 
 	for (int i = 0; i < BPF_GROUPS; i++)
 		options.wanted[i] = true;

@@ -10,16 +10,19 @@
 static const struct {
 	const char *name;
 	unsigned int groups;
+	bool stand_in;
 } programs[] = {
-	{"time_sockets", GROUP_BIT(BPF_GROUP_TIMINGS)},
-	{"process_connect4", GROUP_BIT(BPF_GROUP_PROCESSES)},
-	{"process_connect6", GROUP_BIT(BPF_GROUP_PROCESSES)},
-	{"process_connect", GROUP_BIT(BPF_GROUP_PROCESSES)},
-	{"head_inet_sendmsg", GROUP_BIT(BPF_GROUP_FENTRY)},
-	{"head_inet6_sendmsg", GROUP_BIT(BPF_GROUP_FENTRY)},
-	{"head_inet_sendpage", GROUP_BIT(BPF_GROUP_FENTRY)},
-	{"head_sk_msg", GROUP_BIT(BPF_GROUP_SK_MSG)},
-	{"head_ring_wipe", HEAD_GROUPS}, /* helps whichever samples */
+	{"time_sockets", GROUP_BIT(BPF_GROUP_TIMINGS), false},
+	{"process_connect4", GROUP_BIT(BPF_GROUP_PROCESSES), false},
+	{"process_connect6", GROUP_BIT(BPF_GROUP_PROCESSES), false},
+	{"process_connect", GROUP_BIT(BPF_GROUP_PROCESSES), false},
+	{"head_inet_sendmsg", GROUP_BIT(BPF_GROUP_FENTRY), false},
+	{"head_inet6_sendmsg", GROUP_BIT(BPF_GROUP_FENTRY), false},
+	{"head_inet_again", GROUP_BIT(BPF_GROUP_FENTRY), true},
+	{"head_inet6_again", GROUP_BIT(BPF_GROUP_FENTRY), true},
+	{"head_inet_sendpage", GROUP_BIT(BPF_GROUP_FENTRY), false},
+	{"head_sk_msg", GROUP_BIT(BPF_GROUP_SK_MSG), false},
+	{"head_ring_wipe", HEAD_GROUPS, false}, /* helps whichever samples */
 };
 
 /* Maps that are not named here are the head samplers', of both attach points. */
@@ -40,6 +43,15 @@ unsigned int bpf_groups_of_program(const char *name)
 			return programs[i].groups;
 	}
 	return 0;
+}
+
+static bool is_stand_in(const char *name)
+{
+	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
+		if (strcmp(programs[i].name, name) == 0)
+			return programs[i].stand_in;
+	}
+	return false;
 }
 
 const char *bpf_group_name(enum bpf_group group)
@@ -112,15 +124,17 @@ bool bpf_group_possible(const struct bpf_object *object, enum bpf_group group,
 	return false;
 }
 
-int bpf_group_choose(struct bpf_object *object, unsigned int groups, const struct btf *kernel)
+int bpf_group_choose(struct bpf_object *object, unsigned int groups, bool stand_ins,
+		     const struct btf *kernel)
 {
 	struct bpf_program *program;
 	struct bpf_map *map;
 	int err = 0;
 
 	bpf_object__for_each_program(program, object) {
-		bool take = (groups & bpf_groups_of_program(bpf_program__name(program))) &&
-			    has_target(program, kernel);
+		const char *name = bpf_program__name(program);
+		bool take = (groups & bpf_groups_of_program(name)) &&
+			    (stand_ins || !is_stand_in(name)) && has_target(program, kernel);
 
 		if (!err)
 			err = bpf_program__set_autoload(program, take);

@@ -48,7 +48,7 @@ int bpf_instance_open(const struct bpf_instance_plan *plan, unsigned int groups,
 
 	if (!skel)
 		return -errno;
-	err = bpf_group_choose(skel->obj, groups, plan->kernel);
+	err = bpf_group_choose(skel->obj, groups, plan->options->stand_ins, plan->kernel);
 	if (!err && plan->options->ring_bytes)
 		err = set_ring_size(skel, plan->options->ring_bytes);
 	if (!err && plan->options->workers)
@@ -59,6 +59,7 @@ int bpf_instance_open(const struct bpf_instance_plan *plan, unsigned int groups,
 	}
 	if (plan->options->head_bytes)
 		skel->rodata->head_bytes = plan->options->head_bytes;
+	skel->rodata->stand_ins = plan->options->stand_ins;
 	skel->rodata->netns_cookies = plan->netns_cookies;
 	*out = skel;
 	return 0;

@@ -24,6 +24,7 @@ struct bpf_object_options {
 	bool wanted[BPF_GROUPS];
 	uint32_t head_bytes, ring_bytes;
 	uint32_t workers; /* threads that send, each with a share of the connections' numbers; 0: one */
+	bool stand_ins; /* two programs for each send, where one can be preempted (preemption.h) */
 	bool pin; /* the maps, in a folder of KSPLIT_PIN_ROOT */
 };
 

@@ -8,6 +8,7 @@
 #include "observe/bpf_object.h"
 #include "observe/event_queue.h"
 #include "observe/observer_internal.h"
+#include "observe/preemption.h"
 #include "observe/process_finder.h"
 #include "observe/timings.h"
 
@@ -23,6 +24,7 @@ static int load_programs(struct observer *observer, const struct observer_option
 		.head_bytes = options->head_bytes,
 		.ring_bytes = options->ring_bytes,
 		.workers = (uint32_t)options->workers,
+		.stand_ins = preemption_possible(),
 		.pin = true,
 	};
 	int err = bpf_object_load(&load, &observer->set);

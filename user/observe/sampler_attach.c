@@ -14,7 +14,7 @@ static int attach_trace(struct sampler *sampler, struct bpf_program *program, co
 	struct bpf_link *link;
 
 	if (bpf_program__fd(program) < 0)
-		return 0; /* this kernel has no such function */
+		return 0; /* not loaded: this kernel has no such function, or needs no stand-in */
 	link = bpf_program__attach(program);
 	if (!link)
 		return -errno;
@@ -25,15 +25,20 @@ static int attach_trace(struct sampler *sampler, struct bpf_program *program, co
 
 int sampler_attach_fentry(struct sampler *sampler)
 {
-	int err = attach_trace(sampler, sampler->skel->progs.head_inet_sendmsg,
-			       "link_head_inet_sendmsg");
+	const struct {
+		struct bpf_program *program;
+		const char *pin;
+	} traces[] = {
+		{sampler->skel->progs.head_inet_sendmsg, "link_head_inet_sendmsg"},
+		{sampler->skel->progs.head_inet6_sendmsg, "link_head_inet6_sendmsg"},
+		{sampler->skel->progs.head_inet_again, "link_head_inet_again"},
+		{sampler->skel->progs.head_inet6_again, "link_head_inet6_again"},
+		{sampler->skel->progs.head_inet_sendpage, "link_head_inet_sendpage"},
+	};
+	int err = 0;
 
-	if (!err)
-		err = attach_trace(sampler, sampler->skel->progs.head_inet6_sendmsg,
-				   "link_head_inet6_sendmsg");
-	if (!err)
-		err = attach_trace(sampler, sampler->skel->progs.head_inet_sendpage,
-				   "link_head_inet_sendpage");
+	for (size_t i = 0; !err && i < sizeof(traces) / sizeof(traces[0]); i++)
+		err = attach_trace(sampler, traces[i].program, traces[i].pin);
 	return err;
 }
 

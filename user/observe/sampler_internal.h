@@ -7,7 +7,7 @@
 #include "observe/sampler.h"
 
 #define SAMPLER_WHY_MAX	  256
-#define SAMPLER_LINKS_MAX 3
+#define SAMPLER_LINKS_MAX 5
 
 /* Shared by the files of the sampler (sampler*.c). */
 struct sampler {
