@@ -240,6 +240,13 @@ def assert_source(sampler, kind, connections):
     assert sum(events.values()) <= 2 * connections * (kind != "user"), sampler
 
 
+def observer_says(daemon):
+    """What may explain a difference: the observer's counts, and the programs' own where they are."""
+    counts = run("bpftool", "-j", "map", "dump", "pinned",
+                 "/sys/fs/bpf/ksplit/%d/sampler_counts" % daemon.pid, check=False)
+    return json.dumps([status(daemon, "kernel"), counts.stdout.decode(errors="replace")])
+
+
 def assert_same(what, one, other):
     """Two {key: figure}; every difference is told."""
     different = {key: (one.get(key, 0), other.get(key, 0)) for key in {**one, **other}

@@ -4,7 +4,7 @@ the other as what it is, with its reason counted, and never as a hang or a spin.
 
 import pytest
 
-from lib import expect, records, stream
+from lib import env, expect, records, stream
 from lib.records import ALERT, DATA, FATAL, HANDSHAKE
 from lib.tls import SUITES, TLS12, TLS13
 
@@ -214,8 +214,9 @@ def test_bogus_record_ends_with_a_reason(proxy, suite, side, wire):
     _, ended = meet(proxy, suite, spoil, watch, side)
     assert ended != "close_notify", ended
     assert proxy.line()["reason"] == "bad_record_from_" + side
-    # A relay that spins on a record that it cannot take burns a whole processor.
-    assert proxy.daemon.cpu_seconds() - cpu < 2
+    # A relay that spins on a record that it cannot take burns a whole processor. An emulated one takes a
+    # multiple for the handshakes, more when its host is busy.
+    assert proxy.daemon.cpu_seconds() - cpu < (8 if env.IN_VM else 2)
 
 
 @SUITE

@@ -114,7 +114,8 @@ static inline bool copy_words(char *out, size_t size, const char *text, size_t l
 		uint64_t word = len - i >= 8 ? byte_words_load(text + i)
 					     : byte_words_load_end(text + i, len - i);
 
-		bad |= byte_words_outside(word, '!') | byte_words_with(word, path ? '?' : '@');
+		/* A query without values has nothing that is left out: "/a?b&c". */
+		bad |= byte_words_outside(word, '!') | byte_words_with(word, path ? '=' : '@');
 		if (path)
 			bad |= byte_words_with(word, '#');
 		else

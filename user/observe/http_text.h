@@ -22,7 +22,7 @@ char *http_text_host(const char *text, size_t len);
 char *http_text_type(const char *text, size_t len);
 
 /*
- * The same of short and plain texts, into `out`: a path without a query, a host without user
+ * The same of short and plain texts, into `out`: a path without values in its query, a host without user
  * information or a type whose parameters the caller left out (name), of nothing but visible ASCII. Returns the length; 0:
  * it is not plain, or does not fit (whole words of eight bytes are written), and `out` may have been written to.
  */

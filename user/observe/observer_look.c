@@ -168,6 +168,16 @@ static void end_connection(struct observer *observer, struct observed *observed)
 	observed_remove(&observer->table, observed);
 }
 
+/* What has to come behind the ring's events is kept for the next look, in front of what is new. */
+static void wait_for_ring(struct observer *observer, struct observed_closing *closing,
+			  struct late_events *late)
+{
+	TAILQ_CONCAT(closing, &observer->closing, close_link);
+	TAILQ_CONCAT(&observer->closing, closing, close_link);
+	STAILQ_CONCAT(late, &observer->late);
+	STAILQ_CONCAT(&observer->late, late);
+}
+
 /*
  * Connections that were closed before the ring was looked into have had their last event. What the
  * queues tell while it is being read (on_ring_event) has to wait for the next look.
@@ -183,6 +193,10 @@ void observer_look(struct observer *observer)
 	TAILQ_CONCAT(&closing, &observer->closing, close_link);
 	STAILQ_CONCAT(&late, &observer->late);
 	sampler_poll(observer->sampler, on_ring_event, observer);
+	if (sampler_is_behind(observer->sampler)) {
+		wait_for_ring(observer, &closing, &late);
+		return;
+	}
 	take_late(observer, &late);
 	while ((observed = TAILQ_FIRST(&closing))) {
 		TAILQ_REMOVE(&closing, observed, close_link);

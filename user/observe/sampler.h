@@ -90,6 +90,12 @@ void sampler_disarm(struct sampler *sampler, uint64_t conn, const int fd[KSPLIT_
 typedef void (*sampler_event_fn)(void *ctx, const struct ksplit_head_event *event);
 int sampler_poll(struct sampler *sampler, sampler_event_fn event, void *ctx);
 
+/*
+ * Did the last sampler_poll have to leave events that were begun before it? One is being written by a CPU that
+ * got no further, and those behind it wait, too.
+ */
+bool sampler_is_behind(const struct sampler *sampler);
+
 /* A descriptor that is readable when the ring buffer fills up; -1: there is no ring buffer. */
 int sampler_wait_fd(const struct sampler *sampler);
 

@@ -22,6 +22,7 @@ struct sampler {
 	sampler_event_fn event; /* within sampler_poll */
 	void *event_ctx;
 	uint64_t polled;   /* events taken by the present poll */
+	bool behind; /* sampler_is_behind */
 	bool dirty;	   /* read events lie in the ring */
 	enum ksplit_sampler at[SAMPLER_PLACES];
 	char why[SAMPLER_WHY_MAX];

@@ -18,7 +18,7 @@
 #define BLANK_BYTES 4096
 /* A record is completed within microseconds, unless its CPU is taken away from it by a hypervisor. */
 #define POLL_YIELDS 100
-#define POLL_TRIES  2000
+#define POLL_TRIES  150 /* then the next look has to take it */
 
 static int take_event(void *ctx, void *data, size_t size)
 {
@@ -97,23 +97,33 @@ int sampler_poll(struct sampler *sampler, sampler_event_fn event, void *ctx)
 	sampler->event = event;
 	sampler->event_ctx = ctx;
 	sampler->polled = 0;
+	sampler->behind = false;
 	/*
 	 * libbpf stops at a record that another CPU is about to complete; those behind it may be of a
 	 * connection that has ended already. All that was begun before this call is taken.
 	 */
 	written = atomic_load_explicit(sampler->produced, memory_order_acquire);
-	for (int i = 0; i < POLL_TRIES; i++) {
+	for (int i = 0;; i++) {
 		n = ring_buffer__consume(sampler->ring);
 		if (n < 0)
 			return n;
 		if (atomic_load_explicit(sampler->consumed, memory_order_acquire) >= written)
 			break;
+		if (i == POLL_TRIES) {
+			sampler->behind = true;
+			break;
+		}
 		if (i < POLL_YIELDS)
 			sched_yield();
 		else
 			usleep(100);
 	}
 	return (int)sampler->polled;
+}
+
+bool sampler_is_behind(const struct sampler *sampler)
+{
+	return sampler->behind;
 }
 
 int sampler_wait_fd(const struct sampler *sampler)

@@ -25,7 +25,7 @@ static inline void store(void *to, __u64 word)
 
 #define SCAN_LOAD(from)		 load(from)
 #define SCAN_STORE(to, word)	 store(to, word)
-#define SCAN_FN			 static __attribute__((noinline))
+#define SCAN_FN			 static
 #define SCAN_COPY(to, from, len) memmove(to, from, len)
 #define SCAN_MEMCHR(at, byte, n) memchr(at, byte, n)
 #define SCAN_EMIT(event, size)	 emit(event, size)

@@ -13,7 +13,7 @@
 #define SCAN_OTHER 17
 
 /* The value of a hexadecimal digit, SCAN_BLANK or SCAN_OTHER. */
-SCAN_FN __u32 scan_digit(__u32 byte)
+static inline __u32 scan_digit(__u32 byte)
 {
 	if (byte - '0' <= 9)
 		return byte - '0';
