@@ -61,11 +61,10 @@ struct {
 	__type(value, struct ksplit_pending);
 } partial_new SEC(".maps");
 
-#define BLANK_BYTES 4096 /* of the ring that are written over at once */
-#define BLANK_MAX   8192 /* of anything else */
+#define BLANK_BYTES 4096 /* of the ring that are written over at once, or of anything else at most */
 
 struct blank {
-	__u8 bytes[BLANK_MAX];
+	__u8 bytes[BLANK_BYTES];
 };
 
 struct {
@@ -146,8 +145,7 @@ static __always_inline void store(void *to, __u64 word)
 
 #include <ksplit/stream_scan.h>
 
-_Static_assert(sizeof(struct ksplit_head_event) + KSPLIT_HEAD_MAX <= BLANK_MAX,
-	       "an event is written over at once");
+_Static_assert(KSPLIT_PENDING_MAX <= BLANK_BYTES, "a line's begin is written over at once");
 
 /* Of the worker whose call a program runs in. */
 struct {

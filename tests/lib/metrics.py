@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .daemon import sanitizer_env
 from .env import BUILD, PATIENCE, free_port, wait_for
-from .process import ENV, Program, proc_listens, run
+from .process import ENV, Program, ServerProgram, run
 
 SAMPLE = re.compile(r'^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)$')
 LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"(?:,|$)')
@@ -94,40 +94,21 @@ class Server:
         assert not list(self._folder.glob("sanitizer.*"))
 
 
-class Prometheus:
+class Prometheus(ServerProgram):
     """A real one that scrapes a port of 127.0.0.1 twice a second."""
 
     def __init__(self, target, folder):
-        self.port = free_port()
+        port = free_port()
         config = Path(folder) / "prometheus.yml"
         config.write_text(json.dumps({
             "global": {"scrape_interval": "500ms", "scrape_timeout": "500ms"},
             "scrape_configs": [{"job_name": "ksplit", "static_configs": [
                 {"targets": ["127.0.0.1:%d" % target]}]}]}))
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        self._program = Program(
-            "prometheus", "--config.file=%s" % config, "--storage.tsdb.path=%s" % (
-                Path(folder) / "data"), "--web.listen-address=127.0.0.1:%d" % self.port,
-            "--log.level=warn")
-        try:
-            wait_for(self._listening, "Prometheus to listen")
-        except BaseException:
-            self.close()
-            raise
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        self.close()
-
-    def close(self):
-        self._program.end()
-
-    def _listening(self):
-        if self._program.process.poll() is not None:
-            raise AssertionError("Prometheus ended:\n%s" % self._program.text())
-        return proc_listens(self._program.pid, self.port)
+        super().__init__(
+            "Prometheus", port, "prometheus", "--config.file=%s" % config,
+            "--storage.tsdb.path=%s" % (Path(folder) / "data"),
+            "--web.listen-address=127.0.0.1:%d" % port, "--log.level=warn")
 
     def _api(self, path, **parameters):
         """The data of an answer; None while it is not ready."""
@@ -159,10 +140,7 @@ class Prometheus:
                 assert not target["lastError"], target["lastError"]
             return bool(result) and result[0][1] >= count
 
-        wait_for(there, lambda: "%d scrapes: %s" % (count, self._program.text()), interval=0.1)
-
-    def log(self):
-        return self._program.text()
+        wait_for(there, lambda: "%d scrapes: %s" % (count, self.text()), interval=0.1)
 
 
 class Browser:

@@ -5,8 +5,8 @@ import json
 import os
 import subprocess
 
-from .env import ROOT, free_port, wait_for
-from .process import ENV, Program, proc_listens, run
+from .env import ROOT, free_port
+from .process import ServerProgram, run
 
 SCRIPT = ROOT / "tests/otlp/collector"
 BUILD_SECONDS = 1800
@@ -29,46 +29,25 @@ def build():
     return None, made.stderr.decode(errors="replace")[-1000:]
 
 
-class OtelCollector:
+class OtelCollector(ServerProgram):
     """Takes OTLP/HTTP at `url` and hands it on, in protobuf, before it answers: what it accepted,
     `target` has."""
 
     def __init__(self, program, target, folder):
-        self.port = free_port()
-        self.url = "http://127.0.0.1:%d/v1/metrics" % self.port
+        port = free_port()
+        self.url = "http://127.0.0.1:%d/v1/metrics" % port
         config = folder / "otel-collector.yaml"
-        config.write_text(json.dumps(self._config(target)))
-        self._program = Program(program, "--config=file:%s" % config, env=dict(ENV))
-        try:
-            wait_for(self._listening, lambda: "the collector to listen: %s" % self.text())
-        except BaseException:
-            self.close()
-            raise
+        config.write_text(json.dumps(self._config(target, port)))
+        super().__init__("the collector", port, program, "--config=file:%s" % config)
 
-    def _config(self, target):
+    @staticmethod
+    def _config(target, port):
         """JSON is YAML."""
         direct = {"sending_queue": {"enabled": False}, "retry_on_failure": {"enabled": False}}
         return {
             "receivers": {"otlp": {"protocols": {
-                "http": {"endpoint": "127.0.0.1:%d" % self.port}}}},
+                "http": {"endpoint": "127.0.0.1:%d" % port}}}},
             "exporters": {"otlp_http": dict(direct, metrics_endpoint=target, compression="none")},
             "service": {
                 "telemetry": {"metrics": {"level": "none"}},
                 "pipelines": {"metrics": {"receivers": ["otlp"], "exporters": ["otlp_http"]}}}}
-
-    def _listening(self):
-        if self._program.process.poll() is not None:
-            raise AssertionError("the collector ended:\n%s" % self.text())
-        return proc_listens(self._program.pid, self.port)
-
-    def text(self):
-        return self._program.text()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        self.close()
-
-    def close(self):
-        self._program.end()

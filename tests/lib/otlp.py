@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from .env import BUILD, PATIENCE, ROOT, free_port, wait_for
-from .process import ENV, Program, proc_listens, run
+from .process import ENV, Program, ServerProgram, run
 
 FETCH_SECONDS = 600
 SERVICE = "opentelemetry.proto.collector.metrics.v1.metrics_service_pb2"
@@ -310,40 +310,22 @@ class Feed:
         return [line for line in self.program.text().splitlines() if line.startswith("2")]
 
 
-class VictoriaMetrics:
+class VictoriaMetrics(ServerProgram):
     """The database. It takes OTLP, at `otlp_url`, as protobuf only: `write` encodes what the schema
     read."""
 
     OTLP_PATH = "/opentelemetry/v1/metrics"
 
     def __init__(self, tools, folder, port=None):
-        self.port = port or free_port()
-        self._url = "http://127.0.0.1:%d" % self.port
+        port = port or free_port()
+        self._url = "http://127.0.0.1:%d" % port
         self.otlp_url = self._url + self.OTLP_PATH
-        self._program = Program(
+        super().__init__(
+            "VictoriaMetrics", port,
             tools / "bin/victoria-metrics", "-storageDataPath=%s" % folder,
-            "-httpListenAddr=127.0.0.1:%d" % self.port, "-retentionPeriod=10y",
+            "-httpListenAddr=127.0.0.1:%d" % port, "-retentionPeriod=10y",
             "-search.latencyOffset=0s", "-memory.allowedBytes=64MB",
             env=dict(ENV, LD_LIBRARY_PATH=str(tools / "lib")))
-        try:
-            wait_for(self._listening, "VictoriaMetrics to listen")
-        except BaseException:
-            self.close()
-            raise
-
-    def _listening(self):
-        if self._program.process.poll() is not None:
-            raise AssertionError("VictoriaMetrics ended:\n%s" % self._program.text())
-        return proc_listens(self._program.pid, self.port)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        self.close()
-
-    def close(self):
-        self._program.end()
 
     def _get(self, path, data=None, headers=None):
         request = urllib.request.Request(self._url + path, data=data, headers=headers or {})

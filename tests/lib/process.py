@@ -185,3 +185,34 @@ def proc_connections(pid):
     held = {link for link in proc_fds(pid).values() if link.startswith("socket:")}
     return sum("socket:[%s]" % inode in held
                for _, state, inode in _proc_tcp(pid) if state != TCP_LISTEN)
+
+
+class ServerProgram:
+    """Somebody's server: a program that listens on `port` of 127.0.0.1, from then on until close()."""
+
+    def __init__(self, name, port, *argv, env=None):
+        self.port = port
+        self._name = name
+        self._program = Program(*argv, env=env)
+        try:
+            wait_for(self._listening, lambda: "%s to listen: %s" % (name, self.text()))
+        except BaseException:
+            self.close()
+            raise
+
+    def _listening(self):
+        if self._program.process.poll() is not None:
+            raise AssertionError("%s ended:\n%s" % (self._name, self.text()))
+        return proc_listens(self._program.pid, self.port)
+
+    def text(self):
+        return self._program.text()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+    def close(self):
+        self._program.end()

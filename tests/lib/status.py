@@ -10,6 +10,8 @@ import subprocess
 import tempfile
 import threading
 
+import pytest
+
 from .env import BUILD
 
 TOOL = BUILD / "ksplit-status"
@@ -211,16 +213,16 @@ class Server:
         self.listener.close()
 
 
-@contextlib.contextmanager
-def socket_path():
+@pytest.fixture
+def path():
     """A Unix socket's path holds 107 bytes; the test's own folder may be longer."""
     with tempfile.TemporaryDirectory() as folder:
         yield pathlib.Path(folder) / "control.sock"
 
 
-@contextlib.contextmanager
-def servers(path):
-    """start(behave): a Server; bytes are its answer to everything. All end with the context."""
+@pytest.fixture
+def serve(path):
+    """start(behave): a Server; bytes are its answer to everything. All end with the test."""
     started = []
 
     def start(behave=answer_what_was_asked):

@@ -78,7 +78,7 @@ def test_prometheus_scrapes_and_counts(serve, tmp_path):
             'histogram_quantile(0.5, http_client_request_duration_seconds_bucket'
             '{url_template="/orders?page&q"})')
         assert 0.025 <= p50 <= 0.05
-        assert "err" not in prometheus.log().lower(), prometheus.log()
+        assert "err" not in prometheus.text().lower(), prometheus.text()
 
 
 def expressions(dashboard):

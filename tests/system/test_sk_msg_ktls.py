@@ -6,13 +6,15 @@ is counted."""
 
 import collections
 import concurrent.futures
+import fcntl
 import hashlib
 import json
 import os
 import re
 import ssl
+import struct
 import subprocess
-import time
+import termios
 from pathlib import Path
 
 import pytest
@@ -110,7 +112,7 @@ def test_every_suite(daemon, beside, pki, nginx):
         with stages.connect_tls(daemon.address, client_context(pki.ca, suite)) as sock:
             for _ in range(2):
                 sock.sendall(request)
-                assert SlowReader(sock, 0).digest() == nginx.digests["small.txt"]
+                assert SlowReader(sock).digest() == nginx.digests["small.txt"]
             say_goodbye(sock)
     judge(daemon, beside, len(SUITES), 2 * len(SUITES))
     for suite, line in zip(SUITES, sorted(daemon.access_log(), key=lambda line: line["time"])):
@@ -144,20 +146,30 @@ def say_goodbye(sock):
 
 
 class SlowReader:
-    """Reads HTTP/1.1 responses with a length, with naps, so that the socket before it gets full."""
+    """Reads HTTP/1.1 responses with a length, and now and then stops until the socket before it has
+    no room left."""
 
-    NAP_EVERY = 256 * 1024
+    STOP_EVERY = 2 * 1024 * 1024
 
-    def __init__(self, sock, nap):
-        self._sock, self._nap = sock, nap
-        self._data, self._awake = b"", 0
+    def __init__(self, sock):
+        self._sock = sock
+        self._data, self._read = b"", 0
+
+    def _wait_until_full(self):
+        """Until nothing more comes in: what the daemon still has is refused by its socket then."""
+        seen = [0]
+
+        def full():
+            seen.append(struct.unpack("i", fcntl.ioctl(self._sock, termios.FIONREAD, bytes(4)))[0])
+            return seen[-1] and len(set(seen[-6:])) == 1
+        wait_for(full, "the socket to be full")
 
     def _more(self):
-        if self._awake > self.NAP_EVERY:
-            time.sleep(self._nap)
-            self._awake = 0
+        if self._read > self.STOP_EVERY:
+            self._wait_until_full()
+            self._read = 0
         self._data += self._sock.recv(16384) or pytest.fail("closed early")
-        self._awake += 16384
+        self._read += 16384
 
     def digest(self):
         """SHA-256 of the next response's body."""
@@ -183,7 +195,7 @@ def test_slow_reader_http1(small_buffers, daemon, beside, pki, nginx):
     with stages.connect_tls(daemon.address, client_context(pki.ca, SUITES[3])) as sock:
         sock.sendall(b"".join(b"GET /%s HTTP/1.1\r\nHost: origin.test\r\n\r\n" % name.encode()
                               for name in names))
-        reader = SlowReader(sock, 0.02)
+        reader = SlowReader(sock)
         assert [reader.digest() for _ in names] == [nginx.digests[name] for name in names]
         say_goodbye(sock)
     sampler = judge(daemon, beside, 1, len(names))

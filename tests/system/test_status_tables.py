@@ -6,20 +6,7 @@ import json
 
 import pytest
 
-from lib import status
-from lib.status import LONG_URI, REQUESTS, TABLES, answer, run, series
-
-
-@pytest.fixture
-def path():
-    with status.socket_path() as where:
-        yield where
-
-
-@pytest.fixture
-def serve(path):
-    with status.servers(path) as start:
-        yield start
+from lib.status import LONG_URI, REQUESTS, TABLES, answer, path, run, serve, series  # noqa: F401
 
 
 def test_requests(serve, path):

@@ -10,20 +10,8 @@ import time
 
 import pytest
 
-from lib import status
-from lib.status import (ANSWERS, CONNECTIONS, KERNEL, SAMPLER, SUMMARY, TABLES, TOOL, answer, run)
-
-
-@pytest.fixture
-def path():
-    with status.socket_path() as where:
-        yield where
-
-
-@pytest.fixture
-def serve(path):
-    with status.servers(path) as start:
-        yield start
+from lib.status import (  # noqa: F401
+    ANSWERS, CONNECTIONS, KERNEL, SAMPLER, SUMMARY, TABLES, TOOL, answer, path, run, serve)
 
 
 def unreachable(path, *arguments):

@@ -19,20 +19,7 @@ import time
 
 import pytest
 
-from lib import status
-from lib.status import KERNEL, REQUESTS, SUMMARY, TOOL, answer, series
-
-
-@pytest.fixture
-def path():
-    with status.socket_path() as where:
-        yield where
-
-
-@pytest.fixture
-def serve(path):
-    with status.servers(path) as start:
-        yield start
+from lib.status import KERNEL, REQUESTS, SUMMARY, TOOL, answer, path, serve, series  # noqa: F401
 
 
 def read_until(fd, text, timeout=10):

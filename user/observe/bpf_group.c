@@ -7,7 +7,7 @@
 #define GROUP_BIT(group) (1U << (group))
 #define HEAD_GROUPS	 (GROUP_BIT(BPF_GROUP_FENTRY) | GROUP_BIT(BPF_GROUP_SK_MSG))
 
-static const struct {
+static const struct group_program {
 	const char *name;
 	unsigned int groups;
 	bool stand_in;
@@ -36,22 +36,20 @@ static const struct {
 	{"callers", GROUP_BIT(BPF_GROUP_PROCESSES)},
 };
 
-unsigned int bpf_groups_of_program(const char *name)
+static const struct group_program *find_program(const char *name)
 {
 	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
 		if (strcmp(programs[i].name, name) == 0)
-			return programs[i].groups;
+			return &programs[i];
 	}
-	return 0;
+	return NULL;
 }
 
-static bool is_stand_in(const char *name)
+unsigned int bpf_groups_of_program(const char *name)
 {
-	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
-		if (strcmp(programs[i].name, name) == 0)
-			return programs[i].stand_in;
-	}
-	return false;
+	const struct group_program *program = find_program(name);
+
+	return program ? program->groups : 0;
 }
 
 const char *bpf_group_name(enum bpf_group group)
@@ -132,9 +130,9 @@ int bpf_group_choose(struct bpf_object *object, unsigned int groups, bool stand_
 	int err = 0;
 
 	bpf_object__for_each_program(program, object) {
-		const char *name = bpf_program__name(program);
-		bool take = (groups & bpf_groups_of_program(name)) &&
-			    (stand_ins || !is_stand_in(name)) && has_target(program, kernel);
+		const struct group_program *known = find_program(bpf_program__name(program));
+		bool take = known && (groups & known->groups) &&
+			    (stand_ins || !known->stand_in) && has_target(program, kernel);
 
 		if (!err)
 			err = bpf_program__set_autoload(program, take);

@@ -48,7 +48,6 @@ void observed_remove(struct observed_table *table, struct observed *observed)
 	table->len--;
 	http_decoder_free(observed->decoder);
 	free(observed->close);
-	explicit_bzero(&observed->memo, sizeof(observed->memo));
 	free(observed);
 }
 

@@ -121,10 +121,8 @@ SCAN_FN int scan_is_plain(const struct ksplit_scan *s, __u32 at, __u32 end)
 		return 0;
 	for (__u32 i = 0; i < SCAN_WINDOW / 8 && at < end; i++, at += 8) {
 		__u64 word = scan_word(s, at);
-		__u64 query = word ^ '?' * SCAN_ONES, fragment = word ^ '#' * SCAN_ONES;
-		__u64 marks = ((query - SCAN_ONES) & ~query) | ((fragment - SCAN_ONES) & ~fragment);
+		__u64 marks = scan_marks(word, '?') | scan_marks(word, '#');
 
-		marks &= SCAN_HIGHS;
 		if (marks)
 			return at + scan_first_mark(marks) >= end;
 	}

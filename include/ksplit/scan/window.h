@@ -74,10 +74,14 @@ static inline __u32 scan_first_mark(__u64 marks)
 	return at;
 }
 
-/*
- * Where is the first `byte` in [from, to)? At `to`: nowhere. Eight bytes at a time: those that are zero after
- * the XOR are marked, the lowest of the marks is always right.
- */
+/* Marks of the word's bytes that are `byte`; the lowest is always right, those above it need not be. */
+static inline __u64 scan_marks(__u64 word, __u64 byte)
+{
+	word ^= byte * SCAN_ONES;
+	return (word - SCAN_ONES) & ~word & SCAN_HIGHS;
+}
+
+/* Where is the first `byte` in [from, to)? At `to`: nowhere. Eight bytes at a time. */
 SCAN_FN __u32 scan_find(const struct ksplit_scan *s, __u32 from, __u32 to, __u32 byte)
 {
 #ifdef SCAN_MEMCHR
@@ -88,13 +92,10 @@ SCAN_FN __u32 scan_find(const struct ksplit_scan *s, __u32 from, __u32 to, __u32
 	found = SCAN_MEMCHR(&s->window[from], (int)byte, to - from);
 	return found ? (__u32)(found - s->window) : to;
 #else
-	__u64 pattern = (byte & 0xff) * SCAN_ONES;
-
 	if (!s || to > SCAN_WINDOW)
 		return to;
 	for (__u32 i = 0; i < SCAN_WINDOW / 8 && from < to; i++, from += 8) {
-		__u64 word = scan_word(s, from) ^ pattern;
-		__u64 marks = (word - SCAN_ONES) & ~word & SCAN_HIGHS;
+		__u64 marks = scan_marks(scan_word(s, from), byte & 0xff);
 
 		if (marks) {
 			from += scan_first_mark(marks);
@@ -104,15 +105,6 @@ SCAN_FN __u32 scan_find(const struct ksplit_scan *s, __u32 from, __u32 to, __u32
 	return to;
 #endif
 }
-
-#ifndef SCAN_MEMCHR
-/* Marks of the word's line feeds, as above. */
-static inline __u64 scan_line_feeds(__u64 word)
-{
-	word ^= '\n' * SCAN_ONES;
-	return (word - SCAN_ONES) & ~word & SCAN_HIGHS;
-}
-#endif
 
 /*
  * The same for the line feed. Without memchr 32 bytes at a time as long as none of them can be below the
@@ -134,17 +126,17 @@ SCAN_FN __u32 scan_line_end(const struct ksplit_scan *s, __u32 from, __u32 to)
 		if (!(((a - SCAN_SPACES) | (b - SCAN_SPACES) | (c - SCAN_SPACES) |
 		       (d - SCAN_SPACES)) & SCAN_HIGHS))
 			continue;
-		marks = scan_line_feeds(a);
+		marks = scan_marks(a, '\n');
 		if (!marks) {
-			marks = scan_line_feeds(b);
+			marks = scan_marks(b, '\n');
 			at += 8;
 		}
 		if (!marks) {
-			marks = scan_line_feeds(c);
+			marks = scan_marks(c, '\n');
 			at += 8;
 		}
 		if (!marks) {
-			marks = scan_line_feeds(d);
+			marks = scan_marks(d, '\n');
 			at += 8;
 		}
 		if (!marks)
