@@ -17,7 +17,7 @@ import proxies
 KERNELS = ("6.1", "6.12", "7")
 IDLE_KERNEL = "6.12"
 TLS_WAYS = ("off", "timings", "fentry", "user")
-PLAIN_WAYS = ("plain-off", "plain-sk_msg", "plain-user")
+PLAIN_WAYS = ("plain-off", "plain-fentry", "plain-sk_msg", "plain-user")
 # Ways of observing by kernel. Only one of them lets sk_msg be tried beside kernel TLS.
 OBSERVING = {"6.12": TLS_WAYS + PLAIN_WAYS, "6.1": TLS_WAYS, "7": TLS_WAYS,
              "6.1-sockmap": ("off", "sk_msg")}

@@ -57,7 +57,9 @@ WAYS = {
     "sk_msg": Way({"sampler": "bpf", "sampling": {"attach": "sk_msg"}}, "sk_msg"),
     "user": Way({"sampler": "user"}, "user"),
     "plain-off": Way(OFF, None, True),
-    "plain-sk_msg": Way({"sampler": "bpf"}, "sk_msg", True),
+    "plain-fentry": Way({"sampler": "bpf", "sampling": {"attach": "fentry"}}, "fentry", True),
+    "plain-sk_msg": Way({"sampler": "bpf", "ktls": "off", "sampling": {"attach": "sk_msg"}},
+                        "sk_msg", True),
     "plain-user": Way({"sampler": "user"}, "user", True),
 }
 

@@ -220,7 +220,7 @@ def kernel_source():
 
 def plain_source():
     """Who samples plain TCP: BPF, where the kernel takes the sampler's programs."""
-    return "sk_msg" if kernel_notes.rows_read()["bpf-loop"].expected() else "user"
+    return "fentry" if kernel_notes.rows_read()["bpf-loop"].expected() else "user"
 
 
 def samplers():

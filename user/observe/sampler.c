@@ -63,18 +63,35 @@ static bool wants(const struct sampler_options *options, enum ksplit_sampler kin
 	return options->attach == KSPLIT_SAMPLER_NONE || options->attach == kind;
 }
 
+/* fentry first: a sockhash copies what splice would hand on, and hides sends after back-pressure. */
+static void choose_at(struct sampler *sampler, const struct sampler_options *options,
+		      enum sampler_place place)
+{
+	static const struct {
+		enum ksplit_sampler kind;
+		const char *name[SAMPLER_PLACES];
+	} order[] = {
+		{KSPLIT_SAMPLER_FENTRY,
+		 {[SAMPLER_KERNEL_TLS] = "fentry on kernel TLS",
+		  [SAMPLER_PLAIN_TCP] = "fentry on plain TCP"}},
+		{KSPLIT_SAMPLER_SK_MSG,
+		 {[SAMPLER_KERNEL_TLS] = "sk_msg on kernel TLS",
+		  [SAMPLER_PLAIN_TCP] = "sk_msg on plain TCP"}},
+	};
+
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
+		if (wants(options, order[i].kind) &&
+		    choose(sampler, place, order[i].kind, order[i].name[place]))
+			return;
+}
+
 static void choose_all(struct sampler *sampler, const struct sampler_options *options)
 {
-	bool found = false;
-
-	if (!options->kernel_tls)
+	if (options->kernel_tls)
+		choose_at(sampler, options, SAMPLER_KERNEL_TLS);
+	else
 		say(sampler, "kernel TLS", "not in use", 0);
-	else if (wants(options, KSPLIT_SAMPLER_FENTRY))
-		found = choose(sampler, SAMPLER_KERNEL_TLS, KSPLIT_SAMPLER_FENTRY,
-			       "fentry on kernel TLS");
-	if (options->kernel_tls && !found && wants(options, KSPLIT_SAMPLER_SK_MSG))
-		choose(sampler, SAMPLER_KERNEL_TLS, KSPLIT_SAMPLER_SK_MSG, "sk_msg on kernel TLS");
-	choose(sampler, SAMPLER_PLAIN_TCP, KSPLIT_SAMPLER_SK_MSG, "sk_msg on plain TCP");
+	choose_at(sampler, options, SAMPLER_PLAIN_TCP);
 }
 
 static int check_forced(const struct sampler *sampler, const struct sampler_options *options,
@@ -87,7 +104,7 @@ static int check_forced(const struct sampler *sampler, const struct sampler_opti
 		if (options->mode != SAMPLER_MODE_BPF || kernel_tls != KSPLIT_SAMPLER_NONE || plain)
 			return 0;
 	} else if (kernel_tls == options->attach ||
-		   (!options->kernel_tls && plain && options->attach == KSPLIT_SAMPLER_SK_MSG)) {
+		   (!options->kernel_tls && sampler->at[SAMPLER_PLAIN_TCP] == options->attach)) {
 		return 0;
 	}
 	snprintf(error, error_len,
