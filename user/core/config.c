@@ -40,6 +40,7 @@ void config_init(struct config *config)
 		.max_series = 2000,
 		.max_endpoints = 1000,
 	};
+	capture_init(&config->capture);
 	config->access_log_requests = true;
 	config->control = strdup(KSPLIT_CONTROL_PATH);
 	config->log_level = LOG_LEVEL_INFO;
@@ -64,6 +65,7 @@ void config_free(struct config *config)
 	free(config->upstream_ca);
 	free(config->metrics.prometheus);
 	free(config->metrics.otlp_endpoint);
+	capture_free(&config->capture);
 	free(config->control);
 	free(config->access_log);
 	memset(config, 0, sizeof(*config));
@@ -232,7 +234,8 @@ int config_check(const struct config *config, char *error, size_t error_len)
 	int rc;
 
 	if (!config->control || !config->leaf_key_type || !config->metrics.prometheus ||
-	    !config->metrics.otlp_endpoint) {
+	    !config->metrics.otlp_endpoint || !config->capture.table ||
+	    !config->capture.cgroup_folder) {
 		config_error_set(error, error_len, "out of memory");
 		return -ENOMEM;
 	}

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "capture/capture.h"
 #include "core/log.h"
 
 #define CONFIG_MAX_LISTENERS 16
@@ -87,6 +88,7 @@ struct config {
 	enum config_sampler sampler;
 	struct config_sampling sampling;
 	struct config_metrics metrics;
+	struct capture capture;
 	char *control;	      /* path; "" switches the control socket off */
 	char *access_log;     /* path, "-" for stdout; NULL: none */
 	bool access_log_requests; /* lines of type "request", too */
