@@ -6,7 +6,7 @@ import json
 import random
 from pathlib import Path
 
-from . import kernel_notes
+from . import bpf_try, kernel_notes
 from .daemon import PROGRAM
 from .env import EXPECT_KTLS, IN_VM, free_port, wait_for
 from .http_load import Book, Request, template
@@ -220,7 +220,13 @@ def kernel_source():
 
 def plain_source():
     """Who samples plain TCP: BPF, where the kernel takes the sampler's programs."""
-    return "fentry" if kernel_notes.rows_read()["bpf-loop"].expected() else "user"
+    rows = kernel_notes.rows_read()
+    if not rows["bpf-loop"].expected():
+        return "user"
+    try:
+        return "fentry" if bpf_try.function_exit() else "sk_msg"
+    except OSError:
+        return "sk_msg" # an older kernel, or a machine's own policy
 
 
 def samplers():

@@ -248,7 +248,8 @@ def test_mix_is_observed_exactly(observing, books, pki, scratch, way):
 
 
 @pytest.mark.parametrize("settings, works", (
-    ({"sampling": {"attach": "fentry"}}, BPF_SAMPLES), ({"sampler": "bpf"}, BPF_SAMPLES)))
+    ({"sampling": {"attach": "fentry"}}, exact.plain_source() == "fentry"),
+    ({"sampler": "bpf"}, BPF_SAMPLES)))
 def test_forced_sampler_is_there_or_refused(pki, books, settings, works):
     daemon = Ksplitd(pki, "127.0.0.1:%d" % books.port, settings)
     if works:
@@ -271,7 +272,13 @@ PLAIN = {"fentry": {"sampler": "bpf"},
          "user": {"sampler": "user"}}
 
 
-@pytest.mark.parametrize("kind", PLAIN if BPF_SAMPLES else ("user",))
+def plain_kinds():
+    """Those that this kernel has."""
+    has = {"fentry": exact.plain_source() == "fentry", "sk_msg": BPF_SAMPLES}
+    return [kind for kind in PLAIN if has.get(kind, True)]
+
+
+@pytest.mark.parametrize("kind", plain_kinds())
 def test_plain_mix_is_observed_exactly(observing, books, pki, scratch, kind):
     """Passed through raw: BPF at both of its places, or the daemon."""
     daemon = observing(PLAIN[kind])

@@ -18,9 +18,8 @@ static int load_programs(struct observer *observer, const struct observer_option
 	const struct bpf_object_options load = {
 		.wanted = {[BPF_GROUP_TIMINGS] = options->timings,
 			   [BPF_GROUP_PROCESSES] = options->processes,
-			   [BPF_GROUP_FENTRY] = bpf && options->kernel_tls &&
-						options->attach != KSPLIT_SAMPLER_SK_MSG,
-			   [BPF_GROUP_SK_MSG] = bpf},
+			   [BPF_GROUP_FENTRY] = bpf && options->attach != KSPLIT_SAMPLER_SK_MSG,
+			   [BPF_GROUP_SK_MSG] = bpf && options->attach != KSPLIT_SAMPLER_FENTRY},
 		.head_bytes = options->head_bytes,
 		.ring_bytes = options->ring_bytes,
 		.workers = (uint32_t)options->workers,
