@@ -3,6 +3,7 @@
 
 BUILD  ?= build
 PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
 
 .DEFAULT_GOAL := all
 

@@ -3,6 +3,11 @@
 
 CC       ?= cc
 PKGS     := libssl libcrypto libmnl libcjson libbpf libnghttp2 libmicrohttpd libcurl
+# The service manager is told what happens, where its library is.
+ifneq ($(shell pkg-config --exists libsystemd 2>/dev/null && echo y),)
+PKGS     += libsystemd
+CPPFLAGS += -DKSPLIT_SYSTEMD
+endif
 # Debian 12's libcjson has its header in a folder of its own and pkg-config names it.
 LIB_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LIBS       := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lhttp_parser -lm -lpthread

@@ -5,10 +5,12 @@ SBINDIR := $(DESTDIR)$(PREFIX)/sbin
 BINDIR  := $(DESTDIR)$(PREFIX)/bin
 MANDIR  := $(DESTDIR)$(PREFIX)/share/man
 DOCDIR  := $(DESTDIR)$(PREFIX)/share/doc/ksplit
+UNITDIR := $(DESTDIR)$(PREFIX)/lib/systemd/system
+ETCDIR  := $(DESTDIR)$(SYSCONFDIR)/ksplit
 
-.PHONY: install uninstall
+.PHONY: install uninstall deb
 
-## install: install programs, man pages and an example configuration (DESTDIR=, PREFIX=)
+## install: install programs, man pages, the systemd unit, and a configuration where there is none (DESTDIR=, PREFIX=, SYSCONFDIR=)
 install: all
 	install -d $(SBINDIR) $(BINDIR) $(MANDIR)/man1 $(MANDIR)/man5 $(MANDIR)/man8 $(DOCDIR)
 	install -m 0755 $(BUILD)/ksplitd $(SBINDIR)/ksplitd
@@ -17,10 +19,19 @@ install: all
 	install -m 0644 docs/man/ksplit.json.5 $(MANDIR)/man5/ksplit.json.5
 	install -m 0644 tools/ksplit-status/ksplit-status.1 $(MANDIR)/man1/ksplit-status.1
 	install -m 0644 docs/ksplit.json.example $(DOCDIR)/ksplit.json.example
+	install -d $(UNITDIR)
+	sed 's|@sbindir@|$(PREFIX)/sbin|' packaging/systemd/ksplit.service > $(UNITDIR)/ksplit.service
+	chmod 0644 $(UNITDIR)/ksplit.service
+	install -d -m 0755 $(ETCDIR)
+	test -e $(ETCDIR)/ksplit.json || install -m 0644 docs/ksplit.json.example $(ETCDIR)/ksplit.json
 
-## uninstall: remove what `make install` put there
+## uninstall: remove what `make install` put there, but for the configuration
 uninstall:
 	rm -f $(SBINDIR)/ksplitd $(BINDIR)/ksplit-status $(MANDIR)/man8/ksplitd.8
 	rm -f $(MANDIR)/man5/ksplit.json.5 $(MANDIR)/man1/ksplit-status.1
-	rm -f $(DOCDIR)/ksplit.json.example
+	rm -f $(DOCDIR)/ksplit.json.example $(UNITDIR)/ksplit.service
 	-rmdir $(DOCDIR) 2>/dev/null
+
+## deb: a Debian package in build/ (needs dpkg-dev)
+deb: all
+	@packaging/debian/build $(BUILD)

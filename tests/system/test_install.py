@@ -13,7 +13,7 @@ from lib.process import run
 def test_install_is_complete_and_uninstall_leaves_nothing(tmp_path):
     # The daemon under test is what is installed: nothing is built here.
     build = os.path.relpath(env.BUILD, env.ROOT)
-    arguments = ["-C", env.ROOT, "BUILD=" + build, "DESTDIR=%s" % tmp_path, "PREFIX=/opt/ksplit",
+    arguments = ["-C", env.ROOT, "BUILD=" + build, "DESTDIR=%s" % tmp_path, "PREFIX=/opt/ksplit", "SYSCONFDIR=/etc",
                  "-o", build + "/ksplitd", "-o", build + "/ksplit-status"]
     run("make", "install", *arguments)
     prefix = tmp_path / "opt" / "ksplit"
@@ -26,4 +26,4 @@ def test_install_is_complete_and_uninstall_leaves_nothing(tmp_path):
                      "share/man/man8/ksplitd.8"]
     run("make", "uninstall", *arguments)
     left = [path for path in tmp_path.rglob("*") if not path.is_dir()]
-    assert left == []
+    assert left == [tmp_path / "etc/ksplit/ksplit.json"]

@@ -5,6 +5,7 @@ import json
 import os
 import resource
 import signal
+import socket
 import stat
 import subprocess
 
@@ -408,3 +409,15 @@ def test_ktls_off_is_told(ksplitd, pki, stage):
         play.result()
     (entry,) = daemon.wait_log()
     assert entry["client_tls"]["ktls"] == {"rx": "ktls_off", "tx": "ktls_off"}, entry
+
+
+def test_service_manager_is_told(pki, tmp_path):
+    """sd_notify(3): ready when the listeners accept, stopping when SIGTERM came."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(env.PATIENCE)
+        with Ksplitd(pki, "127.0.0.1:1", env={"NOTIFY_SOCKET": str(tmp_path / "notify")}) as daemon:
+            told = manager.recv(4096).decode().splitlines()
+            assert "READY=1" in told and any(line.startswith("STATUS=2 workers") for line in told)
+            daemon.process.send_signal(signal.SIGTERM)
+            assert "STOPPING=1" in manager.recv(4096).decode().splitlines()

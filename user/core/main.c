@@ -13,6 +13,7 @@
 #include "core/background.h"
 #include "core/config.h"
 #include "core/log.h"
+#include "core/notify.h"
 #include "core/options.h"
 #include "core/server.h"
 
@@ -80,6 +81,7 @@ static void drain(struct server *server, const sigset_t *set)
 
 	log_info("ending: no new connections; those that are open have %u s",
 		 server->config->deadlines.drain / 1000);
+	notify_stopping();
 	server_drain(server);
 	while (!server_ended(server) && worker_clock_us() < until) {
 		int sig = wait_signal(set, POLL_MS);
@@ -93,16 +95,18 @@ static void drain(struct server *server, const sigset_t *set)
 
 static int run(struct server *server, struct background *background, const sigset_t *set)
 {
-	char error[ERROR_LEN];
+	char error[ERROR_LEN], status[96];
 
 	if (server_start(server, error, sizeof(error))) {
 		log_error("%s", error);
 		background_failed(background, error);
 		return EXIT_FAILED;
 	}
-	log_info("ready: %zu worker%s, at most %zu connections", server->workers_len,
-		 server->workers_len == 1 ? "" : "s", server->max_connections);
+	snprintf(status, sizeof(status), "%zu worker%s, at most %zu connections",
+		 server->workers_len, server->workers_len == 1 ? "" : "s", server->max_connections);
+	log_info("ready: %s", status);
 	background_ready(background);
+	notify_ready(status);
 	serve(server, set);
 	drain(server, set);
 	return EXIT_OK;
