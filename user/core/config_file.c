@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/config_address.h"
+#include "core/config_capture.h"
 #include "core/config_error.h"
 #include "core/config_json.h"
 #include "core/config_reader.h"
@@ -17,11 +18,12 @@ static config_reader_fn read_listeners;
 /* Sections that have a reader of their own. */
 static const struct config_field sections[] = {
 	{.name = "listeners", .read = read_listeners},
+	{.name = "capture", .read = config_capture_read},
 	{.name = NULL},
 };
 
 /* Sections that a coming version reads. */
-static const char *const later_keys[] = {"capture", "pass", "identities", "user", NULL};
+static const char *const later_keys[] = {"pass", "identities", "user", NULL};
 
 /* Does `key` lie in `section`, directly or deeper? Then what follows, else NULL. */
 static const char *key_inside(const char *key, const char *section)

@@ -10,6 +10,7 @@
 #include <ksplit/version.h>
 
 #include "core/config_address.h"
+#include "core/config_capture.h"
 #include "core/config_error.h"
 #include "core/config_setting.h"
 
@@ -36,9 +37,8 @@ static const struct {
 	const char *name;
 	bool value;
 } other_options[] = {
-	{"c", true},       {"check", false}, {"deadline", true},
-	{"help", false},   {"listen", true}, {"to", true},
-	{"version", false},
+	{"c", true},      {"check", false}, {"deadline", true}, {"help", false},
+	{"listen", true}, {"to", true},     {"version", false},
 };
 
 static const char usage[] =
@@ -309,6 +309,10 @@ static int options_apply(struct options *options)
 		rc = option_apply(options, &options->given[i]);
 	if (rc == 0)
 		rc = set_early_to(options);
+	if (rc == 0)
+		rc = config_capture_resolve(options->config,
+					    options->path ? options->path : CONFIG_PATH,
+					    options->error, options->error_len);
 	if (rc == 0)
 		rc = config_check(options->config, options->error, options->error_len);
 	return rc;
