@@ -18,6 +18,7 @@
 #define CAPTURE_MARK     0x6b73 /* "ks" */
 #define CAPTURE_WATCHDOG 3000   /* ms */
 #define CAPTURE_TABLE    "ksplit"
+#define CAPTURE_ROUTES   27507 /* routing table for method tproxy, set by the administrator */
 
 #define CAPTURE_NAMED_MAX 2 /* listeners that a part names: one for each family */
 
@@ -93,7 +94,8 @@ struct capture_part {
 	/* As the file has it, until it is known which listeners there are. */
 	union capture_address named[CAPTURE_NAMED_MAX];
 	size_t named_len;
-	size_t line;
+	size_t line;          /* of the section */
+	size_t listener_line; /* of its key "listener" */
 };
 
 struct capture {

@@ -29,11 +29,11 @@ struct resolver {
 	size_t error_len;
 };
 
-static int fail(const struct resolver *on, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+static int fail(const struct resolver *on, size_t line, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* "FILE:LINE: "capture.KIND.": ..." */
-static int fail(const struct resolver *on, const char *fmt, ...)
+static int fail(const struct resolver *on, size_t line, const char *fmt, ...)
 {
 	char message[768];
 	va_list args;
@@ -41,8 +41,8 @@ static int fail(const struct resolver *on, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(message, sizeof(message), fmt, args);
 	va_end(args);
-	config_error_set(on->error, on->error_len, "%s:%zu: \"capture.%s.%s", on->path,
-			 on->part->line, kind_names[on->kind], message);
+	config_error_set(on->error, on->error_len, "%s:%zu: \"capture.%s.%s", on->path, line,
+			 kind_names[on->kind], message);
 	return -EINVAL;
 }
 
@@ -134,15 +134,16 @@ static int take_named(const struct resolver *on, const union capture_address *ad
 
 	print_named(address, name, sizeof(name));
 	if (!listener)
-		return fail(on, "listener\": is \"%s\", expected the address of a listener", name);
+		return fail(on, on->part->listener_line,
+			    "listener\": is \"%s\", expected the address of a listener", name);
 	if (listener->destination != wanted_destination(on))
-		return fail(on,
+		return fail(on, on->part->listener_line,
 			    "listener\": is \"%s\", which does not lead to \"%s\"; expected one "
 			    "that does",
 			    name, on->part->method == CAPTURE_TPROXY ? "tproxy" : "original");
 	why = unreachable(on, listener);
 	if (why)
-		return fail(on, "listener\": is \"%s\": %s", name, why);
+		return fail(on, on->part->listener_line, "listener\": is \"%s\": %s", name, why);
 	take(on->part, listener);
 	return 0;
 }
@@ -169,7 +170,7 @@ static int fail_none(const struct resolver *on)
 				    ? "any address"
 				    : "0.0.0.0, [::] or an address of this host";
 
-	return fail(on,
+	return fail(on, on->part->line,
 		    "listener\": missing, and no listener fits: expected one that leads to \"%s\", "
 		    "on %s, with a port other than 0",
 		    to, where);
@@ -186,7 +187,7 @@ static int check_families(const struct resolver *on, const struct capture_networ
 		family = networks->list[i].family;
 		if ((family == AF_INET6 ? &part->listener6 : &part->listener)->sa.sa_family)
 			continue;
-		return fail(on,
+		return fail(on, on->part->line,
 			    "%s\": has %s, for which no listener fits; expected one on an %s "
 			    "address that leads to \"%s\"",
 			    name, family == AF_INET6 ? "IPv6" : "IPv4",
@@ -243,10 +244,11 @@ static int resolve_cgroups(const struct resolver *on)
 	if (!on->part->match.cgroups.len && !on->part->exempt.cgroups.len)
 		return 0;
 	if (cgroup_find_mount(mount))
-		return fail(on, "cgroups\": this host has no cgroup2 file system; expected one "
-				"below " CGROUP_FOLDER);
+		return fail(on, on->part->line,
+			    "cgroups\": this host has no cgroup2 file system; expected one "
+			    "below " CGROUP_FOLDER);
 	if (strncmp(mount, CGROUP_FOLDER, len) != 0 || (mount[len] && mount[len] != '/'))
-		return fail(on,
+		return fail(on, on->part->line,
 			    "cgroups\": the cgroup2 file system is at %.256s; expected it "
 			    "below " CGROUP_FOLDER ", where nft looks for it",
 			    mount);

@@ -38,6 +38,7 @@ enum config_verify { VERIFY_MIMIC, VERIFY_REQUIRE, VERIFY_OFF };
 enum config_relay { RELAY_AUTO, RELAY_SPLICE, RELAY_COPY, RELAY_USER };
 enum config_ktls { KTLS_AUTO, KTLS_OFF, KTLS_REQUIRE };
 enum config_sampler { SAMPLER_AUTO, SAMPLER_BPF, SAMPLER_USER, SAMPLER_OFF };
+enum config_print_rules { PRINT_RULES_NO, PRINT_RULES, PRINT_RULES_NFT, PRINT_RULES_IPTABLES };
 enum config_attach { ATTACH_AUTO, ATTACH_FENTRY, ATTACH_SK_MSG };
 
 /* How plaintext heads are sampled (docs/observation.md). */
@@ -98,6 +99,7 @@ struct config {
 	struct config_deadlines deadlines;
 	bool foreground;
 	bool check;	      /* --check: read and check everything, open nothing, exit */
+	enum config_print_rules print_rules; /* --print-rules[=LANGUAGE], exit */
 	enum log_level log_level;
 };
 

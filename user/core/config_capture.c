@@ -61,7 +61,7 @@ static int read_listeners(struct config_reader *reader, const cJSON *value, cons
 {
 	struct capture_part *part = out;
 
-	part->line = config_reader_line(reader);
+	part->listener_line = config_reader_line(reader);
 	part->named_len = 0;
 	if (cJSON_IsArray(value) && value->child)
 		return config_reader_list(reader, value, key, CAPTURE_NAMED_MAX, read_listener,

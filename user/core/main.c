@@ -15,14 +15,15 @@
 #include "core/log.h"
 #include "core/notify.h"
 #include "core/options.h"
+#include "core/print_rules.h"
 #include "core/server.h"
 
-#define EXIT_OK	    0 /* ended in order */
+#define EXIT_OK     0 /* ended in order */
 #define EXIT_FAILED 1 /* could not start, though the configuration is right */
 #define EXIT_CONFIG 2 /* configuration or command line */
 
 #define ERROR_LEN 1024
-#define POLL_MS	  50
+#define POLL_MS   50
 
 static void block_signals(sigset_t *set)
 {
@@ -179,6 +180,32 @@ static int check(const struct config *config)
 	return EXIT_OK;
 }
 
+/* Would a configuration that asks for capture only seem to be obeyed? */
+static int refuse_capture(const struct config *config)
+{
+	if (!capture_has_rules(&config->capture))
+		return EXIT_OK;
+	fprintf(stderr, "ksplitd: \"capture\": this version does not load its rules yet; load them "
+			"yourself (ksplitd --print-rules=nft | nft -f -) and remove the section\n");
+	return EXIT_CONFIG;
+}
+
+static int obey(const struct config *config, char **argv)
+{
+	int status;
+
+	if (config->print_rules)
+		return print_rules(config);
+	if (config->check)
+		return check(config);
+	status = refuse_capture(config);
+	if (status != EXIT_OK)
+		return status;
+	bind_now(argv);
+	log_setup(config->log_level, false);
+	return start(config);
+}
+
 int main(int argc, char **argv)
 {
 	enum options_action action;
@@ -190,12 +217,8 @@ int main(int argc, char **argv)
 	if (options_read(argc, argv, &config, &action, error, sizeof(error))) {
 		fprintf(stderr, "ksplitd: %s\n", error);
 		status = EXIT_CONFIG;
-	} else if (action == OPTIONS_RUN && !config.check) {
-		bind_now(argv);
-		log_setup(config.log_level, false);
-		status = start(&config);
 	} else if (action == OPTIONS_RUN) {
-		status = check(&config);
+		status = obey(&config, argv);
 	}
 	config_free(&config);
 	return status;

@@ -37,8 +37,8 @@ static const struct {
 	const char *name;
 	bool value;
 } other_options[] = {
-	{"c", true},      {"check", false}, {"deadline", true}, {"help", false},
-	{"listen", true}, {"to", true},     {"version", false},
+	{"c", true},      {"check", false},       {"deadline", true}, {"help", false},
+	{"listen", true}, {"print-rules", false}, {"to", true},       {"version", false},
 };
 
 static const char usage[] =
@@ -49,6 +49,9 @@ static const char usage[] =
 	"\n"
 	"  -c FILE                      read this configuration\n"
 	"  --check                      check this and the files it names, exit\n"
+	"  --print-rules[=LANGUAGE]     print the rules for \"capture\" as they would be loaded, "
+	"or,\n"
+	"                               for hand use, in this language (nft, iptables); exit\n"
 	"  --foreground                 stay in the foreground, log to stderr\n"
 	"  --listen ADDR:PORT           accept here ([ADDR6]:PORT, :PORT); repeatable\n"
 	"  --to DESTINATION             where the --listen before it leads: original, tproxy,\n"
@@ -147,7 +150,7 @@ static int option_split(struct options *options, char **argv, int argc, int *ind
 	    !option_known(given->name, &value))
 		return fail_unknown(options, argument, given->name);
 	given->value = equals ? equals + 1 : NULL;
-	if (!value && equals)
+	if (!value && equals && strcmp(given->name, "print-rules") != 0)
 		return fail(options, "%.80s: takes no value", argument);
 	if (value && !equals) {
 		if (*index + 1 == argc || strncmp(argv[*index + 1], "--", 2) == 0)
@@ -259,6 +262,22 @@ static int set_deadline(struct options *options, const char *value)
 	return 0;
 }
 
+static int set_print_rules(struct options *options, const char *value)
+{
+	enum config_print_rules *print = &options->config->print_rules;
+
+	if (!value)
+		*print = PRINT_RULES;
+	else if (strcmp(value, "nft") == 0)
+		*print = PRINT_RULES_NFT;
+	else if (strcmp(value, "iptables") == 0)
+		*print = PRINT_RULES_IPTABLES;
+	else
+		return fail(options, "--print-rules: is \"%.80s\", expected nft or iptables",
+			    value);
+	return 0;
+}
+
 static int option_apply(struct options *options, const struct option_given *given)
 {
 	const struct config_setting *setting = config_setting_find_option(given->name);
@@ -280,6 +299,8 @@ static int option_apply(struct options *options, const struct option_given *give
 		return set_to(options, given->value);
 	if (strcmp(given->name, "deadline") == 0)
 		return set_deadline(options, given->value);
+	if (strcmp(given->name, "print-rules") == 0)
+		return set_print_rules(options, given->value);
 	if (strcmp(given->name, "check") == 0)
 		options->config->check = true;
 	return 0;
