@@ -2,7 +2,7 @@
 # Compiler, flags and libraries. SANITIZE=address,undefined makes the sanitizer build.
 
 CC       ?= cc
-PKGS     := libssl libcrypto libmnl libcjson libbpf libnghttp2 libmicrohttpd libcurl
+PKGS     := libssl libcrypto libmnl libcjson libbpf libnghttp2 libmicrohttpd libcurl libnftables
 # The service manager is told what happens, where its library is.
 ifneq ($(shell pkg-config --exists libsystemd 2>/dev/null && echo y),)
 PKGS     += libsystemd

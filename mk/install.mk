@@ -15,9 +15,11 @@ install: all
 	install -d $(SBINDIR) $(BINDIR) $(MANDIR)/man1 $(MANDIR)/man5 $(MANDIR)/man8 $(DOCDIR)
 	install -m 0755 $(BUILD)/ksplitd $(SBINDIR)/ksplitd
 	install -m 0755 $(BUILD)/ksplit-status $(BINDIR)/ksplit-status
+	install -m 0755 $(BUILD)/ksplit-doctor $(SBINDIR)/ksplit-doctor
 	install -m 0644 docs/man/ksplitd.8 $(MANDIR)/man8/ksplitd.8
 	install -m 0644 docs/man/ksplit.json.5 $(MANDIR)/man5/ksplit.json.5
 	install -m 0644 tools/ksplit-status/ksplit-status.1 $(MANDIR)/man1/ksplit-status.1
+	install -m 0644 tools/ksplit-doctor/ksplit-doctor.8 $(MANDIR)/man8/ksplit-doctor.8
 	install -m 0644 docs/ksplit.json.example $(DOCDIR)/ksplit.json.example
 	install -d $(UNITDIR)
 	sed 's|@sbindir@|$(PREFIX)/sbin|' packaging/systemd/ksplit.service > $(UNITDIR)/ksplit.service
@@ -29,6 +31,7 @@ install: all
 uninstall:
 	rm -f $(SBINDIR)/ksplitd $(BINDIR)/ksplit-status $(MANDIR)/man8/ksplitd.8
 	rm -f $(MANDIR)/man5/ksplit.json.5 $(MANDIR)/man1/ksplit-status.1
+	rm -f $(SBINDIR)/ksplit-doctor $(MANDIR)/man8/ksplit-doctor.8
 	rm -f $(DOCDIR)/ksplit.json.example $(UNITDIR)/ksplit.service
 	-rmdir $(DOCDIR) 2>/dev/null
 

@@ -3,12 +3,14 @@
 
 MAIN_SRC   := user/core/main.c
 LIB_SRC    := $(filter-out $(MAIN_SRC),$(wildcard user/*/*.c))
-STATUS_SRC := $(wildcard tools/ksplit-status/*.c)
+TOOL_LIB   := $(wildcard tools/lib/*.c)
+STATUS_SRC := $(wildcard tools/ksplit-status/*.c) $(TOOL_LIB)
+DOCTOR_SRC := $(wildcard tools/ksplit-doctor/*.c) $(TOOL_LIB)
 
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 
 LIBKSPLIT := $(BUILD)/libksplit.a
-PROGRAMS  := $(BUILD)/ksplitd $(BUILD)/ksplit-status
+PROGRAMS  := $(BUILD)/ksplitd $(BUILD)/ksplit-status $(BUILD)/ksplit-doctor
 
 # The web page is part of the program.
 PAGE_OBJ  := $(BUILD)/user/export/web/page.o
@@ -26,6 +28,12 @@ $(BUILD)/ksplitd: $(call obj,$(MAIN_SRC)) $(LIBKSPLIT)
 
 $(BUILD)/ksplit-status: $(call obj,$(STATUS_SRC))
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/ksplit-doctor: $(call obj,$(DOCTOR_SRC))
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+# Tools share what is in tools/lib, and include nothing of the daemon's.
+$(sort $(call obj,$(STATUS_SRC) $(DOCTOR_SRC))): CPPFLAGS += -Itools/lib
 
 # Made before anything is compiled: who includes it is known only after the first compilation.
 $(call obj,$(LIB_SRC) $(MAIN_SRC)): | $(BPF_SKEL)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef KSPLIT_STATUS_CONTROL_CLIENT_H
-#define KSPLIT_STATUS_CONTROL_CLIENT_H
+#ifndef KSPLIT_TOOLS_CONTROL_CLIENT_H
+#define KSPLIT_TOOLS_CONTROL_CLIENT_H
 
 #include <cJSON.h>
 #include <stddef.h>

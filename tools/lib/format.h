@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef KSPLIT_STATUS_FORMAT_H
-#define KSPLIT_STATUS_FORMAT_H
+#ifndef KSPLIT_TOOLS_FORMAT_H
+#define KSPLIT_TOOLS_FORMAT_H
 
 #include <cJSON.h>
 #include <stdbool.h>

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <ksplit/control.h>
+
+#include "control_client.h"
+#include "format.h"
+#include "look.h"
+
+#define MIB	     (1024.0 * 1024.0)
+#define DISK_FAIL    (16 * MIB)
+#define DISK_WARN    (1024 * MIB)
+#define UNIT	     "ksplit.service"
+#define SYSTEMD_HERE "/run/systemd/system" /* sd_booted(3) */
+
+static void tell_answer(struct look *look, const char *path, const cJSON *data)
+{
+	const cJSON *degraded = json_member(data, "degraded");
+	char why[200], version[32];
+
+	text_safe(json_text(data, "version"), version, sizeof(version));
+	if (cJSON_IsString(degraded))
+		look_tell(look, VERDICT_WARN, path, "ksplit-status",
+			  "ksplitd %s (process %.0f) is degraded: %s", version,
+			  json_number(data, "pid"),
+			  text_safe(degraded->valuestring, why, sizeof(why)));
+	else if (json_true(data, "draining"))
+		look_tell(look, VERDICT_WARN, path, NULL,
+			  "ksplitd %s (process %.0f) is ending, it waits for its last connections",
+			  version, json_number(data, "pid"));
+	else
+		look_tell(look, VERDICT_OK, path, NULL, "ksplitd %s answers (process %.0f)",
+			  version, json_number(data, "pid"));
+}
+
+void look_control(struct look *look)
+{
+	const char *path = look->settings->control;
+	struct control_answer answer;
+	char error[FINDING_TEXT];
+	struct stat status;
+	int rc;
+
+	if (!*path) {
+		look_tell(look, VERDICT_OK, NULL, NULL, "none is configured");
+		return;
+	}
+	if (stat(path, &status) && (errno == ENOENT || errno == ENOTDIR)) {
+		look_tell(look, VERDICT_NOT_TRIED, path, NULL, "ksplitd does not run");
+		return;
+	}
+	rc = control_client_ask(path, KSPLIT_COMMAND_SUMMARY, &answer, error, sizeof(error));
+	if (rc == 0) {
+		tell_answer(look, path, answer.data);
+		control_answer_free(&answer);
+	} else if (rc == -EACCES) {
+		look_tell(look, VERDICT_NOT_TRIED, path, NULL,
+			  "needs root, or the socket's group");
+	} else if (rc == -ECONNREFUSED) {
+		look_tell(look, VERDICT_WARN, path, "start ksplitd: it replaces the socket",
+			  "left behind by a ksplitd that has died");
+	} else {
+		look_tell(look, VERDICT_FAIL, path, "ksplit-status; journalctl -u ksplit",
+			  "no sound answer: %s", error);
+	}
+}
+
+/* The output of systemctl about the unit. False: it could not be asked. */
+static bool unit_ask(char *text, size_t size)
+{
+	size_t len = 0;
+	int ends[2], status;
+	ssize_t n = 0;
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC))
+		return false;
+	pid = fork();
+	if (pid == 0) {
+		if (dup2(ends[1], STDOUT_FILENO) >= 0)
+			execlp("systemctl", "systemctl", "show", "--no-pager",
+			       "--property=LoadState,ActiveState,SubState,Result,UnitFileState",
+			       UNIT, (char *)NULL);
+		_exit(127);
+	}
+	close(ends[1]);
+	while (pid > 0 && len < size - 1 && (n = read(ends[0], text + len, size - 1 - len)) > 0)
+		len += (size_t)n;
+	text[len] = '\0';
+	close(ends[0]);
+	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
+	       WEXITSTATUS(status) == 0;
+}
+
+/* The value of NAME= in systemctl's output; cut off at the line's end into `value`. */
+static void unit_value(const char *text, const char *name, char value[40])
+{
+	const char *found = strstr(text, name);
+	size_t len = found ? strcspn(found += strlen(name), "\n") : 0;
+
+	snprintf(value, 40, "%.*s", (int)(len < 39 ? len : 39), found ? found : "");
+}
+
+void look_unit(struct look *look)
+{
+	char text[2048], load[40], active[40], result[40], enabled[40];
+
+	if (access(SYSTEMD_HERE, F_OK)) {
+		look_tell(look, VERDICT_NOT_TRIED, NULL, NULL, "systemd does not run this host");
+		return;
+	}
+	if (!unit_ask(text, sizeof(text))) {
+		look_tell(look, VERDICT_NOT_TRIED, UNIT, NULL, "systemctl does not tell");
+		return;
+	}
+	unit_value(text, "LoadState=", load);
+	unit_value(text, "\nActiveState=", active);
+	unit_value(text, "\nResult=", result);
+	unit_value(text, "UnitFileState=", enabled);
+	if (!*active)
+		unit_value(text, "ActiveState=", active);
+	if (!*result)
+		unit_value(text, "Result=", result);
+	if (strcmp(load, "not-found") == 0)
+		look_tell(look, VERDICT_NOT_TRIED, UNIT, NULL, "there is no such unit");
+	else if (strcmp(active, "failed") == 0)
+		look_tell(look, VERDICT_FAIL, UNIT, "journalctl -u " UNIT " -e",
+			  "has failed (%s)", result);
+	else if (strcmp(active, "active") == 0 && strcmp(enabled, "disabled") == 0)
+		look_tell(look, VERDICT_WARN, UNIT, "systemctl enable " UNIT,
+			  "active, but will not be after the next boot");
+	else
+		look_tell(look, VERDICT_OK, UNIT, NULL, "%s, %s", active,
+			  *enabled ? enabled : load);
+}
+
+void look_disk(struct look *look)
+{
+	const char *path = look->settings->access_log;
+	char copy[SETTINGS_TEXT], mend[FINDING_MEND], *folder;
+	struct statvfs disk;
+	double free_bytes;
+
+	if (!*path || strcmp(path, "-") == 0) {
+		look_tell(look, VERDICT_OK, NULL, NULL, "no access log goes to a disk");
+		return;
+	}
+	snprintf(copy, sizeof(copy), "%s", path);
+	folder = dirname(copy);
+	if (statvfs(folder, &disk)) {
+		snprintf(mend, sizeof(mend), "mkdir -p %.300s", folder);
+		look_tell(look, errno == EACCES ? VERDICT_NOT_TRIED : VERDICT_FAIL, path, mend,
+			  "its folder: %s", strerror(errno));
+		return;
+	}
+	free_bytes = (double)disk.f_bavail * (double)disk.f_frsize;
+	if (disk.f_flag & ST_RDONLY)
+		look_tell(look, VERDICT_FAIL, path, NULL, "on a disk that is mounted read-only");
+	else if (free_bytes < DISK_FAIL)
+		look_tell(look, VERDICT_FAIL, path, "make room, or let logrotate(8) do it",
+			  "the disk is full: %.0f MiB are left", free_bytes / MIB);
+	else if (free_bytes < DISK_WARN)
+		look_tell(look, VERDICT_WARN, path, "make room, or let logrotate(8) do it",
+			  "%.0f MiB are left on its disk", free_bytes / MIB);
+	else
+		look_tell(look, VERDICT_OK, path, NULL, "%.1f GiB are left on its disk",
+			  free_bytes / MIB / 1024);
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bpf_code.h"
+#include "cgroup.h"
+#include "pair.h"
+#include "try.h"
+
+/* What the caller in the cgroup does and tells by its exit code, which is 0 or an errno. */
+struct call {
+	uint16_t port;	 /* where it connects to */
+	uint16_t expect; /* what getpeername(2) has to say; 0: not asked */
+};
+
+static int make_call(int cgroup, const struct call *call)
+{
+	struct sockaddr_in peer;
+	socklen_t len = sizeof(peer);
+	int fd, rc = cgroup_enter(cgroup);
+
+	if (rc)
+		return rc;
+	fd = pair_connect(AF_INET, call->port);
+	if (fd < 0)
+		return fd;
+	if (!call->expect)
+		return 0;
+	if (getpeername(fd, (struct sockaddr *)&peer, &len))
+		return -errno;
+	return ntohs(peer.sin_port) == call->expect ? 0 : -EADDRNOTAVAIL;
+}
+
+/* Call from a process in that cgroup. 0 or -errno. */
+static int call_inside(int cgroup, const struct call *call)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		_exit(-make_call(cgroup, call));
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return -errno;
+	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
+}
+
+/* A cgroup for an attempt; ATTEMPT_UNKNOWN goes to *rc where none can be made. */
+static int cgroup_for(struct attempt *attempt, int *rc)
+{
+	int cgroup = cgroup_make();
+
+	if (cgroup >= 0)
+		return cgroup;
+	*rc = cgroup;
+	if (cgroup == -ENOMEDIUM)
+		*rc = attempt_why(attempt, ATTEMPT_UNKNOWN, "cgroup v2 is not mounted");
+	else if (cgroup == -EROFS)
+		*rc = attempt_why(attempt, ATTEMPT_UNKNOWN, "cgroup v2 is mounted read-only");
+	return -1;
+}
+
+/* A program sees the connections of its cgroup: it counts the one that is made there. */
+int try_bpf_timings(struct attempt *attempt)
+{
+	int counter = bpf_counter_make(), listener = pair_listen(AF_INET), program, cgroup, rc;
+
+	if (counter < 0 || listener < 0)
+		return counter < 0 ? counter : listener;
+	const struct bpf_insn code[] = {
+		BPF_LOAD(BPF_REG_6, BPF_REG_1, offsetof(struct bpf_sock_ops, op)),
+		BPF_ZERO(BPF_REG_10, -4),
+		BPF_COPY(BPF_REG_2, BPF_REG_10),
+		BPF_PLUS(BPF_REG_2, -4),
+		BPF_MAP(BPF_REG_1, counter),
+		BPF_CALL_HELPER(BPF_FUNC_map_lookup_elem),
+		BPF_IF(BPF_REG_0, 0, 3),
+		BPF_UNLESS(BPF_REG_6, BPF_SOCK_OPS_TCP_CONNECT_CB, 2),
+		BPF_SET(BPF_REG_1, 1),
+		BPF_COUNT(BPF_REG_0, BPF_REG_1),
+		BPF_SET(BPF_REG_0, 1),
+		BPF_LEAVE(),
+	};
+	program = bpf_code_load(BPF_PROG_TYPE_SOCK_OPS, BPF_CGROUP_SOCK_OPS, 0, code,
+				BPF_LENGTH(code));
+	if (program < 0)
+		return program;
+	cgroup = cgroup_for(attempt, &rc);
+	if (cgroup < 0)
+		return rc;
+	rc = bpf_link_hang(program, cgroup, BPF_CGROUP_SOCK_OPS);
+	if (!rc)
+		rc = call_inside(cgroup, &(struct call){.port = pair_port(listener)});
+	if (rc)
+		return rc;
+	return bpf_counter_read(counter) == 1 ? 0
+					       : attempt_why(attempt, -EIO, "it sees nothing");
+}
+
+/* A hook that says no is obeyed by processes of its cgroup. */
+int try_bpf_processes(struct attempt *attempt)
+{
+	const struct bpf_insn code[] = {BPF_SET(BPF_REG_0, 0), BPF_LEAVE()};
+	int listener = pair_listen(AF_INET), program, cgroup, rc;
+
+	if (listener < 0)
+		return listener;
+	program = bpf_code_load(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_INET4_CONNECT, 0, code,
+				BPF_LENGTH(code));
+	if (program < 0)
+		return program;
+	cgroup = cgroup_for(attempt, &rc);
+	if (cgroup < 0)
+		return rc;
+	rc = bpf_link_hang(program, cgroup, BPF_CGROUP_INET4_CONNECT);
+	if (rc)
+		return rc;
+	rc = call_inside(cgroup, &(struct call){.port = pair_port(listener)});
+	return rc == -EPERM ? 0 : attempt_why(attempt, -EIO, "the hook is not obeyed");
+}
+
+/* if (ctx->user_port == from) ctx->user_port = to; return 1; */
+static int port_changer(enum bpf_attach_type attach, uint16_t from, uint16_t to)
+{
+	const struct bpf_insn code[] = {
+		BPF_LOAD(BPF_REG_2, BPF_REG_1, offsetof(struct bpf_sock_addr, user_port)),
+		BPF_UNLESS(BPF_REG_2, htons(from), 2),
+		BPF_SET(BPF_REG_3, htons(to)),
+		BPF_STORE(BPF_REG_1, BPF_REG_3, offsetof(struct bpf_sock_addr, user_port)),
+		BPF_SET(BPF_REG_0, 1),
+		BPF_LEAVE(),
+	};
+
+	return bpf_code_load(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, attach, 0, code, BPF_LENGTH(code));
+}
+
+/* A call is led to another port, and getpeername(2) tells the caller the one that it meant. */
+int try_bpf_steer(struct attempt *attempt)
+{
+	int listener = pair_listen(AF_INET), closed = pair_listen(AF_INET);
+	int connect, getpeer, cgroup, rc;
+	struct call call;
+
+	if (listener < 0 || closed < 0)
+		return listener < 0 ? listener : closed;
+	call.port = call.expect = pair_port(closed);
+	close(closed);
+	connect = port_changer(BPF_CGROUP_INET4_CONNECT, call.port, pair_port(listener));
+	if (connect < 0)
+		return attempt_why(attempt, connect, "connect: %s", strerror(-connect));
+	getpeer = port_changer(BPF_CGROUP_INET4_GETPEERNAME, pair_port(listener), call.port);
+	if (getpeer < 0)
+		return attempt_why(attempt, getpeer, "getpeername: %s", strerror(-getpeer));
+	cgroup = cgroup_for(attempt, &rc);
+	if (cgroup < 0)
+		return rc;
+	rc = bpf_link_hang(connect, cgroup, BPF_CGROUP_INET4_CONNECT);
+	if (!rc)
+		rc = bpf_link_hang(getpeer, cgroup, BPF_CGROUP_INET4_GETPEERNAME);
+	return rc ? rc : call_inside(cgroup, &call);
+}
