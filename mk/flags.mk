@@ -2,7 +2,8 @@
 # Compiler, flags and libraries. SANITIZE=address,undefined makes the sanitizer build.
 
 CC       ?= cc
-PKGS     := libssl libcrypto libmnl libcjson libbpf libnghttp2 libmicrohttpd libcurl libnftables
+PKGS     := libssl libcrypto libmnl libcjson libbpf libnghttp2 libmicrohttpd libcurl libnftables \
+            libseccomp libcap-ng
 # The service manager is told what happens, where its library is.
 ifneq ($(shell pkg-config --exists libsystemd 2>/dev/null && echo y),)
 PKGS     += libsystemd

@@ -59,6 +59,9 @@
 	X(PASS_NO_CIPHER, PASS, "no_common_cipher", "client offers no cipher suite that we have")  \
 	X(PASS_CLIENT_CERT, PASS, "client_certificate", "origin asks for a client certificate")    \
 	X(PASS_UPSTREAM_REFUSED, PASS, "upstream_refused", "origin refused our versions/ciphers")  \
+	X(PASS_SIGNER_BUSY, PASS, "signer_busy", "more new leaves than ca.sign_rate allows")       \
+	X(PASS_SIGNER_REFUSED, PASS, "signer_refused", "the signing process refused the leaf")     \
+	X(PASS_SIGNER_GONE, PASS, "signer_gone", "the signing process has ended or is silent")     \
 	X(KTLS_OFF, FALLBACK, "ktls_off", "kernel TLS switched off in the configuration")          \
 	X(KTLS_NOT_IN_KERNEL, FALLBACK, "ktls_not_in_kernel", "kernel has no TLS ULP")             \
 	X(KTLS_ULP_REFUSED, FALLBACK, "ktls_ulp_refused", "kernel refused the TLS ULP")            \

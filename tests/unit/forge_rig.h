@@ -7,7 +7,10 @@
 #include <openssl/err.h>
 
 #include "cert_maker.h"
+#include "pki/ca.h"
 #include "pki/forge.h"
+#include "pki/signer_verdict.h"
+#include "pki/signing_key.h"
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -15,9 +18,16 @@ static const char *const ca_kinds[] = {"P-256", "P-384", "P-521", "RSA-2048", "E
 static const char *const origin_kinds[] = {"P-256", "RSA-2048", "ED25519"};
 static const char *const leaf_kinds[] = {"P-256", "P-384", "RSA-2048", "RSA-3072"};
 
+/* A CA with its key, which the daemon has in a process of its own. */
+struct test_ca {
+	X509 *cert;
+	EVP_PKEY *key;
+	STACK_OF(X509) *chain;
+};
+
 /* Keys are slow to make: once for all tests. */
 static struct {
-	struct ca cas[LEN(ca_kinds)];
+	struct test_ca cas[LEN(ca_kinds)];
 	EVP_PKEY *origin_keys[LEN(origin_kinds)];
 	EVP_PKEY *leaf_keys[LEN(leaf_kinds)];
 } made;
@@ -34,17 +44,17 @@ static inline EVP_PKEY *any_key(const char *kind)
 	return kind[0] == 'E' ? EVP_PKEY_Q_keygen(NULL, NULL, kind) : make_test_key(kind);
 }
 
-static inline struct ca make_ca(const char *kind, const struct cert_ext *exts, long from,
+static inline struct test_ca make_ca(const char *kind, const struct cert_ext *exts, long from,
 				long until)
 {
-	struct ca ca = {.key = any_key(kind), .chain = sk_X509_new_null()};
+	struct test_ca ca = {.key = any_key(kind), .chain = sk_X509_new_null()};
 
 	ca.cert = make_test_cert(&(struct cert_spec){
 		.cn = "Test CA", .key = ca.key, .exts = exts, .from = from, .until = until});
 	return ca;
 }
 
-static inline void clear_ca(struct ca *ca)
+static inline void clear_ca(struct test_ca *ca)
 {
 	X509_free(ca->cert);
 	EVP_PKEY_free(ca->key);
@@ -82,27 +92,50 @@ static inline X509 *make_origin(const char *cn, const struct cert_ext *exts)
 		&(struct cert_spec){.cn = cn, .key = made.origin_keys[0], .exts = exts});
 }
 
-/* By the P-256 CA with the P-256 leaf key; as a client would get it: encoded and read again. */
-static inline X509 *forge_with(const struct ca *ca, X509 *origin, const char *sni,
-			       EVP_PKEY *leaf_key)
+/* The DER of what a CA would sign; NULL when there is none, and why. Caller owns it (OPENSSL_free). */
+static inline uint8_t *forge_tbs(const struct test_ca *by, X509 *origin, const char *sni,
+				 EVP_PKEY *leaf_key, size_t *len, int *err)
 {
-	X509 *leaf = NULL, *read;
-	unsigned char *der = NULL;
-	const unsigned char *at;
-	int len;
+	const struct ca ca = {.cert = by->cert, .chain = by->chain};
+	struct signing_key *key = NULL;
+	uint8_t *tbs = NULL;
 
-	assert_int_equal(forge_leaf(ca, origin, sni, leaf_key, &leaf), 0);
-	assert_int_equal(ERR_peek_error(), 0);
-	len = i2d_X509(leaf, &der);
-	assert_true(len > 0);
-	at = der;
-	read = d2i_X509(NULL, &at, len);
-	assert_non_null(read);
-	OPENSSL_free(der);
-	X509_free(leaf);
-	return read;
+	EVP_PKEY_up_ref(by->key);
+	assert_int_equal(signing_key_new(by->cert, by->key, &key), 0);
+	*err = forge_leaf(&ca, signing_key_algorithm(key), origin, sni, leaf_key, &tbs, len);
+	signing_key_free(key);
+	return tbs;
 }
 
+/* As a client would get it: signed, whatever the signing process would say to it. */
+static inline X509 *forge_with(const struct test_ca *ca, X509 *origin, const char *sni,
+			       EVP_PKEY *leaf_key)
+{
+	struct signing_key *key = NULL;
+	size_t len = 0;
+	int err;
+	uint8_t *tbs = forge_tbs(ca, origin, sni, leaf_key, &len, &err);
+	int type = EVP_PKEY_get_base_id(ca->key);
+	int bits = EVP_PKEY_get_bits(ca->key);
+	const EVP_MD *digest = type == EVP_PKEY_ED25519 || type == EVP_PKEY_ED448 ? NULL
+			       : type != EVP_PKEY_EC || bits <= 256		  ? EVP_sha256()
+			       : bits <= 384					  ? EVP_sha384()
+										  : EVP_sha512();
+	X509 *leaf;
+
+	assert_int_equal(err, 0);
+	assert_int_equal(ERR_peek_error(), 0);
+	EVP_PKEY_up_ref(ca->key);
+	assert_int_equal(signing_key_new(ca->cert, ca->key, &key), 0);
+	leaf = signer_tbs_read(tbs, len, signing_key_algorithm(key));
+	assert_non_null(leaf);
+	assert_true(X509_sign(leaf, ca->key, digest) > 0);
+	signing_key_free(key);
+	OPENSSL_free(tbs);
+	return leaf;
+}
+
+/* By the P-256 CA with the P-256 leaf key. */
 static inline X509 *forge(X509 *origin, const char *sni)
 {
 	return forge_with(&made.cas[0], origin, sni, made.leaf_keys[0]);
@@ -158,7 +191,7 @@ static inline void assert_same_subject(X509 *a, X509 *b)
 
 /* What clients do: chain, purpose, host (NULL: none), and the strict reading of RFC 5280. X509_V_OK
  * or why not. */
-static inline int verify(const struct ca *ca, X509 *leaf, const char *host)
+static inline int verify(const struct test_ca *ca, X509 *leaf, const char *host)
 {
 	X509_STORE *store = X509_STORE_new();
 	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
@@ -179,7 +212,7 @@ static inline int verify(const struct ca *ca, X509 *leaf, const char *host)
 	return result;
 }
 
-static inline void assert_verifies(const struct ca *ca, X509 *leaf, const char *host)
+static inline void assert_verifies(const struct test_ca *ca, X509 *leaf, const char *host)
 {
 	int result = verify(ca, leaf, host);
 

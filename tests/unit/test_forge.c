@@ -205,7 +205,7 @@ static void authority_key_id_is_the_one_in_the_ca(void **state)
 					      {NID_subject_key_identifier, "0102030405"},
 					      {0, NULL}};
 	static const struct cert_ext none[] = {{NID_basic_constraints, "CA:TRUE"}, {0, NULL}};
-	struct ca with = make_ca("P-256", own, 0, 0), without = make_ca("RSA-2048", none, 0, 0);
+	struct test_ca with = make_ca("P-256", own, 0, 0), without = make_ca("RSA-2048", none, 0, 0);
 	X509 *origin = make_origin("x", usual_exts);
 	X509 *a = forge_with(&with, origin, "", made.leaf_keys[0]);
 	X509 *b = forge_with(&without, origin, "", made.leaf_keys[0]);
@@ -299,7 +299,7 @@ static void validity_is_the_origins_inside_the_cas(void **state)
 /* RFC 5280 4.1.2.5: UTCTime up to 2049, GeneralizedTime from 2050. */
 static void times_have_the_form_of_the_standard(void **state)
 {
-	struct ca ca = make_ca("P-256", ca_exts, -300 * DAY, 30000 * DAY);
+	struct test_ca ca = make_ca("P-256", ca_exts, -300 * DAY, 30000 * DAY);
 	X509 *origin = make_origin("x", NULL), *leaf;
 
 	(void)state;
@@ -348,7 +348,7 @@ static void a_self_signed_ca_as_origin_gives_an_ordinary_leaf(void **state)
 
 static void an_intermediate_ca_verifies_up_to_its_root(void **state)
 {
-	struct ca middle = {.key = make_test_key("P-384"), .chain = sk_X509_new_null()};
+	struct test_ca middle = {.key = make_test_key("P-384"), .chain = sk_X509_new_null()};
 	static const struct cert_ext exts[] = {
 		{NID_basic_constraints, "critical,CA:TRUE,pathlen:0"},
 		{NID_key_usage, "critical,keyCertSign"},
@@ -382,14 +382,18 @@ static void an_intermediate_ca_verifies_up_to_its_root(void **state)
 
 static void the_callers_errors_stay(void **state)
 {
-	X509 *origin = make_origin("x", usual_exts), *leaf = NULL;
+	X509 *origin = make_origin("x", usual_exts);
+	uint8_t *tbs;
+	size_t len;
+	int err;
 
 	(void)state;
 	ERR_raise(ERR_LIB_USER, 42);
-	assert_int_equal(forge_leaf(&made.cas[0], origin, "a.test", made.leaf_keys[0], &leaf), 0);
+	tbs = forge_tbs(&made.cas[0], origin, "a.test", made.leaf_keys[0], &len, &err);
+	assert_int_equal(err, 0);
 	assert_int_equal(ERR_GET_REASON(ERR_get_error()), 42);
 	assert_int_equal(ERR_peek_error(), 0);
-	X509_free(leaf);
+	OPENSSL_free(tbs);
 	X509_free(origin);
 }
 

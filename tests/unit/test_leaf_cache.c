@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The cache alone: this file has a forge_leaf of its own, which the linker takes instead of the one
- * in the library. It counts, fails and waits on request, so that "while another thread forges" is a
- * fact and no luck.
+ * The cache alone: this file has a forge_leaf and a signer of its own, which the linker takes instead
+ * of those in the library. The signer answers on the thread that asks; it counts, fails and waits on
+ * request, so that "while it is being forged" is a fact and no luck.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -26,10 +26,11 @@
 
 static struct {
 	struct leaf_cache *cache;
-	atomic_int forged;      /* calls of forge_leaf */
+	atomic_int forged;      /* requests to the signer */
 	atomic_ullong wait_for; /* a forging call returns when that many others wait */
 	atomic_bool held, fail; /* names with "slow" in them wait while held */
 	atomic_bool slow_begun;
+	bool cannot_forge, gone, garbled;
 	atomic_long until; /* notAfter of the leaves made, seconds from now */
 	EVP_PKEY *key;
 	X509 *origin;
@@ -55,30 +56,68 @@ static void wait_for_waiters(void)
 	} while (stats.waited < test.wait_for);
 }
 
-int forge_leaf(const struct ca *ca, X509 *origin, const char *sni, EVP_PKEY *leaf_key, X509 **out)
+/* What is to be signed is the name alone. */
+int forge_leaf(const struct ca *ca, const X509_ALGOR *algorithm, X509 *origin, const char *sni,
+	       EVP_PKEY *leaf_key, uint8_t **tbs, size_t *tbs_len)
 {
-	X509 *leaf;
-
 	(void)ca;
+	(void)algorithm;
 	(void)origin;
 	(void)leaf_key;
-	test.forged++;
-	if (strstr(sni, "slow")) {
-		test.slow_begun = true;
-		while (test.held)
-			pause_ms(1);
-	}
-	wait_for_waiters();
-	if (test.fail)
+	if (test.cannot_forge)
 		return -EIO;
-	leaf = X509_new();
+	*tbs = (uint8_t *)OPENSSL_strdup(sni);
+	*tbs_len = strlen(sni);
+	return 0;
+}
+
+const X509_ALGOR *signer_algorithm(const struct signer *signer)
+{
+	(void)signer;
+	return NULL;
+}
+
+static int make_der(const char *sni, uint8_t **der)
+{
+	X509 *leaf = X509_new();
+	int len;
+
 	X509_gmtime_adj(X509_getm_notBefore(leaf), -DAY);
 	X509_gmtime_adj(X509_getm_notAfter(leaf), test.until);
 	X509_NAME_add_entry_by_txt(X509_get_subject_name(leaf), "CN", MBSTRING_UTF8,
 				   (const unsigned char *)(*sni ? sni : "none"), -1, -1, 0);
 	X509_set_pubkey(leaf, test.key);
 	X509_sign(leaf, test.key, EVP_sha256());
-	*out = leaf;
+	len = i2d_X509(leaf, der);
+	X509_free(leaf);
+	return len;
+}
+
+int signer_request(struct signer *signer, const uint8_t *tbs, size_t len, signer_done_fn done,
+		   void *arg)
+{
+	uint8_t *der = NULL;
+	char sni[64];
+	int der_len;
+
+	(void)signer;
+	snprintf(sni, sizeof(sni), "%.*s", (int)len, (const char *)tbs);
+	test.forged++;
+	if (test.gone)
+		return -EPIPE;
+	if (strstr(sni, "slow")) {
+		test.slow_begun = true;
+		while (test.held)
+			pause_ms(1);
+	}
+	wait_for_waiters();
+	if (test.fail) {
+		done(arg, -EBUSY, NULL, 0);
+		return 0;
+	}
+	der_len = make_der(sni, &der);
+	done(arg, 0, der, test.garbled ? 7 : (size_t)der_len);
+	OPENSSL_free(der);
 	return 0;
 }
 
@@ -112,8 +151,9 @@ static void open_cache(size_t max_entries)
 	test.forged = 0;
 	test.wait_for = 0;
 	test.held = test.fail = test.slow_begun = false;
+	test.cannot_forge = test.gone = test.garbled = false;
 	test.until = DAY;
-	assert_int_equal(leaf_cache_new(NULL, NULL, max_entries, &test.cache), 0);
+	assert_int_equal(leaf_cache_new(NULL, NULL, NULL, max_entries, &test.cache), 0);
 }
 
 static int close_cache(void **state)
@@ -124,23 +164,47 @@ static int close_cache(void **state)
 	return 0;
 }
 
-static void never_ready(void *waiter, struct leaf *leaf)
+/* What somebody was given, at once or through the callback. */
+struct caller {
+	pthread_t thread;
+	const char *sni;
+	int result;	  /* of leaf_cache_get */
+	int err;	  /* told by ready */
+	atomic_int calls; /* of ready */
+	struct leaf *leaf;
+};
+
+static void caller_ready(void *arg, int err, struct leaf *leaf)
 {
-	(void)waiter;
-	(void)leaf;
-	abort();
+	struct caller *caller = arg;
+
+	caller->leaf = leaf;
+	caller->err = err;
+	caller->calls++;
 }
 
-/* A leaf that must come at once; the caller's reference. */
+static void ask(struct caller *caller, const uint8_t *origin_fp)
+{
+	caller->result = leaf_cache_get(test.cache, test.origin, origin_fp, caller->sni,
+					caller_ready, caller, &caller->leaf);
+}
+
+static struct leaf *get_of(const uint8_t *origin_fp, const char *sni)
+{
+	struct caller caller = {.sni = sni};
+
+	ask(&caller, origin_fp);
+	/* a callback or a result, never both */
+	assert_int_equal(caller.calls, caller.result == -EINPROGRESS ? 1 : 0);
+	assert_int_equal(caller.err, 0);
+	assert_non_null(caller.leaf);
+	return caller.leaf;
+}
+
+/* A leaf that must come; the caller's reference. */
 static struct leaf *get(const char *sni)
 {
-	struct leaf *leaf = NULL;
-
-	assert_int_equal(leaf_cache_get(test.cache, test.origin, test.origin_fp, sni, never_ready,
-					NULL, &leaf),
-			 0);
-	assert_non_null(leaf);
-	return leaf;
+	return get_of(test.origin_fp, sni);
 }
 
 static void use(const char *sni)
@@ -194,7 +258,7 @@ static void second_call_is_answered_from_the_cache(void **state)
 
 static void name_and_origin_are_the_key(void **state)
 {
-	struct leaf *a, *b, *c, *d = NULL;
+	struct leaf *a, *b, *c, *d;
 	uint8_t renewed[FINGERPRINT_LEN];
 
 	(void)state;
@@ -204,9 +268,7 @@ static void name_and_origin_are_the_key(void **state)
 	a = get("a.test");
 	b = get("b.test");
 	c = get("");
-	assert_int_equal(
-		leaf_cache_get(test.cache, test.origin, renewed, "a.test", never_ready, NULL, &d),
-		0);
+	d = get_of(renewed, "a.test");
 	assert_ptr_not_equal(a, b);
 	assert_ptr_not_equal(a, c);
 	assert_ptr_not_equal(a, d);
@@ -219,32 +281,14 @@ static void name_and_origin_are_the_key(void **state)
 	leaf_put(d);
 }
 
-/* What a thread was given, at once or through the callback. */
-struct caller {
-	pthread_t thread;
-	const char *sni;
-	int result;
-	atomic_int calls; /* of ready */
-	struct leaf *leaf;
-};
-
 static pthread_barrier_t barrier;
-
-static void caller_ready(void *arg, struct leaf *leaf)
-{
-	struct caller *caller = arg;
-
-	caller->leaf = leaf;
-	caller->calls++;
-}
 
 static void *caller_main(void *arg)
 {
 	struct caller *caller = arg;
 
 	pthread_barrier_wait(&barrier);
-	caller->result = leaf_cache_get(test.cache, test.origin, test.origin_fp, caller->sni,
-					caller_ready, caller, &caller->leaf);
+	ask(caller, test.origin_fp);
 	return NULL;
 }
 
@@ -264,7 +308,6 @@ static void twenty_first_calls_forge_once(void **state)
 {
 	struct caller callers[THREADS];
 	struct leaf_cache_stats stats;
-	int direct = 0;
 
 	(void)state;
 	open_cache(8);
@@ -273,12 +316,11 @@ static void twenty_first_calls_forge_once(void **state)
 	for (int i = 0; i < THREADS; i++) {
 		assert_non_null(callers[i].leaf);
 		assert_ptr_equal(callers[i].leaf, callers[0].leaf);
-		assert_true(callers[i].result == 0 || callers[i].result == -EINPROGRESS);
-		assert_int_equal(callers[i].calls, callers[i].result == 0 ? 0 : 1);
-		direct += callers[i].result == 0;
+		assert_int_equal(callers[i].result, -EINPROGRESS);
+		assert_int_equal(callers[i].calls, 1);
+		assert_int_equal(callers[i].err, 0);
 	}
 	stats = stats_now();
-	assert_int_equal(direct, 1);
 	assert_int_equal(test.forged, 1);
 	assert_int_equal(stats.forged, 1);
 	assert_int_equal(stats.misses, 1);
@@ -296,7 +338,6 @@ static void failure_is_told_to_all_and_not_kept(void **state)
 {
 	struct caller callers[THREADS];
 	struct leaf_cache_stats stats;
-	int direct = 0;
 
 	(void)state;
 	open_cache(8);
@@ -305,12 +346,11 @@ static void failure_is_told_to_all_and_not_kept(void **state)
 	run_callers(callers);
 	for (int i = 0; i < THREADS; i++) {
 		assert_null(callers[i].leaf);
-		assert_true(callers[i].result == -EIO || callers[i].result == -EINPROGRESS);
-		assert_int_equal(callers[i].calls, callers[i].result == -EIO ? 0 : 1);
-		direct += callers[i].result == -EIO;
+		assert_int_equal(callers[i].result, -EINPROGRESS);
+		assert_int_equal(callers[i].calls, 1);
+		assert_int_equal(callers[i].err, -EBUSY);
 	}
 	stats = stats_now();
-	assert_int_equal(direct, 1);
 	assert_int_equal(stats.failed, 1);
 	assert_int_equal(stats.forged, 0);
 	assert_int_equal(stats.entries, 0);
@@ -388,10 +428,7 @@ static void references_survive_eviction_and_cache(void **state)
 
 static void *slow_main(void *arg)
 {
-	struct caller *caller = arg;
-
-	caller->result = leaf_cache_get(test.cache, test.origin, test.origin_fp, caller->sni,
-					caller_ready, caller, &caller->leaf);
+	ask(arg, test.origin_fp);
 	return NULL;
 }
 
@@ -420,7 +457,8 @@ static void an_entry_being_forged_is_never_evicted(void **state)
 			 -EINPROGRESS);
 	test.held = false;
 	pthread_join(slow.thread, NULL);
-	assert_int_equal(slow.result, 0);
+	assert_int_equal(slow.result, -EINPROGRESS);
+	assert_int_equal(slow.calls, 1);
 	assert_int_equal(second.calls, 1);
 	assert_ptr_equal(second.leaf, slow.leaf);
 	assert_int_equal(stats_now().entries, 1);
@@ -431,13 +469,13 @@ static void an_entry_being_forged_is_never_evicted(void **state)
 	assert_int_equal(test.forged, 3);
 }
 
-static void ready_may_call_the_cache(void *waiter, struct leaf *leaf)
+static void ready_may_call_the_cache(void *waiter, int err, struct leaf *leaf)
 {
 	struct caller *caller = waiter;
 
+	assert_int_equal(err, 0);
 	leaf_put(leaf);
-	caller->result = leaf_cache_get(test.cache, test.origin, test.origin_fp, "other",
-					never_ready, NULL, &caller->leaf);
+	caller->leaf = get("other");
 }
 
 static void callback_runs_without_the_lock(void **state)
@@ -453,7 +491,6 @@ static void callback_runs_without_the_lock(void **state)
 			 -EINPROGRESS);
 	test.held = false;
 	pthread_join(slow.thread, NULL);
-	assert_int_equal(second.result, 0);
 	assert_true(leaf_is_for(second.leaf, "other"));
 	leaf_put(second.leaf);
 	leaf_put(slow.leaf);
@@ -489,6 +526,35 @@ static void a_leaf_expired_from_the_start_is_kept(void **state)
 	assert_int_equal(test.forged, 1);
 }
 
+static void assert_fails(int err)
+{
+	struct caller caller = {.sni = "a"};
+	struct leaf_cache_stats before = stats_now();
+
+	ask(&caller, test.origin_fp);
+	assert_int_equal(caller.result, -EINPROGRESS);
+	assert_int_equal(caller.err, err);
+	assert_null(caller.leaf);
+	assert_int_equal(stats_now().failed, before.failed + 1);
+	assert_int_equal(stats_now().entries, 0);
+}
+
+static void whatever_fails_is_told_by_the_callback(void **state)
+{
+	(void)state;
+	open_cache(4);
+	test.cannot_forge = true;
+	assert_fails(-EIO);
+	test.cannot_forge = false;
+	test.gone = true;
+	assert_fails(-EPIPE);
+	test.gone = false;
+	test.garbled = true; /* what comes back is no certificate */
+	assert_fails(-EIO);
+	test.garbled = false;
+	use("a");
+}
+
 struct stresser {
 	pthread_t thread;
 	unsigned int seed;
@@ -509,8 +575,9 @@ static void stress_check(struct wanted *wanted, struct leaf *leaf)
 	free(wanted);
 }
 
-static void stress_ready(void *arg, struct leaf *leaf)
+static void stress_ready(void *arg, int err, struct leaf *leaf)
 {
+	(void)err;
 	struct wanted *wanted = arg;
 	struct stresser *by = wanted->by;
 
@@ -574,6 +641,7 @@ int main(void)
 		T(name_and_origin_are_the_key),
 		T(twenty_first_calls_forge_once),
 		T(failure_is_told_to_all_and_not_kept),
+		T(whatever_fails_is_told_by_the_callback),
 		T(size_is_bounded_and_the_oldest_goes),
 		T(one_entry_is_enough),
 		T(references_survive_eviction_and_cache),

@@ -19,6 +19,8 @@ void config_init(struct config *config)
 	memset(config, 0, sizeof(*config));
 	config->leaf_key_type = strdup("P-256");
 	config->leaf_cache = 4096;
+	config->sign_rate = 1000;
+	config->signer_user = strdup("nobody");
 	config->verify = VERIFY_MIMIC;
 	config->relay = RELAY_AUTO;
 	config->ktls = KTLS_AUTO;
@@ -62,6 +64,7 @@ void config_free(struct config *config)
 	free(config->ca_cert);
 	free(config->ca_key);
 	free(config->leaf_key_type);
+	free(config->signer_user);
 	free(config->upstream_ca);
 	free(config->metrics.prometheus);
 	free(config->metrics.otlp_endpoint);
@@ -233,9 +236,9 @@ int config_check(const struct config *config, char *error, size_t error_len)
 {
 	int rc;
 
-	if (!config->control || !config->leaf_key_type || !config->metrics.prometheus ||
-	    !config->metrics.otlp_endpoint || !config->capture.table ||
-	    !config->capture.cgroup_folder) {
+	if (!config->control || !config->leaf_key_type || !config->signer_user ||
+	    !config->metrics.prometheus || !config->metrics.otlp_endpoint ||
+	    !config->capture.table || !config->capture.cgroup_folder) {
 		config_error_set(error, error_len, "out of memory");
 		return -ENOMEM;
 	}

@@ -82,6 +82,8 @@ struct config {
 	char *ca_key;
 	char *leaf_key_type;  /* "P-256" (default), "P-384", "RSA-2048", "RSA-3072" */
 	uint32_t leaf_cache;  /* entries, default 4096 */
+	uint32_t sign_rate;   /* leaves a second that are signed, default 1000 */
+	char *signer_user;    /* whom the signing process becomes, default "nobody" */
 	char *upstream_ca;    /* PEM file; NULL: the system store */
 	enum config_verify verify;
 	enum config_relay relay;

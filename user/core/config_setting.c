@@ -15,6 +15,7 @@
 #define MANY        2147483647U
 #define MAX_WORKERS 1024U
 #define MAX_LEAVES  1048576U
+#define MAX_SIGN_RATE 1000000U
 #define MIN_HEAD    64U
 #define MIN_QUEUE   65536U
 #define MAX_QUEUE   1073741824U
@@ -67,6 +68,8 @@ const struct config_setting config_settings[] = {
 	{SETTING("ca.leaf_key", "leaf-key", SETTING_CHOICE_TEXT, leaf_key_type),
 	 .choices = leaf_key_names},
 	NUMBER("ca.leaf_cache", NULL, leaf_cache, 1, MAX_LEAVES),
+	NUMBER("ca.sign_rate", NULL, sign_rate, 1, MAX_SIGN_RATE),
+	TEXT("ca.signer_user", NULL, signer_user),
 	TEXT("upstream.ca", "upstream-ca", upstream_ca),
 	CHOICE("upstream.verify", "upstream-verify", verify, verify_names),
 	CHOICE("relay", "relay", relay, relay_names),

@@ -132,9 +132,7 @@ static void deadline_expired(struct deadline *deadline)
 		stats_add(&conn->worker->stats, STAT_HANDSHAKES_UPSTREAM_FAILED, 1);
 		conn_refuse(conn, KSPLIT_UPSTREAM_TIMEOUT, ALERT_INTERNAL_ERROR);
 		break;
-	case CONN_LEAF:
-		conn_refuse(conn, KSPLIT_FORGE_FAILED, ALERT_INTERNAL_ERROR);
-		break;
+	case CONN_LEAF: conn_leaf_expired(conn); break;
 	case CONN_CLIENT_HANDSHAKE:
 		stats_add(&conn->worker->stats, STAT_HANDSHAKES_CLIENT_FAILED, 1);
 		conn_end(conn, KSPLIT_CLIENT_TIMEOUT,

@@ -69,7 +69,7 @@ struct conn {
 	union conn_address *addresses; /* owned; of the origin, while connecting */
 	size_t addresses_len, addresses_next;
 	struct resolver_request *resolving; /* answer under way; NULL: none */
-	struct conn_leaf_wait *leaf_waiting; /* another thread forges; NULL: none */
+	struct conn_leaf_wait *leaf_waiting; /* it is being signed; NULL: none */
 	X509 *origin_cert;	/* owned; until the leaf is there */
 	struct leaf *leaf;	/* a reference; until the client's handshake is done */
 	uint8_t alpn[256];	/* what the origin chose, as bytes */
@@ -130,8 +130,11 @@ void conn_upstream_pass(struct conn *conn, enum ksplit_reason reason);
 void conn_leaf_find(struct conn *conn);
 void conn_client_ready(struct conn *conn, uint32_t events);
 
-/* Forget about a leaf that another thread is forging. */
+/* Forget about a leaf that is being signed. */
 void conn_leaf_cancel(struct conn *conn);
+
+/* The signing process has not answered in time. */
+void conn_leaf_expired(struct conn *conn);
 
 /* --- conn_relay.c: bytes --- */
 void conn_relay_start(struct conn *conn);

@@ -13,12 +13,13 @@
 #include "core/server.h"
 #include "tls/protocol.h"
 
-/* Another thread forges our leaf; it comes back as a post. */
+/* The signing process has our leaf, or another's that is the same; it comes back as a post. */
 struct conn_leaf_wait {
 	struct worker_post post; /* first */
 	struct worker *worker;
 	struct conn *conn; /* NULL: no longer wanted */
-	struct leaf *leaf;
+	struct leaf *leaf; /* NULL: there is none, see err */
+	int err;
 };
 
 static void handshake_begin(struct conn *conn)
@@ -28,6 +29,8 @@ static void handshake_begin(struct conn *conn)
 
 	X509_free(conn->origin_cert);
 	conn->origin_cert = NULL;
+	free(conn->addresses);
+	conn->addresses = NULL;
 	memcpy(conn->info.leaf_fp, leaf->fingerprint, sizeof(leaf->fingerprint));
 	conn->info.has_leaf_fp = true;
 	conn_enter(conn, CONN_CLIENT_HANDSHAKE);
@@ -45,6 +48,26 @@ static void handshake_begin(struct conn *conn)
 	conn_client_ready(conn, 0);
 }
 
+/*
+ * No leaf. The client has been told nothing yet: where only our signature is missing, its call goes
+ * on unread rather than not at all.
+ */
+static void leaf_failed(struct conn *conn, int err)
+{
+	switch (err) {
+	case -EBUSY: conn_upstream_pass(conn, KSPLIT_PASS_SIGNER_BUSY); break;
+	case -EACCES: conn_upstream_pass(conn, KSPLIT_PASS_SIGNER_REFUSED); break;
+	case -EPIPE: conn_upstream_pass(conn, KSPLIT_PASS_SIGNER_GONE); break;
+	default: conn_refuse(conn, KSPLIT_FORGE_FAILED, ALERT_INTERNAL_ERROR); break;
+	}
+}
+
+void conn_leaf_expired(struct conn *conn)
+{
+	conn_leaf_cancel(conn);
+	leaf_failed(conn, -EPIPE);
+}
+
 static void leaf_arrived(struct worker_post *post)
 {
 	struct conn_leaf_wait *wait = (struct conn_leaf_wait *)post;
@@ -56,19 +79,20 @@ static void leaf_arrived(struct worker_post *post)
 		if (wait->leaf)
 			handshake_begin(conn);
 		else
-			conn_refuse(conn, KSPLIT_FORGE_FAILED, ALERT_INTERNAL_ERROR);
+			leaf_failed(conn, wait->err);
 	} else {
 		leaf_put(wait->leaf);
 	}
 	free(wait);
 }
 
-/* On the forging thread. */
-static void leaf_ready(void *waiter, struct leaf *leaf)
+/* On the thread that takes the signer's answers. */
+static void leaf_ready(void *waiter, int err, struct leaf *leaf)
 {
 	struct conn_leaf_wait *wait = waiter;
 
 	wait->leaf = leaf;
+	wait->err = err;
 	worker_post(wait->worker, &wait->post);
 }
 
@@ -99,7 +123,7 @@ void conn_leaf_find(struct conn *conn)
 	}
 	free(wait);
 	if (err)
-		conn_refuse(conn, KSPLIT_FORGE_FAILED, ALERT_INTERNAL_ERROR);
+		leaf_failed(conn, err);
 	else
 		handshake_begin(conn);
 }

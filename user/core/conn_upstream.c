@@ -159,6 +159,12 @@ void conn_upstream_pass(struct conn *conn, enum ksplit_reason reason)
 		 conn->info.sni, ksplit_reason_text(reason));
 	conn->info.passed = true;
 	conn->info.pass_reason = reason;
+	/* The second call may go otherwise; nothing of the first one is what the client gets. */
+	conn->info.side[SIDE_UPSTREAM].version = 0;
+	conn->info.side[SIDE_UPSTREAM].suite = 0;
+	conn->info.alpn[0] = '\0';
+	X509_free(conn->origin_cert);
+	conn->origin_cert = NULL;
 	tls_session_free(&side->session);
 	conn_side_close(side);
 	conn->addresses_next = 0;
@@ -217,8 +223,6 @@ static void handshake_done(struct conn *conn)
 		return;
 	}
 	conn->info.has_origin_fp = !fingerprint_of(conn->origin_cert, conn->info.origin_fp);
-	free(conn->addresses);
-	conn->addresses = NULL;
 	/* Data that the origin sends first waits for the client's handshake. */
 	conn_side_watch(&conn->side[SIDE_UPSTREAM], 0);
 	if (!conn->dead)

@@ -60,15 +60,44 @@ static size_t connection_limit(const struct config *config)
 static int load_ca(struct server *server, char *error, size_t error_len)
 {
 	const struct config *config = server->config;
-	int err = ca_load(config->ca_cert, config->ca_key, &server->ca, error, error_len);
+	int err = ca_load(config->ca_cert, &server->ca, error, error_len);
 
 	if (err)
 		return err;
 	snprintf(error, error_len, "cannot make a leaf key");
-	err = forge_make_key(config->leaf_key_type, &server->leaf_key);
-	if (!err)
-		err = leaf_cache_new(server->ca, server->leaf_key, config->leaf_cache,
-				     &server->leaf_cache);
+	return forge_make_key(config->leaf_key_type, &server->leaf_key);
+}
+
+/* The CA's key is read there and never here. */
+static int start_signer(struct server *server, char *error, size_t error_len)
+{
+	const struct config *config = server->config;
+	const struct signer_options options = {
+		.ca = server->ca,
+		.cert_file = config->ca_cert,
+		.key_file = config->ca_key,
+		.user = config->signer_user,
+		.rate = config->sign_rate,
+		.dies_with_parent = config->foreground,
+	};
+	int err = signer_start(&options, &server->signer, error, error_len);
+
+	if (err)
+		return err;
+	snprintf(error, error_len, "out of memory");
+	return leaf_cache_new(server->ca, server->signer, server->leaf_key, config->leaf_cache,
+			      &server->leaf_cache);
+}
+
+/* Does the key fit? In a process that serves nobody. */
+static int check_key(const struct server *server, char *error, size_t error_len)
+{
+	const struct config *config = server->config;
+	EVP_PKEY *key = NULL;
+	int err = ca_load_key(config->ca_key, config->ca_cert, server->ca->cert, &key, error,
+			      error_len);
+
+	EVP_PKEY_free(key);
 	return err;
 }
 
@@ -162,6 +191,8 @@ int server_init(struct server *server, const struct config *config, char *error,
 	server->start_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 	err = load_ca(server, error, error_len);
 	if (!err)
+		err = start_signer(server, error, error_len);
+	if (!err)
 		err = make_tls(server, error, error_len);
 	if (err)
 		return err;
@@ -178,6 +209,8 @@ int server_check(const struct config *config, char *error, size_t error_len)
 	int err = load_ca(&server, error, error_len);
 
 	if (!err)
+		err = check_key(&server, error, error_len);
+	if (!err)
 		err = make_tls(&server, error, error_len);
 	server_destroy(&server);
 	return err;
@@ -189,6 +222,10 @@ static int start_services(struct server *server, char *error, size_t error_len)
 	struct control_source source;
 	int err;
 
+	snprintf(error, error_len, "cannot start a thread");
+	err = signer_listen(server->signer);
+	if (err)
+		return err;
 	if (config->access_log) {
 		snprintf(error, error_len, "access log %s", config->access_log);
 		err = access_log_open(config->access_log, &server->access_log);
@@ -253,6 +290,8 @@ void server_destroy(struct server *server)
 	for (size_t i = 0; i < server->workers_ready; i++)
 		worker_join(&server->workers[i]);
 	resolver_free(server->resolver);
+	/* What is on its way to it comes back to the workers as a post. */
+	signer_stop(server->signer);
 	/* The last export tells of the last requests. */
 	observer_stop(server->observer);
 	observation_stop_exports(server);

@@ -16,6 +16,7 @@
 #include "observe/observer.h"
 #include "pki/ca.h"
 #include "pki/leaf_cache.h"
+#include "pki/signer.h"
 #include "tls/context.h"
 #include "tls/ktls.h"
 
@@ -29,6 +30,7 @@ struct server {
 	struct config_listener listeners[CONFIG_MAX_LISTENERS];
 	size_t listeners_len;
 	struct ca *ca;
+	struct signer *signer; /* the process that has the CA's key; NULL while checking */
 	EVP_PKEY *leaf_key;
 	struct leaf_cache *leaf_cache;
 	struct tls_context *tls;

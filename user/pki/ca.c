@@ -106,8 +106,9 @@ static bool pem_at_end(void)
 }
 
 /* The first certificate is the CA's, those after it its chain. */
-static int parse_certs(struct ca *ca, const char *path, BIO *bio, struct complaint *to)
+static int parse_certs(void *out, const char *path, BIO *bio, struct complaint *to)
 {
+	struct ca *ca = out;
 	X509 *cert;
 	int n = 0;
 
@@ -154,13 +155,14 @@ static bool names_a_key(BIO *bio)
 	return len > 0 && memmem(pem, (size_t)len, "PRIVATE KEY-----", 16) != NULL;
 }
 
-static int parse_key(struct ca *ca, const char *path, BIO *bio, struct complaint *to)
+static int parse_key(void *out, const char *path, BIO *bio, struct complaint *to)
 {
+	EVP_PKEY **key = out;
 	bool any_key = names_a_key(bio);
 	bool wanted = false;
 
-	ca->key = PEM_read_bio_PrivateKey(bio, NULL, password_wanted, &wanted);
-	if (ca->key)
+	*key = PEM_read_bio_PrivateKey(bio, NULL, password_wanted, &wanted);
+	if (*key)
 		return 0;
 	if (wanted)
 		return complain(to, -EINVAL,
@@ -178,8 +180,8 @@ static int parse_key(struct ca *ca, const char *path, BIO *bio, struct complaint
 }
 
 /* Have `parse` take what it looks for out of a PEM file. */
-static int load_pem(struct ca *ca, const char *path,
-		    int (*parse)(struct ca *ca, const char *path, BIO *bio, struct complaint *to),
+static int load_pem(void *out, const char *path,
+		    int (*parse)(void *out, const char *path, BIO *bio, struct complaint *to),
 		    struct complaint *to)
 {
 	char *pem = NULL;
@@ -190,7 +192,7 @@ static int load_pem(struct ca *ca, const char *path,
 	if (err)
 		return err;
 	bio = BIO_new_mem_buf(pem, (int)len);
-	err = bio ? parse(ca, path, bio, to) : no_memory(to);
+	err = bio ? parse(out, path, bio, to) : no_memory(to);
 	BIO_free(bio);
 	OPENSSL_clear_free(pem, PEM_FILE_MAX);
 	return err;
@@ -313,8 +315,7 @@ static void drop_roots(STACK_OF(X509) * chain)
 	}
 }
 
-static int load_and_check(struct ca *ca, const char *cert_file, const char *key_file,
-			  struct complaint *to)
+static int load_and_check(struct ca *ca, const char *cert_file, struct complaint *to)
 {
 	int err = load_pem(ca, cert_file, parse_certs, to);
 
@@ -323,19 +324,11 @@ static int load_and_check(struct ca *ca, const char *cert_file, const char *key_
 	if (!err)
 		err = check_chain(ca, cert_file, to);
 	if (!err)
-		err = load_pem(ca, key_file, parse_key, to);
-	if (err)
-		return err;
-	if (X509_check_private_key(ca->cert, ca->key) != 1)
-		return complain(to, -EINVAL,
-				"%s: this key does not belong to the certificate in %s", key_file,
-				cert_file);
-	drop_roots(ca->chain);
-	return 0;
+		drop_roots(ca->chain);
+	return err;
 }
 
-int ca_load(const char *cert_file, const char *key_file, struct ca **out, char *error,
-	    size_t error_len)
+int ca_load(const char *cert_file, struct ca **out, char *error, size_t error_len)
 {
 	struct complaint to = {.text = error, .len = error_len};
 	struct ca *ca = calloc(1, sizeof(*ca));
@@ -344,7 +337,7 @@ int ca_load(const char *cert_file, const char *key_file, struct ca **out, char *
 	if (!ca)
 		return no_memory(&to);
 	ERR_set_mark();
-	err = load_and_check(ca, cert_file, key_file, &to);
+	err = load_and_check(ca, cert_file, &to);
 	ERR_pop_to_mark();
 	if (err) {
 		ca_free(ca);
@@ -354,12 +347,33 @@ int ca_load(const char *cert_file, const char *key_file, struct ca **out, char *
 	return 0;
 }
 
+int ca_load_key(const char *key_file, const char *cert_file, X509 *cert, EVP_PKEY **out,
+		char *error, size_t error_len)
+{
+	struct complaint to = {.text = error, .len = error_len};
+	EVP_PKEY *key = NULL;
+	int err;
+
+	ERR_set_mark();
+	err = load_pem(&key, key_file, parse_key, &to);
+	if (!err && X509_check_private_key(cert, key) != 1)
+		err = complain(&to, -EINVAL,
+			       "%s: this key does not belong to the certificate in %s", key_file,
+			       cert_file);
+	ERR_pop_to_mark();
+	if (err) {
+		EVP_PKEY_free(key);
+		return err;
+	}
+	*out = key;
+	return 0;
+}
+
 void ca_free(struct ca *ca)
 {
 	if (!ca)
 		return;
 	X509_free(ca->cert);
-	EVP_PKEY_free(ca->key);
 	sk_X509_pop_free(ca->chain, X509_free);
 	free(ca);
 }

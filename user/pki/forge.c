@@ -329,40 +329,33 @@ static int add_extensions(X509 *leaf, const struct ca *ca, X509 *origin, const c
 	return err;
 }
 
-/*
- * The digest that goes with the CA's key: for EC as strong as the curve (RFC 5480 4), for EdDSA
- * none (RFC 8410), SHA-256 for the rest.
- */
-static const EVP_MD *signature_digest(const EVP_PKEY *key)
-{
-	switch (EVP_PKEY_get_base_id(key)) {
-	case EVP_PKEY_ED25519:
-	case EVP_PKEY_ED448: return NULL;
-	case EVP_PKEY_EC:
-		if (EVP_PKEY_get_bits(key) > 384)
-			return EVP_sha512();
-		return EVP_PKEY_get_bits(key) > 256 ? EVP_sha384() : EVP_sha256();
-	default: return EVP_sha256();
-	}
-}
-
 static int make_leaf(X509 *leaf, const struct ca *ca, X509 *origin, const char *sni,
 		     EVP_PKEY *leaf_key)
 {
 	int err = set_fields(leaf, ca, origin, leaf_key);
 
-	if (!err)
-		err = add_extensions(leaf, ca, origin, sni, leaf_key);
-	if (err)
-		return err;
-	if (X509_sign(leaf, ca->key, signature_digest(ca->key)) <= 0)
+	return err ? err : add_extensions(leaf, ca, origin, sni, leaf_key);
+}
+
+/* What is to be signed names the algorithm of the signature (RFC 5280 4.1.2.3). */
+static int encode(X509 *leaf, const X509_ALGOR *algorithm, uint8_t **tbs, size_t *tbs_len)
+{
+	uint8_t *der = NULL;
+	int len;
+
+	/* OpenSSL sets it in signing alone, which is not done here. */
+	if (X509_ALGOR_copy((X509_ALGOR *)X509_get0_tbs_sigalg(leaf), algorithm) != 1)
+		return -ENOMEM;
+	len = i2d_re_X509_tbs(leaf, &der);
+	if (len <= 0)
 		return -EIO;
-	/* fills the cached view of the extensions now, while one thread alone knows the leaf */
-	X509_check_purpose(leaf, -1, 0);
+	*tbs = der;
+	*tbs_len = (size_t)len;
 	return 0;
 }
 
-int forge_leaf(const struct ca *ca, X509 *origin, const char *sni, EVP_PKEY *leaf_key, X509 **out)
+int forge_leaf(const struct ca *ca, const X509_ALGOR *algorithm, X509 *origin, const char *sni,
+	       EVP_PKEY *leaf_key, uint8_t **tbs, size_t *tbs_len)
 {
 	X509 *leaf = X509_new();
 	int err;
@@ -372,11 +365,9 @@ int forge_leaf(const struct ca *ca, X509 *origin, const char *sni, EVP_PKEY *lea
 	/* what fails here must not turn up in the error queue of the connection's next TLS call */
 	ERR_set_mark();
 	err = make_leaf(leaf, ca, origin, sni, leaf_key);
+	if (!err)
+		err = encode(leaf, algorithm, tbs, tbs_len);
 	ERR_pop_to_mark();
-	if (err) {
-		X509_free(leaf);
-		return err;
-	}
-	*out = leaf;
-	return 0;
+	X509_free(leaf);
+	return err;
 }

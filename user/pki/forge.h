@@ -3,6 +3,8 @@
 #define KSPLIT_PKI_FORGE_H
 
 #include <openssl/x509.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "pki/ca.h"
 
@@ -15,8 +17,11 @@ int forge_make_key(const char *type, EVP_PKEY **out);
  * subjectAltName, extended key usage (else serverAuth), basicConstraints (never CA:TRUE); `sni` (""
  * or NULL: none) is added to the SAN when no name there covers it. Key usage by key type, SKI, AKI
  * and 16-byte random serial are ours; AIA, CRL DP, SCT and must-staple are not copied; validity is
- * the origin's cut to the CA's. Caller owns *out. 0, -ENOMEM or -EIO.
+ * the origin's cut to the CA's. It is not signed: *tbs is the DER of its TBSCertificate (RFC
+ * 5280 4.1), the caller's (OPENSSL_free), which names `algorithm` as that of the signature to come.
+ * 0, -ENOMEM or -EIO.
  */
-int forge_leaf(const struct ca *ca, X509 *origin, const char *sni, EVP_PKEY *leaf_key, X509 **out);
+int forge_leaf(const struct ca *ca, const X509_ALGOR *algorithm, X509 *origin, const char *sni,
+	       EVP_PKEY *leaf_key, uint8_t **tbs, size_t *tbs_len);
 
 #endif

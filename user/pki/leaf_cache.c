@@ -2,7 +2,9 @@
 #include "pki/leaf_cache.h"
 
 #include <errno.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/x509v3.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -19,7 +21,7 @@ struct leaf_box {
 	atomic_uint references;
 };
 
-/* Somebody who wants a leaf that another thread is forging. */
+/* Somebody who wants a leaf that is being forged. */
 struct waiter {
 	struct waiter *next;
 	leaf_cache_ready_fn ready;
@@ -27,6 +29,7 @@ struct waiter {
 };
 
 struct entry {
+	struct leaf_cache *cache;
 	struct entry *bucket_next;
 	struct entry *newer, *older; /* the LRU list; only entries that have their leaf are in it */
 	struct leaf *leaf;           /* the cache's reference; NULL: being forged */
@@ -38,6 +41,7 @@ struct entry {
 
 struct leaf_cache {
 	const struct ca *ca;
+	struct signer *signer;
 	EVP_PKEY *leaf_key;
 	size_t max_entries;
 	size_t buckets_len;   /* a power of two */
@@ -73,19 +77,23 @@ void leaf_put(struct leaf *leaf)
 	free(box);
 }
 
-/* A leaf with one reference, the caller's. */
-static int leaf_make(const struct leaf_cache *cache, X509 *origin, const char *sni,
-		     struct leaf **out)
+/* A leaf with one reference, the caller's, from what the signing process has sent. */
+static int leaf_make(const uint8_t *der, size_t der_len, struct leaf **out)
 {
 	struct leaf_box *box = calloc(1, sizeof(*box));
-	int err;
+	int err = -EIO;
 
 	if (!box)
 		return -ENOMEM;
 	atomic_init(&box->references, 1);
-	err = forge_leaf(cache->ca, origin, sni, cache->leaf_key, &box->leaf.cert);
-	if (!err)
+	ERR_set_mark();
+	box->leaf.cert = d2i_X509(NULL, &der, (long)der_len);
+	if (box->leaf.cert) {
+		/* fills the cached view of the extensions now, while one thread alone knows it */
+		X509_check_purpose(box->leaf.cert, -1, 0);
 		err = fingerprint_of(box->leaf.cert, box->leaf.fingerprint);
+	}
+	ERR_pop_to_mark();
 	if (err) {
 		leaf_put(&box->leaf);
 		return err;
@@ -139,6 +147,7 @@ static struct entry *insert(struct leaf_cache *cache, const uint8_t *origin_fp, 
 
 	if (!entry)
 		return NULL;
+	entry->cache = cache;
 	memcpy(entry->origin_fp, origin_fp, FINGERPRINT_LEN);
 	memcpy(entry->sni, sni, sni_size);
 	entry->bucket_next = *bucket;
@@ -196,26 +205,24 @@ static int add_waiter(struct entry *entry, leaf_cache_ready_fn ready, void *arg)
 
 /* Each waiter gets a reference of its own (or NULL); without the lock, since a callback may call us
  * again. */
-static void notify(struct waiter *waiters, struct leaf *leaf)
+static void notify(struct waiter *waiters, int err, struct leaf *leaf)
 {
 	while (waiters) {
 		struct waiter *next = waiters->next;
 
-		waiters->ready(waiters->arg, leaf ? leaf_get(leaf) : NULL);
+		waiters->ready(waiters->arg, err, leaf ? leaf_get(leaf) : NULL);
 		free(waiters);
 		waiters = next;
 	}
 }
 
 /*
- * Forge for an entry that this thread has just inserted. The entry cannot go away meanwhile: it is
- * not in the LRU list, and nobody but us removes an entry without a leaf.
+ * An entry has its leaf (a reference that is taken over), or goes. It cannot have gone before: it
+ * is not in the LRU list, and nobody else removes an entry without a leaf.
  */
-static int forge_entry(struct leaf_cache *cache, struct entry *entry, X509 *origin,
-		       struct leaf **out)
+static void finish(struct entry *entry, int err, struct leaf *leaf)
 {
-	struct leaf *leaf = NULL;
-	int err = leaf_make(cache, origin, entry->sni, &leaf);
+	struct leaf_cache *cache = entry->cache;
 	int64_t now = time(NULL);
 	struct waiter *waiters;
 
@@ -235,14 +242,56 @@ static int forge_entry(struct leaf_cache *cache, struct entry *entry, X509 *orig
 	}
 	pthread_mutex_unlock(&cache->lock);
 
-	notify(waiters, leaf);
-	*out = leaf;
+	notify(waiters, err, leaf);
+	leaf_put(leaf);
+}
+
+/* The signer's answer, on its thread. */
+static void entry_signed(void *arg, int err, const uint8_t *cert, size_t cert_len)
+{
+	struct leaf *leaf = NULL;
+
+	if (!err)
+		err = leaf_make(cert, cert_len, &leaf);
+	finish(arg, err, leaf);
+}
+
+/* For an entry that this thread has just inserted; whoever asked waits for it already. */
+static void forge_entry(struct leaf_cache *cache, struct entry *entry, X509 *origin)
+{
+	uint8_t *tbs = NULL;
+	size_t tbs_len = 0;
+	int err = forge_leaf(cache->ca, signer_algorithm(cache->signer), origin, entry->sni,
+			     cache->leaf_key, &tbs, &tbs_len);
+
+	if (!err)
+		err = signer_request(cache->signer, tbs, tbs_len, entry_signed, entry);
+	OPENSSL_free(tbs);
+	if (err)
+		finish(entry, err == -EMSGSIZE ? -EIO : err, NULL);
+}
+
+/* Under the lock: the first who wants it waits for it, too. */
+static int begin(struct leaf_cache *cache, const uint8_t *origin_fp, const char *sni,
+		 leaf_cache_ready_fn ready, void *waiter, struct entry **fresh)
+{
+	struct entry *entry = insert(cache, origin_fp, sni);
+	int err = entry ? add_waiter(entry, ready, waiter) : -ENOMEM;
+
+	cache->stats.misses++;
+	if (err == -EINPROGRESS) {
+		*fresh = entry;
+		return err;
+	}
+	cache->stats.failed++;
+	if (entry)
+		remove_entry(cache, entry);
 	return err;
 }
 
 /*
- * Under the lock: 0 *out is a reference to a cached leaf; -EINPROGRESS we wait; -EAGAIN *fresh is a
- * new entry that the caller must forge for; -ENOMEM.
+ * Under the lock: 0 *out is a reference to a cached leaf; -EINPROGRESS we wait, and when *fresh is
+ * set the caller must forge for it; -ENOMEM.
  */
 static int look_up(struct leaf_cache *cache, const uint8_t *origin_fp, const char *sni,
 		   leaf_cache_ready_fn ready, void *waiter, struct leaf **out, struct entry **fresh)
@@ -257,19 +306,13 @@ static int look_up(struct leaf_cache *cache, const uint8_t *origin_fp, const cha
 		evict(cache, entry);
 		entry = NULL;
 	}
-	if (entry) {
-		cache->stats.hits++;
-		lru_unlink(cache, entry);
-		lru_link(cache, entry);
-		*out = leaf_get(entry->leaf);
-		return 0;
-	}
-	cache->stats.misses++;
-	*fresh = insert(cache, origin_fp, sni);
-	if (*fresh)
-		return -EAGAIN;
-	cache->stats.failed++;
-	return -ENOMEM;
+	if (!entry)
+		return begin(cache, origin_fp, sni, ready, waiter, fresh);
+	cache->stats.hits++;
+	lru_unlink(cache, entry);
+	lru_link(cache, entry);
+	*out = leaf_get(entry->leaf);
+	return 0;
 }
 
 int leaf_cache_get(struct leaf_cache *cache, X509 *origin, const uint8_t origin_fp[FINGERPRINT_LEN],
@@ -281,11 +324,13 @@ int leaf_cache_get(struct leaf_cache *cache, X509 *origin, const uint8_t origin_
 	pthread_mutex_lock(&cache->lock);
 	err = look_up(cache, origin_fp, sni, ready, waiter, out, &fresh);
 	pthread_mutex_unlock(&cache->lock);
-	return fresh ? forge_entry(cache, fresh, origin, out) : err;
+	if (fresh)
+		forge_entry(cache, fresh, origin);
+	return err;
 }
 
-int leaf_cache_new(const struct ca *ca, EVP_PKEY *leaf_key, size_t max_entries,
-		   struct leaf_cache **out)
+int leaf_cache_new(const struct ca *ca, struct signer *signer, EVP_PKEY *leaf_key,
+		   size_t max_entries, struct leaf_cache **out)
 {
 	struct leaf_cache *cache = calloc(1, sizeof(*cache));
 	size_t buckets = 16;
@@ -301,6 +346,7 @@ int leaf_cache_new(const struct ca *ca, EVP_PKEY *leaf_key, size_t max_entries,
 		return -ENOMEM;
 	}
 	cache->ca = ca;
+	cache->signer = signer;
 	cache->leaf_key = leaf_key;
 	cache->max_entries = max_entries;
 	cache->buckets_len = buckets;

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "pki/signer.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/log.h"
+#include "pki/signer_message.h"
+
+#define SEND_BUFFER (4 * 1024 * 1024) /* some thousand requests; the system may allow less */
+#define END_TRIES   200
+#define END_LOOK_MS 5
+
+/* A request on its way; the process answers in order. */
+struct request {
+	STAILQ_ENTRY(request) link;
+	uint64_t id;
+	signer_done_fn done;
+	void *arg;
+};
+
+STAILQ_HEAD(requests, request);
+
+struct signer {
+	int fd;
+	_Atomic pid_t pid; /* 0: gone */
+	X509_ALGOR *algorithm;
+	pthread_t thread;
+	bool has_thread;
+	_Atomic bool stopping;
+	uint8_t *answer;      /* SIGNER_MESSAGE_MAX bytes of the thread's */
+	pthread_mutex_t lock; /* guards what follows, and that it is sent in order */
+	struct requests requests;
+	uint64_t next_id;
+	bool gone;
+};
+
+static ssize_t receive(int fd, void *buf, size_t len)
+{
+	ssize_t n;
+
+	do {
+		n = recv(fd, buf, len, 0);
+	} while (n < 0 && errno == EINTR);
+	return n;
+}
+
+/* The first message: what it signs with, or why it cannot. */
+static int read_hello(struct signer *signer, char *error, size_t error_len)
+{
+	ssize_t n = receive(signer->fd, signer->answer, SIGNER_MESSAGE_MAX);
+	const uint8_t *at = signer->answer + sizeof(struct signer_head);
+	struct signer_head head;
+	int rest;
+
+	snprintf(error, error_len, "the signing process ended before it was ready");
+	if (n < (ssize_t)sizeof(head))
+		return -EPIPE;
+	memcpy(&head, signer->answer, sizeof(head));
+	rest = (int)((size_t)n - sizeof(head));
+	if (head.verdict != SIGNER_SIGNED) {
+		snprintf(error, error_len, "%.*s", rest, (const char *)at);
+		return head.err > 0 ? -head.err : -EIO;
+	}
+	signer->algorithm = d2i_X509_ALGOR(NULL, &at, rest);
+	return signer->algorithm ? 0 : -EIO;
+}
+
+static int fork_process(struct signer *signer, const struct signer_options *options)
+{
+	const int room = SEND_BUFFER;
+	int fds[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds))
+		return -errno;
+	setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		close(fds[0]);
+		signer_process(options, fds[1]);
+	}
+	close(fds[1]);
+	signer->fd = fds[0];
+	if (pid < 0)
+		return -errno;
+	atomic_store(&signer->pid, pid);
+	return 0;
+}
+
+int signer_start(const struct signer_options *options, struct signer **out, char *error,
+		 size_t error_len)
+{
+	struct signer *signer = calloc(1, sizeof(*signer));
+	int err;
+
+	snprintf(error, error_len, "cannot start the signing process");
+	if (!signer)
+		return -ENOMEM;
+	signer->fd = -1;
+	signer->next_id = 1;
+	STAILQ_INIT(&signer->requests);
+	pthread_mutex_init(&signer->lock, NULL);
+	signer->answer = malloc(SIGNER_MESSAGE_MAX);
+	err = signer->answer ? fork_process(signer, options) : -ENOMEM;
+	if (!err)
+		err = read_hello(signer, error, error_len);
+	if (err) {
+		signer_stop(signer);
+		return err;
+	}
+	*out = signer;
+	return 0;
+}
+
+const X509_ALGOR *signer_algorithm(const struct signer *signer)
+{
+	return signer->algorithm;
+}
+
+pid_t signer_pid(const struct signer *signer)
+{
+	return atomic_load(&signer->pid);
+}
+
+/* From now on nothing is sent; what is on its way comes to nothing. */
+static void fail_all(struct signer *signer)
+{
+	struct requests requests = STAILQ_HEAD_INITIALIZER(requests);
+	struct request *request;
+
+	pthread_mutex_lock(&signer->lock);
+	signer->gone = true;
+	STAILQ_CONCAT(&requests, &signer->requests);
+	pthread_mutex_unlock(&signer->lock);
+	while ((request = STAILQ_FIRST(&requests))) {
+		STAILQ_REMOVE_HEAD(&requests, link);
+		request->done(request->arg, -EPIPE, NULL, 0);
+		free(request);
+	}
+}
+
+static int error_of(enum signer_verdict verdict)
+{
+	if (verdict == SIGNER_SIGNED)
+		return 0;
+	if (verdict == SIGNER_BUSY)
+		return -EBUSY;
+	log_warn("the signing process has not signed a leaf: %s", signer_verdict_text(verdict));
+	return -EACCES;
+}
+
+/* False: that is no answer to the oldest request. */
+static bool take_answer(struct signer *signer, size_t len)
+{
+	struct signer_head head;
+	struct request *request;
+	int err;
+
+	if (len < sizeof(head))
+		return false;
+	memcpy(&head, signer->answer, sizeof(head));
+	pthread_mutex_lock(&signer->lock);
+	request = STAILQ_FIRST(&signer->requests);
+	if (request && request->id == head.id)
+		STAILQ_REMOVE_HEAD(&signer->requests, link);
+	else
+		request = NULL;
+	pthread_mutex_unlock(&signer->lock);
+	if (!request)
+		return false;
+	err = error_of((enum signer_verdict)head.verdict);
+	request->done(request->arg, err, err ? NULL : signer->answer + sizeof(head),
+		      err ? 0 : len - sizeof(head));
+	free(request);
+	return true;
+}
+
+static void *listen_thread(void *arg)
+{
+	struct signer *signer = arg;
+	ssize_t n;
+
+	pthread_setname_np(pthread_self(), "ksplit-leaves");
+	do {
+		n = receive(signer->fd, signer->answer, SIGNER_MESSAGE_MAX);
+	} while (n > 0 && take_answer(signer, (size_t)n));
+	atomic_store(&signer->pid, 0);
+	if (!atomic_load(&signer->stopping))
+		log_error("the signing process has gone: names without a cached leaf are passed "
+			  "through unread from now on; restart ksplitd");
+	fail_all(signer);
+	return NULL;
+}
+
+int signer_listen(struct signer *signer)
+{
+	int err = pthread_create(&signer->thread, NULL, listen_thread, signer);
+
+	signer->has_thread = !err;
+	return -err;
+}
+
+static int send_request(const struct signer *signer, uint64_t id, const uint8_t *tbs, size_t len)
+{
+	struct signer_head head = {.id = id};
+	struct iovec parts[] = {{.iov_base = &head, .iov_len = sizeof(head)},
+				{.iov_base = (void *)tbs, .iov_len = len}};
+	const struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+
+	if (sendmsg(signer->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+		return 0;
+	if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
+		return -EBUSY;
+	return errno == ENOMEM ? -ENOMEM : -EPIPE;
+}
+
+int signer_request(struct signer *signer, const uint8_t *tbs, size_t len, signer_done_fn done,
+		   void *arg)
+{
+	struct request *request;
+	int err = -EPIPE;
+
+	if (len > SIGNER_TBS_MAX)
+		return -EMSGSIZE;
+	request = malloc(sizeof(*request));
+	if (!request)
+		return -ENOMEM;
+	*request = (struct request){.done = done, .arg = arg};
+	pthread_mutex_lock(&signer->lock);
+	request->id = signer->next_id++;
+	if (!signer->gone)
+		err = send_request(signer, request->id, tbs, len);
+	if (!err)
+		STAILQ_INSERT_TAIL(&signer->requests, request, link);
+	pthread_mutex_unlock(&signer->lock);
+	if (err)
+		free(request);
+	return err;
+}
+
+/* It ends when its socket does. Where it is not our child (a daemon that went to the background)
+ * there is nobody to wait for. */
+static void wait_end(pid_t pid)
+{
+	const struct timespec look = {.tv_nsec = END_LOOK_MS * 1000000L};
+
+	for (int i = 0; i < END_TRIES && waitpid(pid, NULL, WNOHANG) == 0; i++)
+		nanosleep(&look, NULL);
+}
+
+void signer_stop(struct signer *signer)
+{
+	pid_t pid;
+
+	if (!signer)
+		return;
+	pid = signer_pid(signer);
+	atomic_store(&signer->stopping, true);
+	if (signer->fd >= 0)
+		shutdown(signer->fd, SHUT_RDWR);
+	if (signer->has_thread)
+		pthread_join(signer->thread, NULL);
+	fail_all(signer);
+	if (signer->fd >= 0)
+		close(signer->fd);
+	if (pid > 0)
+		wait_end(pid);
+	pthread_mutex_destroy(&signer->lock);
+	X509_ALGOR_free(signer->algorithm);
+	free(signer->answer);
+	free(signer);
+}

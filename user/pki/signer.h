@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KSPLIT_PKI_SIGNER_H
+#define KSPLIT_PKI_SIGNER_H
+
+#include <openssl/x509.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "pki/signer_process.h"
+
+/*
+ * The daemon's end of the signing process, which alone has the CA's private key. It is started once
+ * and never again: its key cannot be read any more when privileges are given up. When it dies,
+ * requests fail with -EPIPE from then on.
+ */
+struct signer;
+
+/*
+ * Start the signing process and wait until it has the key. Before any thread exists and before
+ * anything listens (fork(2)). Caller owns *out. 0, or -errno with one line in `error`.
+ */
+int signer_start(const struct signer_options *options, struct signer **out, char *error,
+		 size_t error_len);
+
+/* Start the thread that takes answers. 0 or -errno. */
+int signer_listen(struct signer *signer);
+
+/*
+ * What became of a request, on the thread that takes answers: err 0 and the DER of the certificate;
+ * -EBUSY (ca.sign_rate); -EACCES (refused); -EPIPE (the process has gone).
+ */
+typedef void (*signer_done_fn)(void *arg, int err, const uint8_t *cert, size_t cert_len);
+
+/*
+ * Have a TBSCertificate signed. Any thread; never waits. 0: `done` will be called once, if need be
+ * by signer_stop. -EPIPE: the process has gone; -EBUSY: too many requests are on their way;
+ * -EMSGSIZE, -ENOMEM.
+ */
+int signer_request(struct signer *signer, const uint8_t *tbs, size_t len, signer_done_fn done,
+		   void *arg);
+
+/* How it signs: to be named in what it is given. Owned by the signer. */
+const X509_ALGOR *signer_algorithm(const struct signer *signer);
+
+/* Its number; 0 since it has gone. Any thread. */
+pid_t signer_pid(const struct signer *signer);
+
+/* End process and thread, fail what is on its way (-EPIPE), free. NULL allowed. */
+void signer_stop(struct signer *signer);
+
+#endif
