@@ -80,6 +80,8 @@ static inline void config_expect_same(const struct config *is, const struct conf
 	CONFIG_EXPECT_TEXT(ca_key);
 	CONFIG_EXPECT_TEXT(leaf_key_type);
 	CONFIG_EXPECT(leaf_cache);
+	CONFIG_EXPECT(sign_rate);
+	CONFIG_EXPECT_TEXT(signer_user);
 	CONFIG_EXPECT_TEXT(upstream_ca);
 	CONFIG_EXPECT(verify);
 	CONFIG_EXPECT(relay);

@@ -30,6 +30,8 @@ static void test_defaults(void **state)
 	const struct config expected = {
 		.leaf_key_type = CONFIG_TEXT("P-256"),
 		.leaf_cache = 4096,
+		.sign_rate = 1000,
+		.signer_user = CONFIG_TEXT("nobody"),
 		.verify = VERIFY_MIMIC,
 		.relay = RELAY_AUTO,
 		.ktls = KTLS_AUTO,
@@ -73,7 +75,7 @@ static void test_defaults(void **state)
 static const char everything[] =
 	"\xef\xbb\xbf// a comment\n"
 	"{ \"ca\": {\"cert\": \"/c.pem\", \"key\": \"/k.pem\", \"leaf_key\": \"RSA-2048\",\n"
-	"          \"leaf_cache\": 16},\n"
+	"          \"leaf_cache\": 16, \"sign_rate\": 7, \"signer_user\": \"s\"},\n"
 	"  \"listeners\": [ /* two */ {\"listen\": \"127.0.0.1:8443\", \"to\": \"tproxy\"},\n"
 	"    {\"to\": \"example.com:443\", \"listen\": \"[::1]:0\"}],\n"
 	"  \"upstream\": {\"ca\": \"/u.pem\", \"verify\": \"require\"},\n"
@@ -103,6 +105,8 @@ static void test_everything(void **state)
 		.ca_key = CONFIG_TEXT("/k.pem"),
 		.leaf_key_type = CONFIG_TEXT("RSA-2048"),
 		.leaf_cache = 16,
+		.sign_rate = 7,
+		.signer_user = CONFIG_TEXT("s"),
 		.upstream_ca = CONFIG_TEXT("/u.pem"),
 		.verify = VERIFY_REQUIRE,
 		.relay = RELAY_COPY,
