@@ -37,7 +37,7 @@ static const struct capture_part *part_of(const struct chain *chain)
 
 static const union capture_address *listener_of(const struct chain *chain)
 {
-	return chain->family == AF_INET6 ? &part_of(chain)->listener6 : &part_of(chain)->listener;
+	return rules_part_listener(part_of(chain), chain->family);
 }
 
 /* "iptables -t nat -A ksplit-outgoing", the beginning of every line. */

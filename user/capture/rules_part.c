@@ -34,13 +34,17 @@ bool rules_part_is_all(const struct capture_networks *networks, sa_family_t fami
 	return false;
 }
 
+const union capture_address *rules_part_listener(const struct capture_part *part,
+						 sa_family_t family)
+{
+	return family == AF_INET6 ? &part->listener6 : &part->listener;
+}
+
 bool rules_part_captures(const struct capture_part *part, sa_family_t family)
 {
-	const union capture_address *listener =
-		family == AF_INET6 ? &part->listener6 : &part->listener;
 	const struct capture_match *match = &part->match;
 
-	return listener->sa.sa_family == family &&
+	return rules_part_listener(part, family)->sa.sa_family == family &&
 	       (!match->networks.len || rules_part_count(&match->networks, family)) &&
 	       (!match->sources.len || rules_part_count(&match->sources, family));
 }

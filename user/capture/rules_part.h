@@ -19,6 +19,10 @@ const char *rules_part_name(enum capture_kind kind);
 size_t rules_part_count(const struct capture_networks *networks, sa_family_t family);
 bool rules_part_is_all(const struct capture_networks *networks, sa_family_t family);
 
+/* The listener for AF_INET or AF_INET6; its own family is 0 where there is none. */
+const union capture_address *rules_part_listener(const struct capture_part *part,
+						 sa_family_t family);
+
 /* Is there a listener for this family, and none of the lists that names only the other one? */
 bool rules_part_captures(const struct capture_part *part, sa_family_t family);
 

@@ -229,9 +229,10 @@ static void write_match(const struct chain *chain, sa_family_t family,
 }
 
 /* Where to: REDIRECT finds what listens on all addresses, another address has to be told. */
-static void write_target(const struct chain *chain, const union capture_address *listener)
+static void write_target(const struct chain *chain, sa_family_t family)
 {
-	const char *family = listener->sa.sa_family == AF_INET6 ? "ip6" : "ip";
+	const union capture_address *listener = rules_part_listener(part_of(chain), family);
+	const char *name = family == AF_INET6 ? "ip6" : "ip";
 	bool tproxy = part_of(chain)->method == CAPTURE_TPROXY;
 	bool all = rules_part_is_wildcard(listener);
 	char address[RULES_PART_ADDRESS];
@@ -239,13 +240,13 @@ static void write_target(const struct chain *chain, const union capture_address 
 
 	rules_part_print_address(listener, address);
 	if (tproxy && all)
-		fprintf(chain->out, "tproxy %s to :%u ", family, port);
+		fprintf(chain->out, "tproxy %s to :%u ", name, port);
 	else if (tproxy)
-		fprintf(chain->out, "tproxy %s to %s:%u ", family, address, port);
+		fprintf(chain->out, "tproxy %s to %s:%u ", name, address, port);
 	else if (all || chain->kind == CAPTURE_OUTGOING)
 		fprintf(chain->out, "redirect to :%u ", port);
 	else
-		fprintf(chain->out, "dnat %s to %s:%u ", family, address, port);
+		fprintf(chain->out, "dnat %s to %s:%u ", name, address, port);
 	if (tproxy)
 		fprintf(chain->out, "meta mark set 0x%08" PRIx32 " accept ",
 			capture_tproxy_mark(chain->capture));
@@ -253,10 +254,9 @@ static void write_target(const struct chain *chain, const union capture_address 
 }
 
 /* One rule for each cgroup: a set holds values of one depth alone. */
-static void write_capturing(const struct chain *chain, const union capture_address *listener)
+static void write_capturing(const struct chain *chain, sa_family_t family)
 {
 	const struct capture_match *match = &part_of(chain)->match;
-	sa_family_t family = listener->sa.sa_family;
 	size_t i = 0;
 
 	if (!rules_part_captures(part_of(chain), family))
@@ -264,7 +264,7 @@ static void write_capturing(const struct chain *chain, const union capture_addre
 	do {
 		write_match(chain, family, &match->ports,
 			    match->cgroups.len ? match->cgroups.list[i] : NULL);
-		write_target(chain, listener);
+		write_target(chain, family);
 	} while (++i < match->cgroups.len);
 }
 
@@ -289,13 +289,11 @@ static void write_refusing(const struct chain *chain, sa_family_t family)
 static void write_gap(const struct chain *chain, sa_family_t family)
 {
 	const struct capture_part *part = part_of(chain);
-	const union capture_address *listener =
-		family == AF_INET6 ? &part->listener6 : &part->listener;
+	bool listens = rules_part_listener(part, family)->sa.sa_family == family;
 
 	if (!rules_part_captures(part, family))
 		fprintf(chain->out, "\t# IPv%d is not captured: %s.\n", family == AF_INET6 ? 6 : 4,
-			listener->sa.sa_family ? "none of its networks is listed"
-					       : "no listener for it");
+			listens ? "none of its networks is listed" : "no listener for it");
 }
 
 static void write_chain(const struct chain *chain)
@@ -324,8 +322,8 @@ static void write_chain(const struct chain *chain)
 	if (part->method == CAPTURE_TPROXY)
 		write_captured_before(chain);
 	write_exempt(chain);
-	write_capturing(chain, &part->listener);
-	write_capturing(chain, &part->listener6);
+	write_capturing(chain, AF_INET);
+	write_capturing(chain, AF_INET6);
 	fputs("\t}\n", chain->out);
 }
 
@@ -346,10 +344,8 @@ static void write_quic_chain(const struct chain *chain)
 		name_of(chain), hooks[chain->kind]);
 	write_left_alone(chain);
 	write_exempt(chain);
-	if (part_of(chain)->listener.sa.sa_family)
-		write_refusing(chain, AF_INET);
-	if (part_of(chain)->listener6.sa.sa_family)
-		write_refusing(chain, AF_INET6);
+	write_refusing(chain, AF_INET);
+	write_refusing(chain, AF_INET6);
 	fputs("\t}\n", chain->out);
 }
 
