@@ -23,16 +23,19 @@
 
 struct suite {
 	uint16_t id;
-	bool tls13;
+	bool tls13; /* with a key of any kind */
+	bool rsa;   /* TLS 1.2: with an RSA key; else with one for ECDSA or EdDSA */
 };
 
 struct tls_context {
 	SSL_CTX *client_side;
+	SSL_CTX *service_side;
 	SSL_CTX *upstream_side;
 	BIO_METHOD *bio_method;
 	STACK_OF(X509) *chain;
-	struct suite *suites; /* those that a handshake with our leaf key can end in */
+	struct suite *suites; /* those that a handshake can end in */
 	size_t suites_len;
+	bool leaf_rsa; /* the kind of the leaf key */
 };
 
 static bool is_self_signed(X509 *cert)
@@ -84,17 +87,18 @@ static int common_setup(SSL_CTX *ctx)
 	return 0;
 }
 
-static int client_side_setup(struct tls_context *context, EVP_PKEY *leaf_key)
+/* As a server: with forged leaves (`leaf_key`), or with identities that each session brings (NULL). */
+static int server_side_setup(SSL_CTX **out, EVP_PKEY *leaf_key)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 
-	context->client_side = ctx;
+	*out = ctx;
 	if (!ctx)
 		return -ENOMEM;
 	SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
 	SSL_CTX_set_dh_auto(ctx, 1);
 	tls_session_prepare_client_side(ctx);
-	if (!SSL_CTX_use_PrivateKey(ctx, leaf_key))
+	if (leaf_key && !SSL_CTX_use_PrivateKey(ctx, leaf_key))
 		return -EIO;
 	return common_setup(ctx);
 }
@@ -148,16 +152,7 @@ static int upstream_side_setup(struct tls_context *context,
 	return common_setup(ctx);
 }
 
-static bool suite_fits_key(const SSL_CIPHER *cipher, int key_type)
-{
-	int auth = SSL_CIPHER_get_auth_nid(cipher);
-
-	if (auth == NID_auth_any) /* TLS 1.3 */
-		return true;
-	return auth == (key_type == EVP_PKEY_RSA ? NID_auth_rsa : NID_auth_ecdsa);
-}
-
-static int suites_collect(struct tls_context *context, const EVP_PKEY *leaf_key)
+static int suites_collect(struct tls_context *context)
 {
 	STACK_OF(SSL_CIPHER) *all = SSL_CTX_get_ciphers(context->client_side);
 	int n = sk_SSL_CIPHER_num(all);
@@ -167,12 +162,14 @@ static int suites_collect(struct tls_context *context, const EVP_PKEY *leaf_key)
 		return -ENOMEM;
 	for (int i = 0; i < n; i++) {
 		const SSL_CIPHER *cipher = sk_SSL_CIPHER_value(all, i);
+		int auth = SSL_CIPHER_get_auth_nid(cipher);
 
-		if (!suite_fits_key(cipher, EVP_PKEY_get_base_id(leaf_key)))
+		if (auth != NID_auth_any && auth != NID_auth_rsa && auth != NID_auth_ecdsa)
 			continue;
 		context->suites[context->suites_len++] = (struct suite){
 			.id = SSL_CIPHER_get_protocol_id(cipher),
-			.tls13 = SSL_CIPHER_get_auth_nid(cipher) == NID_auth_any,
+			.tls13 = auth == NID_auth_any,
+			.rsa = auth == NID_auth_rsa,
 		};
 	}
 	return 0;
@@ -190,15 +187,18 @@ int tls_context_new(const struct tls_context_options *options, struct tls_contex
 	context->bio_method = sock_bio_method_new();
 	err = context->bio_method ? chain_build(context, options) : -ENOMEM;
 	if (!err)
-		err = client_side_setup(context, options->leaf_key);
+		err = server_side_setup(&context->client_side, options->leaf_key);
+	if (!err)
+		err = server_side_setup(&context->service_side, NULL);
 	if (!err)
 		err = upstream_side_setup(context, options, error, error_len);
 	if (!err)
-		err = suites_collect(context, options->leaf_key);
+		err = suites_collect(context);
 	if (err) {
 		tls_context_free(context);
 		return err;
 	}
+	context->leaf_rsa = EVP_PKEY_get_base_id(options->leaf_key) == EVP_PKEY_RSA;
 	*out = context;
 	return 0;
 }
@@ -208,6 +208,7 @@ void tls_context_free(struct tls_context *context)
 	if (!context)
 		return;
 	SSL_CTX_free(context->client_side);
+	SSL_CTX_free(context->service_side);
 	SSL_CTX_free(context->upstream_side);
 	BIO_meth_free(context->bio_method);
 	sk_X509_pop_free(context->chain, X509_free);
@@ -215,24 +216,34 @@ void tls_context_free(struct tls_context *context)
 	free(context);
 }
 
-static bool suite_usable(const struct suite *suite, const struct client_hello *hello)
+bool tls_context_can_serve_with(const struct tls_context *context, const struct client_hello *hello,
+				bool rsa, bool ecdsa)
 {
-	return suite->tls13 ? hello->offers_tls13 : hello->offers_tls12;
+	for (size_t i = 0; i < hello->ciphers_len; i++)
+		for (size_t k = 0; k < context->suites_len; k++) {
+			const struct suite *suite = &context->suites[k];
+
+			if (suite->id == hello->ciphers[i] &&
+			    (suite->tls13 ? hello->offers_tls13
+					  : hello->offers_tls12 && (suite->rsa ? rsa : ecdsa)))
+				return true;
+		}
+	return false;
 }
 
 bool tls_context_can_serve(const struct tls_context *context, const struct client_hello *hello)
 {
-	for (size_t i = 0; i < hello->ciphers_len; i++)
-		for (size_t k = 0; k < context->suites_len; k++)
-			if (context->suites[k].id == hello->ciphers[i] &&
-			    suite_usable(&context->suites[k], hello))
-				return true;
-	return false;
+	return tls_context_can_serve_with(context, hello, context->leaf_rsa, !context->leaf_rsa);
 }
 
 SSL_CTX *tls_context_client_side(const struct tls_context *context)
 {
 	return context->client_side;
+}
+
+SSL_CTX *tls_context_service_side(const struct tls_context *context)
+{
+	return context->service_side;
 }
 
 SSL_CTX *tls_context_upstream_side(const struct tls_context *context)

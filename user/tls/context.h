@@ -9,7 +9,7 @@
 #include "tls/client_hello.h"
 
 /*
- * What all connections share: one SSL_CTX for each side (the trust store is loaded once, ticket
+ * What all connections share: an SSL_CTX for each kind of side (the trust store is loaded once, ticket
  * keys are one set) and the tables that say which cipher suites each can do. Immutable after it was
  * made; used by all workers.
  */
@@ -34,7 +34,13 @@ void tls_context_free(struct tls_context *context);
  */
 bool tls_context_can_serve(const struct tls_context *context, const struct client_hello *hello);
 
+/* The same for a server whose own keys are RSA, or such as ECDSA suites can be used with, or both. */
+bool tls_context_can_serve_with(const struct tls_context *context, const struct client_hello *hello,
+				bool rsa, bool ecdsa);
+
 SSL_CTX *tls_context_client_side(const struct tls_context *context);
+/* For the client's side of incoming calls: without a key of its own. */
+SSL_CTX *tls_context_service_side(const struct tls_context *context);
 SSL_CTX *tls_context_upstream_side(const struct tls_context *context);
 BIO_METHOD *tls_context_bio_method(const struct tls_context *context);
 /* The certificates that follow a leaf on the wire; may be NULL. Owned by the context. */

@@ -58,13 +58,18 @@ int tls_session_connect(struct tls_session *session, const struct tls_context *c
 	return 0;
 }
 
+static const struct tls_session *session_of(const SSL *ssl)
+{
+	const struct key_track *track = SSL_get_app_data(ssl);
+
+	return (const void *)((const char *)track - offsetof(struct tls_session, track));
+}
+
 /* The client gets the protocol that the origin chose, or none (RFC 7301 3.2). */
 static int on_alpn_select(SSL *ssl, const unsigned char **out, unsigned char *out_len,
 			  const unsigned char *in, unsigned int in_len, void *arg)
 {
-	struct key_track *track = SSL_get_app_data(ssl);
-	const struct tls_session *session =
-		(const void *)((const char *)track - offsetof(struct tls_session, track));
+	const struct tls_session *session = session_of(ssl);
 
 	(void)in;
 	(void)in_len;
@@ -76,9 +81,37 @@ static int on_alpn_select(SSL *ssl, const unsigned char **out, unsigned char *ou
 	return SSL_TLSEXT_ERR_OK;
 }
 
+/* The client asks for an OCSP response, and its certificate has been chosen. */
+static int on_status_request(SSL *ssl, void *arg)
+{
+	const struct tls_credential *shown = tls_session_shown(session_of(ssl));
+	uint8_t *copy;
+
+	(void)arg;
+	if (!shown || !shown->staple)
+		return SSL_TLSEXT_ERR_NOACK;
+	copy = OPENSSL_memdup(shown->staple, shown->staple_len);
+	if (!copy || !SSL_set_tlsext_status_ocsp_resp(ssl, copy, (long)shown->staple_len)) {
+		OPENSSL_free(copy);
+		return SSL_TLSEXT_ERR_NOACK;
+	}
+	return SSL_TLSEXT_ERR_OK;
+}
+
 void tls_session_prepare_client_side(SSL_CTX *ctx)
 {
 	SSL_CTX_set_alpn_select_cb(ctx, on_alpn_select, NULL);
+	SSL_CTX_set_tlsext_status_cb(ctx, on_status_request);
+}
+
+const struct tls_credential *tls_session_shown(const struct tls_session *session)
+{
+	const X509 *cert = session->ssl ? SSL_get_certificate(session->ssl) : NULL;
+
+	for (size_t i = 0; cert && i < session->credentials_len; i++)
+		if (session->credentials[i].cert == cert)
+			return &session->credentials[i];
+	return NULL;
 }
 
 int tls_session_accept(struct tls_session *session, const struct tls_context *context, int fd,
@@ -96,6 +129,28 @@ int tls_session_accept(struct tls_session *session, const struct tls_context *co
 	    !SSL_use_certificate(session->ssl, leaf) ||
 	    (sk_X509_num(chain) > 0 && !SSL_set1_chain(session->ssl, chain)))
 		return -EIO;
+	SSL_set_accept_state(session->ssl);
+	return 0;
+}
+
+int tls_session_accept_service(struct tls_session *session, const struct tls_context *context,
+			       int fd, struct out_buffer *out, struct tls_kdf *kdf,
+			       const struct tls_credential *credentials, size_t credentials_len,
+			       const uint8_t id[32])
+{
+	int err = session_new(session, context, tls_context_service_side(context), fd, out, kdf,
+			      true);
+
+	if (err)
+		return err;
+	if (!SSL_set_session_id_context(session->ssl, id, SSL_MAX_SID_CTX_LENGTH))
+		return -EIO;
+	for (size_t i = 0; i < credentials_len; i++)
+		if (SSL_use_cert_and_key(session->ssl, credentials[i].cert, credentials[i].key,
+					 credentials[i].chain, 1) != 1)
+			return -EIO;
+	session->credentials = credentials;
+	session->credentials_len = credentials_len;
 	SSL_set_accept_state(session->ssl);
 	return 0;
 }

@@ -18,12 +18,26 @@
  * One side of an intercepted connection: an SSL object, its BIO and what is tracked of its keys.
  * Zeroed: nothing there.
  */
+struct tls_credential;
+
 struct tls_session {
 	SSL *ssl; /* owned; NULL: not yet, or both directions are the kernel's */
 	BIO *bio; /* owned by ssl */
 	struct key_track track;
 	const uint8_t *alpn; /* client side: to be chosen; not owned, outlives the handshake */
 	size_t alpn_len;     /* 0: none */
+	/* client side, own identities: not owned, outlive the handshake */
+	const struct tls_credential *credentials;
+	size_t credentials_len;
+};
+
+/* A certificate of the service itself; nothing is owned, OpenSSL takes references. */
+struct tls_credential {
+	X509 *cert;
+	EVP_PKEY *key;
+	STACK_OF(X509) *chain;
+	const uint8_t *staple; /* DER of an OCSP response; NULL: none */
+	size_t staple_len;
 };
 
 enum tls_step {
@@ -65,6 +79,19 @@ int tls_session_connect(struct tls_session *session, const struct tls_context *c
 int tls_session_accept(struct tls_session *session, const struct tls_context *context, int fd,
 		       struct out_buffer *out, struct tls_kdf *kdf, X509 *leaf,
 		       const uint8_t leaf_id[32]);
+
+/*
+ * The client's side again, with the service's own certificates: OpenSSL chooses among them (at most
+ * one of each kind of key) by what the client can verify, and staples when it asks (RFC 6066 8).
+ * `id` names the choice: tickets are good for it alone.
+ */
+int tls_session_accept_service(struct tls_session *session, const struct tls_context *context,
+			       int fd, struct out_buffer *out, struct tls_kdf *kdf,
+			       const struct tls_credential *credentials, size_t credentials_len,
+			       const uint8_t id[32]);
+
+/* Which of its credentials was the client shown? NULL: none of them, or they are not known. */
+const struct tls_credential *tls_session_shown(const struct tls_session *session);
 
 /* Set the callbacks that sessions of the client's side need; once for each context. */
 void tls_session_prepare_client_side(SSL_CTX *ctx);

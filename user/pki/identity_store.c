@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "pki/identity_store.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "core/log.h"
+
+enum { FILE_CERT, FILE_KEY, FILE_OCSP, FILES };
+
+/* What changes when a file, or what a symbolic link leads to, is replaced or written to. */
+struct stamp { /* without padding: compared as bytes */
+	long error; /* of stat(2); the rest is 0 then */
+	dev_t dev;
+	ino_t ino;
+	off_t size;
+	struct timespec mtime, ctime;
+};
+
+struct watched {
+	struct stamp loaded[FILES]; /* as the files were when they were last looked into */
+	struct stamp seen[FILES];   /* ... at the last poll */
+	bool staple_over;	    /* told that it is out of date */
+};
+
+struct identity_store {
+	const struct identity_source *sources; /* not owned */
+	size_t len;
+	struct watched *watched; /* owned; one for each source */
+	pthread_mutex_t lock;	 /* of what follows */
+	struct identity_set *set;
+	struct identity_store_stats stats;
+};
+
+static struct stamp stamp_of(const char *path)
+{
+	struct stamp stamp;
+	struct stat st;
+
+	memset(&stamp, 0, sizeof(stamp));
+	if (!path)
+		return stamp;
+	if (stat(path, &st)) {
+		stamp.error = errno;
+		return stamp;
+	}
+	stamp.dev = st.st_dev;
+	stamp.ino = st.st_ino;
+	stamp.size = st.st_size;
+	stamp.mtime = st.st_mtim;
+	stamp.ctime = st.st_ctim;
+	return stamp;
+}
+
+static void stamps_of(const struct identity_source *source, struct stamp out[FILES])
+{
+	out[FILE_CERT] = stamp_of(source->cert);
+	out[FILE_KEY] = stamp_of(source->key);
+	out[FILE_OCSP] = stamp_of(source->ocsp);
+}
+
+static void look(struct identity_store *store)
+{
+	for (size_t i = 0; i < store->len; i++) {
+		stamps_of(&store->sources[i], store->watched[i].loaded);
+		memcpy(store->watched[i].seen, store->watched[i].loaded,
+		       sizeof(store->watched[i].seen));
+	}
+}
+
+int identity_store_new(const struct identity_source *sources, size_t len,
+		       struct identity_store **out, char *error, size_t error_len)
+{
+	struct identity_store *store = calloc(1, sizeof(*store));
+	int err = -ENOMEM;
+
+	if (!store)
+		return err;
+	pthread_mutex_init(&store->lock, NULL);
+	store->sources = sources;
+	store->len = len;
+	store->watched = calloc(len ? len : 1, sizeof(*store->watched));
+	if (store->watched) {
+		look(store); /* first: what changes while it is read is read again */
+		err = identity_set_load(sources, len, NULL, &store->set, error, error_len);
+	}
+	if (err)
+		identity_store_free(store);
+	else
+		*out = store;
+	return err;
+}
+
+void identity_store_free(struct identity_store *store)
+{
+	if (!store)
+		return;
+	identity_set_put(store->set);
+	free(store->watched);
+	pthread_mutex_destroy(&store->lock);
+	free(store);
+}
+
+struct identity_set *identity_store_get(struct identity_store *store)
+{
+	struct identity_set *set;
+
+	pthread_mutex_lock(&store->lock);
+	set = identity_set_get(store->set);
+	pthread_mutex_unlock(&store->lock);
+	return set;
+}
+
+/* True: something is not as it was loaded, and nothing has changed since the last poll. */
+static bool has_settled_change(struct identity_store *store)
+{
+	bool changed = false, settled = true;
+
+	for (size_t i = 0; i < store->len; i++) {
+		struct watched *watched = &store->watched[i];
+		struct stamp now[FILES];
+
+		stamps_of(&store->sources[i], now);
+		changed |= memcmp(now, watched->loaded, sizeof(now)) != 0;
+		settled &= !memcmp(now, watched->seen, sizeof(now));
+		memcpy(watched->seen, now, sizeof(now));
+	}
+	return changed && settled;
+}
+
+static void replace(struct identity_store *store, struct identity_set *set)
+{
+	struct identity_set *old;
+
+	pthread_mutex_lock(&store->lock);
+	old = store->set;
+	store->set = set;
+	store->stats.reloads++;
+	pthread_mutex_unlock(&store->lock);
+	identity_set_put(old);
+	for (size_t i = 0; i < store->len; i++)
+		store->watched[i].staple_over = false;
+	log_info("identities: files have changed; all %zu are loaded again", store->len);
+}
+
+static void tell_old_staples(struct identity_store *store)
+{
+	time_t now = time(NULL);
+
+	for (size_t i = 0; i < store->len; i++) {
+		/* This thread alone replaces the set, so that it may look without the lock. */
+		const struct ocsp_staple *staple = &identity_set_at(store->set, i)->staple;
+
+		if (!staple->der || store->watched[i].staple_over ||
+		    ocsp_staple_is_fresh(staple, now))
+			continue;
+		store->watched[i].staple_over = true;
+		log_warn("%s: is out of date now; nothing is stapled until it is renewed",
+			 store->sources[i].ocsp);
+	}
+}
+
+int identity_store_poll(struct identity_store *store)
+{
+	struct identity_set *set = NULL;
+	char error[512];
+	int err;
+
+	tell_old_staples(store);
+	if (!has_settled_change(store))
+		return 0;
+	look(store);
+	err = identity_set_load(store->sources, store->len, store->set, &set, error, sizeof(error));
+	if (!err) {
+		replace(store, set);
+		return 1;
+	}
+	pthread_mutex_lock(&store->lock);
+	store->stats.failed++;
+	pthread_mutex_unlock(&store->lock);
+	log_error("identities: %s; files have changed, and what was loaded before stays in use",
+		  error);
+	return err;
+}
+
+void identity_store_read_stats(struct identity_store *store, struct identity_store_stats *out)
+{
+	pthread_mutex_lock(&store->lock);
+	*out = store->stats;
+	pthread_mutex_unlock(&store->lock);
+}
