@@ -49,6 +49,8 @@
 	X(KEY_UPDATE, END, "key_update_unsupported", "KeyUpdate on a kernel that cannot rekey")    \
 	X(RECORD_LIMIT, END, "record_limit", "AES-GCM record limit of a key reached")              \
 	X(SHUTDOWN, END, "shutdown", "ksplitd was told to end")                                    \
+	X(CANNOT_PASS, END, "cannot_pass", "to be passed, but the service speaks plain TCP")       \
+	X(SOURCE_REFUSED, END, "source_refused", "the client's address could not be our source")   \
 	X(NO_MEMORY, END, "no_memory", "out of memory or descriptors")                             \
 	X(INTERNAL, END, "internal_error", "unexpected error inside ksplitd")                      \
 	X(PASS_NOT_TLS, PASS, "not_tls", "first bytes are not a TLS ClientHello")                  \
@@ -62,6 +64,7 @@
 	X(PASS_SIGNER_BUSY, PASS, "signer_busy", "more new leaves than ca.sign_rate allows")       \
 	X(PASS_SIGNER_REFUSED, PASS, "signer_refused", "the signing process refused the leaf")     \
 	X(PASS_SIGNER_GONE, PASS, "signer_gone", "the signing process has ended or is silent")     \
+	X(PASS_NO_IDENTITY, PASS, "no_identity", "no identity for the name, and no default")       \
 	X(KTLS_OFF, FALLBACK, "ktls_off", "kernel TLS switched off in the configuration")          \
 	X(KTLS_NOT_IN_KERNEL, FALLBACK, "ktls_not_in_kernel", "kernel has no TLS ULP")             \
 	X(KTLS_ULP_REFUSED, FALLBACK, "ktls_ulp_refused", "kernel refused the TLS ULP")            \

@@ -13,6 +13,7 @@
 
 #include "core/config_address.h"
 #include "core/config_error.h"
+#include "core/config_identities.h"
 
 void config_init(struct config *config)
 {
@@ -61,6 +62,7 @@ void config_init(struct config *config)
 
 void config_free(struct config *config)
 {
+	config_identities_free(config);
 	free(config->ca_cert);
 	free(config->ca_key);
 	free(config->leaf_key_type);
@@ -86,6 +88,13 @@ static int check_listener(const struct config *config, size_t index, char *error
 		config_error_set(error, error_len,
 				 "listener %s: no destination, expected --to original, tproxy, "
 				 "sni:PORT or HOST:PORT",
+				 address);
+		return -EINVAL;
+	}
+	if (listener->incoming && !config->identities_len) {
+		config_error_set(error, error_len,
+				 "listener %s: is for incoming calls, expected \"identities\" to "
+				 "show to its clients",
 				 address);
 		return -EINVAL;
 	}

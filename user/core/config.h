@@ -10,6 +10,7 @@
 
 #include "capture/capture.h"
 #include "core/log.h"
+#include "pki/identity_source.h"
 
 #define CONFIG_MAX_LISTENERS 16
 #define CONFIG_GCM_RECORDS   23726566 /* 2^24.5, RFC 8446 5.5 */
@@ -23,6 +24,15 @@ enum destination_kind {
 	DESTINATION_TPROXY,
 };
 
+/* What a service learns of its client's address. */
+enum config_client_address {
+	CLIENT_ADDRESS_NONE,
+	CLIENT_ADDRESS_PROXY_V2,    /* a header of the PROXY protocol says it */
+	CLIENT_ADDRESS_TRANSPARENT, /* it is the source of our connection */
+};
+
+#define CONFIG_ALPN_MAX 64
+
 struct config_listener {
 	union {
 		struct sockaddr sa;
@@ -32,6 +42,12 @@ struct config_listener {
 	enum destination_kind destination;
 	char host[256]; /* static: host name or numeric address, without brackets */
 	uint16_t port;	/* static and sni; host order */
+	/* for calls to services of ours, which are shown with their own identities */
+	bool incoming;
+	bool plain_upstream; /* the service speaks plain TCP */
+	enum config_client_address client_address;
+	uint8_t alpn[CONFIG_ALPN_MAX]; /* plain_upstream: its protocols, each after its length */
+	size_t alpn_len;
 };
 
 enum config_verify { VERIFY_MIMIC, VERIFY_REQUIRE, VERIFY_OFF };
@@ -78,6 +94,8 @@ struct config_deadlines {
 struct config {
 	struct config_listener listeners[CONFIG_MAX_LISTENERS];
 	size_t listeners_len;
+	struct identity_source *identities; /* owned */
+	size_t identities_len;
 	char *ca_cert; /* PEM file: CA certificate, then any certificates above it */
 	char *ca_key;
 	char *leaf_key_type;  /* "P-256" (default), "P-384", "RSA-2048", "RSA-3072" */

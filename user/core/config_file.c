@@ -6,24 +6,24 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/config_address.h"
 #include "core/config_capture.h"
 #include "core/config_error.h"
+#include "core/config_identities.h"
 #include "core/config_json.h"
+#include "core/config_listener.h"
 #include "core/config_reader.h"
 #include "core/config_setting.h"
 
-static config_reader_fn read_listeners;
-
 /* Sections that have a reader of their own. */
 static const struct config_field sections[] = {
-	{.name = "listeners", .read = read_listeners},
+	{.name = "listeners", .read = config_listener_read_all},
 	{.name = "capture", .read = config_capture_read},
+	{.name = "identities", .read = config_identities_read},
 	{.name = NULL},
 };
 
 /* Sections that a coming version reads. */
-static const char *const later_keys[] = {"pass", "identities", "user", NULL};
+static const char *const later_keys[] = {"pass", "user", NULL};
 
 /* Does `key` lie in `section`, directly or deeper? Then what follows, else NULL. */
 static const char *key_inside(const char *key, const char *section)
@@ -116,63 +116,6 @@ static int read_setting(struct config_reader *reader, const struct config_settin
 		return 0;
 	config_reader_fail(reader, "\"%s\": %s", setting->key, why);
 	return rc;
-}
-
-/* "listen" or "to" of a listener. */
-static int read_listener_member(struct config_reader *reader, const cJSON *member, const char *key,
-				void *out)
-{
-	struct config_listener *listener = out;
-	const char *why;
-	int rc;
-
-	if (strcmp(member->string, "listen") != 0 && strcmp(member->string, "to") != 0)
-		return config_reader_fail(
-			reader, "\"%s\": unknown key, a listener has \"listen\" and \"to\"", key);
-	if (!cJSON_IsString(member))
-		return config_reader_fail(reader, "\"%s\": is %s, expected text in quotes", key,
-					  config_reader_type_name(member));
-	if (strcmp(member->string, "listen") == 0)
-		rc = config_address_parse_listen(member->valuestring, listener, &why);
-	else
-		rc = config_address_parse_destination(member->valuestring, listener, &why);
-	if (rc)
-		return config_reader_fail(reader, "\"%s\": is \"%.256s\", %s", key,
-					  member->valuestring, why);
-	return 0;
-}
-
-static int read_listener(struct config_reader *reader, const cJSON *object, const char *key,
-			 void *out)
-{
-	struct config_listener listener = {.destination = DESTINATION_STATIC};
-	struct config *config = out;
-	int rc;
-
-	rc = config_reader_members(reader, object, key, read_listener_member, &listener);
-	if (rc)
-		return rc;
-	if (!listener.address.sa.sa_family)
-		return config_reader_fail(reader, "\"%s.listen\": missing, expected \"ADDR:PORT\"",
-					  key);
-	if (listener.destination == DESTINATION_STATIC && !listener.host[0])
-		return config_reader_fail(
-			reader,
-			"\"%s.to\": missing, expected \"original\", \"tproxy\", \"sni:PORT\" or "
-			"\"HOST:PORT\"",
-			key);
-	config->listeners[config->listeners_len++] = listener;
-	return 0;
-}
-
-static int read_listeners(struct config_reader *reader, const cJSON *list, const char *key,
-			  void *out)
-{
-	if (!cJSON_IsArray(list))
-		return config_reader_fail(reader, "\"%s\": is %s, expected a list of objects", key,
-					  config_reader_type_name(list));
-	reader->config->listeners_len = 0;
-	return config_reader_list(reader, list, key, CONFIG_MAX_LISTENERS, read_listener, out);
 }
 
 static const struct config_field *find_section(const char *key)

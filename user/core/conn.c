@@ -205,6 +205,7 @@ void conn_accept(struct worker *worker, const struct config_listener *listener, 
 	conn->deadline.expired = deadline_expired;
 	conn->settle.expired = settle_expired;
 	info_init(conn, peer);
+	conn->info.incoming = listener->incoming;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	LIST_INSERT_HEAD(&worker->conns, conn, link);
 	worker->conns_len++;
@@ -282,5 +283,6 @@ void conn_free(struct conn *conn)
 	free(conn->addresses);
 	X509_free(conn->origin_cert);
 	leaf_put(conn->leaf);
+	conn_service_forget(conn);
 	free(conn);
 }

@@ -23,6 +23,7 @@
 #define CONN_MAX_ADDRESSES 4
 
 struct conn;
+struct conn_identity;
 
 /* How a side is left when the connection ends. */
 enum conn_goodbye {
@@ -72,6 +73,8 @@ struct conn {
 	struct conn_leaf_wait *leaf_waiting; /* it is being signed; NULL: none */
 	X509 *origin_cert;	/* owned; until the leaf is there */
 	struct leaf *leaf;	/* a reference; until the client's handshake is done */
+	struct conn_identity *identity; /* incoming: what the client is shown, until then */
+	bool source_refused; /* incoming: the client's address could not be taken as source */
 	uint8_t alpn[256];	/* what the origin chose, as bytes */
 	uint8_t alpn_len;
 	struct own_socket own; /* the upstream socket, where rules could bring it back to us */
@@ -126,6 +129,9 @@ bool conn_upstream_try_next(struct conn *conn);
 /* The origin will not talk to us as it would to the client: start over, raw. */
 void conn_upstream_pass(struct conn *conn, enum ksplit_reason reason);
 
+/* What the client is to be told of the application protocol (1 to 255 bytes). */
+void conn_alpn_keep(struct conn *conn, const uint8_t *alpn, size_t len);
+
 /* --- conn_client.c: the leaf and the client's side --- */
 void conn_leaf_find(struct conn *conn);
 void conn_client_ready(struct conn *conn, uint32_t events);
@@ -135,6 +141,39 @@ void conn_leaf_cancel(struct conn *conn);
 
 /* The signing process has not answered in time. */
 void conn_leaf_expired(struct conn *conn);
+
+/* The client's session is made: shake hands with it. */
+void conn_client_shake(struct conn *conn);
+
+/* --- conn_service.c: incoming calls --- */
+
+/* Is the service spoken to in plain TCP? */
+static inline bool conn_service_is_plain(const struct conn *conn)
+{
+	return conn->listener->plain_upstream;
+}
+
+/* What to show this client: KSPLIT_NONE, KSPLIT_NO_MEMORY, or why it is passed (PASS class). */
+enum ksplit_reason conn_service_identify(struct conn *conn, const struct client_hello *hello);
+
+/* Shake hands with the client, as the service. */
+void conn_service_shake(struct conn *conn);
+
+/* That is done: note which identity it was shown. Then it needs none any more. */
+void conn_service_shaken(struct conn *conn);
+void conn_service_forget(struct conn *conn);
+
+/* Connected to a service in plain TCP: the client's handshake is next. */
+void conn_service_connected(struct conn *conn);
+
+/* Queue the header that tells the service of its client, where it is asked for. 0 or -errno. */
+int conn_service_announce(struct conn *conn);
+
+/* Take the client's address as the source of a socket, where that is asked for. 0 or -errno. */
+int conn_service_take_source(const struct conn *conn, int fd, int family);
+
+/* What would be passed raw cannot be: the service would not understand it. */
+void conn_service_refuse(struct conn *conn, enum ksplit_reason reason);
 
 /* --- conn_relay.c: bytes --- */
 void conn_relay_start(struct conn *conn);

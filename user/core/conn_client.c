@@ -39,6 +39,13 @@ static void handshake_begin(struct conn *conn)
 		conn_refuse(conn, KSPLIT_NO_MEMORY, ALERT_INTERNAL_ERROR);
 		return;
 	}
+	conn_client_shake(conn);
+}
+
+void conn_client_shake(struct conn *conn)
+{
+	struct conn_socket *side = &conn->side[SIDE_CLIENT];
+
 	if (conn->info.side[SIDE_CLIENT].rx_reason != KSPLIT_NONE)
 		tls_session_read_ahead(&side->session);
 	side->session.alpn = conn->alpn;
@@ -139,7 +146,7 @@ static void handshake_failed(struct conn *conn, const struct tls_failure *failur
 	enum ksplit_reason reason = KSPLIT_CLIENT_FAILED;
 
 	stats_add(&conn->worker->stats, STAT_HANDSHAKES_CLIENT_FAILED, 1);
-	if (failure->kind == TLS_FAILURE_ALERT && refuses_leaf(failure->alert))
+	if (failure->kind == TLS_FAILURE_ALERT && !conn->identity && refuses_leaf(failure->alert))
 		reason = KSPLIT_LEAF_REJECTED;
 	else if (failure->kind == TLS_FAILURE_CLOSED || failure->kind == TLS_FAILURE_RESET)
 		reason = KSPLIT_CLIENT_GONE;
@@ -162,6 +169,7 @@ static void handshake_done(struct conn *conn)
 		stats_add(&conn->worker->stats, STAT_HANDSHAKES_CLIENT_RESUMED, 1);
 	leaf_put(conn->leaf);
 	conn->leaf = NULL;
+	conn_service_shaken(conn);
 	conn_relay_start(conn);
 }
 

@@ -205,6 +205,16 @@ void conn_close_expired(struct conn *conn)
 	conn_abort(conn, KSPLIT_CLOSE_TIMEOUT);
 }
 
+/* In plain TCP a FIN is all that there is to say; what went wrong is told by a reset. */
+static enum conn_goodbye in_plain_tcp(enum conn_goodbye goodbye)
+{
+	switch (goodbye) {
+	case GOODBYE_NOTIFY: return GOODBYE_CLOSE;
+	case GOODBYE_ALERT: return GOODBYE_RESET;
+	default: return goodbye;
+	}
+}
+
 void conn_end(struct conn *conn, enum ksplit_reason reason, struct conn_farewell farewell)
 {
 	if (conn->dead || conn->info.state == CONN_CLOSING)
@@ -213,7 +223,9 @@ void conn_end(struct conn *conn, enum ksplit_reason reason, struct conn_farewell
 	stop_waiting(conn);
 	conn->side[SIDE_CLIENT].goodbye = farewell.client;
 	conn->side[SIDE_CLIENT].alert = farewell.client_alert;
-	conn->side[SIDE_UPSTREAM].goodbye = farewell.upstream;
+	conn->side[SIDE_UPSTREAM].goodbye = conn_service_is_plain(conn)
+						    ? in_plain_tcp(farewell.upstream)
+						    : farewell.upstream;
 	conn->side[SIDE_UPSTREAM].alert = farewell.upstream_alert;
 	for (int i = 0; i < SIDES; i++)
 		conn->side[i].gone = conn->side[i].fd < 0;

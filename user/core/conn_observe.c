@@ -101,7 +101,7 @@ void conn_observe_begin(struct conn *conn)
 	struct sampler *sampler = sampler_of(conn);
 	struct observer_open open = {
 		.conn = {.id = info->id,
-			 .direction = OBSERVE_OUTGOING,
+			 .direction = info->incoming ? OBSERVE_INCOMING : OBSERVE_OUTGOING,
 			 .endpoint = info->upstream,
 			 .client = info->client,
 			 .passed = info->passed,

@@ -16,6 +16,10 @@
 
 static void pass(struct conn *conn, enum ksplit_reason reason)
 {
+	if (conn_service_is_plain(conn)) {
+		conn_service_refuse(conn, reason);
+		return;
+	}
 	conn->info.passed = true;
 	conn->info.pass_reason = reason;
 	stats_count_reason(&conn->worker->stats, reason);
@@ -24,23 +28,32 @@ static void pass(struct conn *conn, enum ksplit_reason reason)
 	conn_destination_find(conn);
 }
 
+/* KSPLIT_NONE: we can; KSPLIT_NO_MEMORY; else why it is passed. */
+static enum ksplit_reason can_serve(struct conn *conn, const struct client_hello *hello)
+{
+	if (!hello->offers_tls12 && !hello->offers_tls13)
+		return KSPLIT_PASS_NO_VERSION;
+	if (conn->listener->incoming)
+		return conn_service_identify(conn, hello);
+	return tls_context_can_serve(conn->worker->server->tls, hello) ? KSPLIT_NONE
+									: KSPLIT_PASS_NO_CIPHER;
+}
+
 /* A complete ClientHello: ours to answer, or not? */
 static void decide(struct conn *conn, const struct client_hello *hello)
 {
 	struct conn_socket *client = &conn->side[SIDE_CLIENT];
 	const struct server *server = conn->worker->server;
+	enum ksplit_reason reason;
 
 	memcpy(conn->info.sni, hello->sni, sizeof(conn->info.sni));
-	if (!hello->offers_tls12 && !hello->offers_tls13) {
-		pass(conn, KSPLIT_PASS_NO_VERSION);
-		return;
-	}
-	if (!tls_context_can_serve(server->tls, hello)) {
-		pass(conn, KSPLIT_PASS_NO_CIPHER);
+	reason = can_serve(conn, hello);
+	if (reason != KSPLIT_NONE && reason != KSPLIT_NO_MEMORY) {
+		pass(conn, reason);
 		return;
 	}
 	conn->hello = malloc(sizeof(*conn->hello));
-	if (!conn->hello) {
+	if (!conn->hello || reason == KSPLIT_NO_MEMORY) {
 		conn_abort(conn, KSPLIT_NO_MEMORY);
 		return;
 	}

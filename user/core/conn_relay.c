@@ -91,6 +91,23 @@ static bool side_arm(struct conn *conn, enum conn_side index)
 	return info->rx_kernel && info->tx_kernel;
 }
 
+/* A service in plain TCP: its side has no keys. */
+static void side_bare(struct conn *conn, struct conn_socket *side)
+{
+	relay_end_init(&side->end, &(struct relay_end_options){.fd = side->fd,
+							       .out = &side->out,
+							       .stats = &conn->worker->stats});
+	side->has_end = true;
+}
+
+static bool upstream_arm(struct conn *conn)
+{
+	if (!conn_service_is_plain(conn))
+		return side_arm(conn, SIDE_UPSTREAM);
+	side_bare(conn, &conn->side[SIDE_UPSTREAM]);
+	return true;
+}
+
 /* --- flows --- */
 
 static enum relay_choice relay_choice(const struct conn *conn)
@@ -122,9 +139,15 @@ void conn_relay_start(struct conn *conn)
 {
 	const struct config *config = conn->worker->server->config;
 	bool client_armed = side_arm(conn, SIDE_CLIENT);
-	bool upstream_armed = side_arm(conn, SIDE_UPSTREAM);
+	bool upstream_armed = upstream_arm(conn);
 
 	stats_add(&conn->worker->stats, STAT_INTERCEPTED, 1);
+	if (conn_service_is_plain(conn) && conn_service_announce(conn)) {
+		conn_end(conn, KSPLIT_CONNECT_FAILED,
+			 (struct conn_farewell){.client = GOODBYE_ALERT,
+						.client_alert = ALERT_INTERNAL_ERROR});
+		return;
+	}
 	if (config->ktls == KTLS_REQUIRE && !(client_armed && upstream_armed)) {
 		conn_end(conn, KSPLIT_KTLS_REQUIRED,
 			 (struct conn_farewell){.client = GOODBYE_ALERT,
@@ -137,20 +160,14 @@ void conn_relay_start(struct conn *conn)
 
 void conn_relay_start_raw(struct conn *conn)
 {
-	for (int i = 0; i < SIDES; i++) {
-		struct conn_socket *side = &conn->side[i];
-
-		relay_end_init(&side->end,
-			       &(struct relay_end_options){.fd = side->fd,
-							   .out = &side->out,
-							   .stats = &conn->worker->stats});
-		side->has_end = true;
-	}
+	for (int i = 0; i < SIDES; i++)
+		side_bare(conn, &conn->side[i]);
 	/* Only a connection that has yet to reach its origin needs these. */
 	free(conn->hello);
 	free(conn->addresses);
 	conn->hello = NULL;
 	conn->addresses = NULL;
+	conn_service_forget(conn);
 	stats_add(&conn->worker->stats, STAT_PASSED, 1);
 	conn->counted_passed = true;
 	conn->worker->open_passed++;
@@ -238,7 +255,8 @@ static void note_first_end(struct conn *conn)
 		if (flow->phase == RELAY_OPEN)
 			continue;
 		conn->first_end = KSPLIT_CLOSED;
-		if (flow->closing == END_FIN && !conn->info.passed)
+		/* In plain TCP a FIN is the end in order. */
+		if (flow->closing == END_FIN && flow->src->rx != &relay_rx_raw)
 			conn->first_end = i == FLOW_TO_ORIGIN ? KSPLIT_TRUNCATED_BY_CLIENT
 							      : KSPLIT_TRUNCATED_BY_ORIGIN;
 	}

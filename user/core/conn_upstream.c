@@ -23,16 +23,22 @@ static int connect_address(struct conn *conn, const union conn_address *address)
 {
 	struct conn_socket *side = &conn->side[SIDE_UPSTREAM];
 	const int on = 1;
+	int err;
 
 	side->fd = socket(address->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (side->fd < 0)
 		return -errno;
 	setsockopt(side->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	conn->info.upstream = *address;
+	err = conn_service_take_source(conn, side->fd, address->sa.sa_family);
+	if (err) {
+		conn->source_refused = true;
+		conn_side_close(side);
+		return err;
+	}
 	conn_observe_connect(conn);
 	if (connect(side->fd, &address->sa, address_len(address)) && errno != EINPROGRESS) {
-		int err = -errno;
-
+		err = -errno;
 		conn_side_close(side);
 		return err;
 	}
@@ -52,6 +58,16 @@ static void connect_failed(struct conn *conn, int err)
 
 	if (err == -EMFILE || err == -ENFILE) {
 		conn_refuse(conn, KSPLIT_NO_MEMORY, ALERT_INTERNAL_ERROR);
+		return;
+	}
+	if (conn->source_refused) {
+		log_warn("connection %lu: cannot take the address of the client as source towards "
+			 "%s: %s (transparent needs CAP_NET_ADMIN, and a service of the same "
+			 "address family)",
+			 (unsigned long)conn->info.id,
+			 conn_address_print(&conn->info.upstream, name, sizeof(name)),
+			 strerror(-err));
+		conn_refuse(conn, KSPLIT_SOURCE_REFUSED, ALERT_INTERNAL_ERROR);
 		return;
 	}
 	log_info("connection %lu: %s: %s", (unsigned long)conn->info.id,
@@ -144,6 +160,15 @@ static void connected(struct conn *conn)
 	}
 	len = sizeof(conn->info.upstream_local);
 	getsockname(side->fd, &conn->info.upstream_local.sa, &len);
+	if (conn_service_is_plain(conn)) {
+		conn_service_connected(conn);
+		return;
+	}
+	/* Ahead of all that the service reads, whoever sends it. */
+	if (conn_service_announce(conn)) {
+		conn_refuse(conn, KSPLIT_CONNECT_FAILED, ALERT_INTERNAL_ERROR);
+		return;
+	}
 	if (conn->info.passed)
 		conn_relay_start_raw(conn);
 	else
@@ -190,13 +215,10 @@ static void handshake_failed(struct conn *conn, const struct tls_failure *failur
 	}
 }
 
-static void alpn_keep(struct conn *conn, SSL *ssl)
+void conn_alpn_keep(struct conn *conn, const uint8_t *alpn, size_t len)
 {
-	const unsigned char *alpn;
-	unsigned int len;
 	size_t printable = 0;
 
-	SSL_get0_alpn_selected(ssl, &alpn, &len);
 	if (!alpn || len > 255)
 		return;
 	memcpy(conn->alpn, alpn, len);
@@ -211,12 +233,15 @@ static void handshake_done(struct conn *conn)
 {
 	struct conn_side_info *info = &conn->info.side[SIDE_UPSTREAM];
 	SSL *ssl = conn->side[SIDE_UPSTREAM].session.ssl;
+	const unsigned char *alpn;
+	unsigned int alpn_len;
 
 	stats_add(&conn->worker->stats, STAT_HANDSHAKES_UPSTREAM, 1);
 	info->version = (uint16_t)SSL_version(ssl);
 	info->suite = SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl));
 	info->resumed = SSL_session_reused(ssl);
-	alpn_keep(conn, ssl);
+	SSL_get0_alpn_selected(ssl, &alpn, &alpn_len);
+	conn_alpn_keep(conn, alpn, alpn_len);
 	conn->origin_cert = SSL_get1_peer_certificate(ssl);
 	if (!conn->origin_cert) {
 		conn_refuse(conn, KSPLIT_FORGE_FAILED, ALERT_INTERNAL_ERROR);
@@ -225,7 +250,11 @@ static void handshake_done(struct conn *conn)
 	conn->info.has_origin_fp = !fingerprint_of(conn->origin_cert, conn->info.origin_fp);
 	/* Data that the origin sends first waits for the client's handshake. */
 	conn_side_watch(&conn->side[SIDE_UPSTREAM], 0);
-	if (!conn->dead)
+	if (conn->dead)
+		return;
+	if (conn->identity)
+		conn_service_shake(conn);
+	else
 		conn_leaf_find(conn);
 }
 

@@ -17,6 +17,7 @@
 #include "core/options.h"
 #include "core/print_rules.h"
 #include "core/server.h"
+#include "core/service.h"
 
 #define EXIT_OK     0 /* ended in order */
 #define EXIT_FAILED 1 /* could not start, though the configuration is right */
@@ -62,7 +63,8 @@ static int wait_signal(const sigset_t *set, int timeout_ms)
 static void serve(struct server *server, const sigset_t *set)
 {
 	for (;;) {
-		switch (wait_signal(set, -1)) {
+		switch (wait_signal(set, service_watch_ms(server))) {
+		case -1: service_watch(server); break;
 		case SIGTERM:
 		case SIGINT: return;
 		case SIGUSR1: reopen_log(server); break;

@@ -17,6 +17,7 @@
 #include "core/listener.h"
 #include "core/log.h"
 #include "core/observation.h"
+#include "core/service.h"
 #include "core/status.h"
 #include "pki/forge.h"
 
@@ -194,6 +195,10 @@ int server_init(struct server *server, const struct config *config, char *error,
 		err = start_signer(server, error, error_len);
 	if (!err)
 		err = make_tls(server, error, error_len);
+	if (!err)
+		err = service_load(server, error, error_len);
+	if (!err)
+		err = service_check_transparent(server, error, error_len);
 	if (err)
 		return err;
 	err = own_sockets_new(&server->own_sockets);
@@ -212,6 +217,8 @@ int server_check(const struct config *config, char *error, size_t error_len)
 		err = check_key(&server, error, error_len);
 	if (!err)
 		err = make_tls(&server, error, error_len);
+	if (!err)
+		err = service_load(&server, error, error_len);
 	server_destroy(&server);
 	return err;
 }
@@ -303,6 +310,7 @@ void server_destroy(struct server *server)
 	own_sockets_free(server->own_sockets);
 	access_log_close(server->access_log);
 	tls_context_free(server->tls);
+	identity_store_free(server->identities);
 	leaf_cache_free(server->leaf_cache);
 	EVP_PKEY_free(server->leaf_key);
 	ca_free(server->ca);

@@ -15,6 +15,7 @@
 #include "export/control.h"
 #include "observe/observer.h"
 #include "pki/ca.h"
+#include "pki/identity_store.h"
 #include "pki/leaf_cache.h"
 #include "pki/signer.h"
 #include "tls/context.h"
@@ -31,6 +32,7 @@ struct server {
 	size_t listeners_len;
 	struct ca *ca;
 	struct signer *signer; /* the process that has the CA's key; NULL while checking */
+	struct identity_store *identities; /* NULL: no incoming calls */
 	EVP_PKEY *leaf_key;
 	struct leaf_cache *leaf_cache;
 	struct tls_context *tls;

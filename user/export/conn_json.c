@@ -136,7 +136,8 @@ static bool add_fingerprint(cJSON *to, const char *name, bool known, const uint8
 
 static bool add_what(cJSON *to, const struct conn_info *info)
 {
-	return json_add_text(to, "mode", info->passed ? "pass" : "intercept") &&
+	return json_add_text(to, "direction", info->incoming ? "incoming" : "outgoing") &&
+	       json_add_text(to, "mode", info->passed ? "pass" : "intercept") &&
 	       json_add_text(to, "pass_reason",
 			     info->pass_reason == KSPLIT_NONE
 				     ? NULL

@@ -97,6 +97,9 @@ static void add_relays(struct endpoint *endpoint, const struct conn_info *info)
 	if (info->passed)
 		return;
 	for (int i = 0; i < SIDES; i++) {
+		/* A service in plain TCP has no keys that could be the kernel's. */
+		if (info->incoming && !info->side[i].version)
+			continue;
 		endpoint->directions += 2;
 		endpoint->kernel_directions += info->side[i].rx_kernel;
 		endpoint->kernel_directions += info->side[i].tx_kernel;

@@ -16,7 +16,7 @@ static bool can_splice(const struct relay_flow *flow)
 
 static enum conn_relay kind_of_bytes(const struct relay_flow *flow)
 {
-	if (flow->src->rx == &relay_rx_raw)
+	if (flow->src->rx == &relay_rx_raw && flow->dst->tx == &relay_tx_raw)
 		return CONN_RELAY_RAW;
 	return can_splice(flow) ? flow->ops->kind : CONN_RELAY_USER;
 }
@@ -152,13 +152,24 @@ static enum relay_result forward_end(struct relay_flow *flow)
 
 	switch (flow->closing) {
 	case END_CLOSE_NOTIFY:
+		if (flow->dst->tx == &relay_tx_raw) {
+			flow->phase = RELAY_SETTLING; /* a FIN says it in plain TCP */
+			break;
+		}
 		err = forward_close_notify(flow);
 		if (err == -EAGAIN)
 			return RELAY_WAIT_SINK;
 		flow->phase = RELAY_HALF;
 		flow->dst->tx_over = true;
 		break;
-	case END_FIN: flow->phase = RELAY_SETTLING; break;
+	case END_FIN:
+		/* Plain TCP ends in order by a FIN; TLS needs the close_notify before it. */
+		if (flow->src->rx == &relay_rx_raw)
+			err = forward_close_notify(flow);
+		if (err == -EAGAIN)
+			return RELAY_WAIT_SINK;
+		flow->phase = RELAY_SETTLING;
+		break;
 	default: return RELAY_FAILED;
 	}
 	if (err) {

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/service.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/server.h"
+
+int service_load(struct server *server, char *error, size_t error_len)
+{
+	const struct config *config = server->config;
+
+	if (!config->identities_len)
+		return 0;
+	return identity_store_new(config->identities, config->identities_len, &server->identities,
+				  error, error_len);
+}
+
+static bool is_wanted(const struct config *config)
+{
+	for (size_t i = 0; i < config->listeners_len; i++)
+		if (config->listeners[i].client_address == CLIENT_ADDRESS_TRANSPARENT)
+			return true;
+	return false;
+}
+
+int service_check_transparent(const struct server *server, char *error, size_t error_len)
+{
+	const int on = 1;
+	int fd, err;
+
+	if (!is_wanted(server->config))
+		return 0;
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	err = fd < 0 || setsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &on, sizeof(on)) ? -errno : 0;
+	if (fd >= 0)
+		close(fd);
+	if (err)
+		snprintf(error, error_len,
+			 "\"client_address\": is transparent, which is not permitted here (%s); "
+			 "give ksplitd CAP_NET_ADMIN, or use proxy_v2",
+			 strerror(-err));
+	return err;
+}
+
+int service_watch_ms(const struct server *server)
+{
+	return server->identities ? IDENTITY_STORE_POLL_MS : -1;
+}
+
+void service_watch(struct server *server)
+{
+	if (server->identities)
+		identity_store_poll(server->identities);
+}
