@@ -44,7 +44,7 @@ def ask_control(path, request, timeout=None):
 
 class Ksplitd:
     """One daemon. `to` is a destination or a list of them: a listener each, `ports` in the same
-    order (OWN_PORT in it is the listener's own). `settings`: members of the configuration file, nested as there.
+    order (OWN_PORT in it is the listener's own; a dictionary is a listener with more members). `settings`: members of the configuration file, nested as there.
 
     As a context manager it starts, and at the end it is stopped and judged (see `stop`).
     """
@@ -57,7 +57,7 @@ class Ksplitd:
         self.access_log_path = self.folder / "access.log"
         self.stderr_path = self.folder / "stderr.log"
         self.config_path = self.folder / "ksplit.json"
-        self.to = [to] if isinstance(to, str) else list(to)
+        self.to = list(to) if isinstance(to, list) else [to]
         self.host = host
         self.ports = [free_port(host if host != "::" else "::1") for _ in self.to]
         self.config = self._configuration(pki, ca or pki.ca, settings or {})
@@ -69,8 +69,9 @@ class Ksplitd:
         host = "[%s]" % self.host if ":" in self.host else self.host
         config = {
             "ca": {"cert": str(ca.cert), "key": str(ca.key)},
-            "listeners": [{"listen": "%s:%d" % (host, port),
-                           "to": to.replace("OWN_PORT", str(port))}
+            "listeners": [dict(to if isinstance(to, dict) else
+                               {"to": to.replace("OWN_PORT", str(port))},
+                               listen="%s:%d" % (host, port))
                           for port, to in zip(self.ports, self.to)],
             "upstream": {"ca": str(pki.origin_ca.cert)},
             "control": str(self.control_path),
