@@ -120,19 +120,25 @@ def test_ocsp_response_is_stapled(ksplitd, service, identities, pki, tmp_path):
         assert "OCSP Response Status: successful" in text and "Cert Status: good" in text, text
 
 
-@pytest.mark.parametrize("fault", ("another", "revoked", "damaged", "missing"))
-def test_wrong_ocsp_response_is_told_and_not_stapled(ksplitd, service, identities, pki, tmp_path,
-                                                     fault):
-    about = identities.wild if fault == "another" else identities.shop
-    staple = ocsp_response(pki, about, tmp_path, revoked=fault == "revoked")
-    if fault == "damaged":
-        staple.write_bytes(staple.read_bytes()[:-20])
-    elif fault == "missing":
-        staple.unlink()
+def test_wrong_ocsp_responses_are_told_and_not_stapled(ksplitd, service, identities, pki, tmp_path):
+    """Of another certificate, revoked, damaged, not there at all."""
+    section, faults = [], {}
+    for fault in ("another", "revoked", "damaged", "missing"):
+        folder = tmp_path / fault
+        folder.mkdir()
+        about = identities.wild if fault == "another" else identities.shop
+        faults[fault] = ocsp_response(pki, about, folder, revoked=fault == "revoked")
+        section += identities.settings(identities.shop, ocsp=faults[fault])
+        section[-1]["names"] = [fault + ".test"]
+    faults["damaged"].write_bytes(faults["damaged"].read_bytes()[:-20])
+    faults["missing"].unlink()
     daemon = ksplitd(incoming("127.0.0.1:%d" % service.plain, upstream_tls=False),
-                     settings(identities.settings(identities.shop, ocsp=staple)))
-    assert "OCSP response: no response sent" in status_of(daemon, pki)
-    assert re.search("response.der: .*nothing is stapled", daemon.stderr())
+                     settings(section))
+    for fault, path in faults.items():
+        with s_client(daemon.port, pki.origin_ca, "-status", "-verify_hostname", "shop.test",
+                      name=fault + ".test") as client:
+            client.expect("OCSP response: no response sent")
+        assert re.search("%s: .*nothing is stapled" % path, daemon.stderr()), daemon.stderr()
 
 
 # -- reload ------------------------------------------------------------------------------------
