@@ -345,6 +345,50 @@ def test_own_rules(config):
     assert rules(config, "", to="sni:443")[0]["verdict"] == "ok"
 
 
+def namespace_find(config, commands, **members):
+    """Findings in a namespace that these shell commands have been run in."""
+    options = config(listeners=[{"listen": "127.0.0.1:8443", "to": "original"}], **members)
+    done = run("unshare", "--net", "sh", "-c", commands + '\nexec "$@"', "sh", doctor.TOOL, "--json",
+               "--only", "rules", *options, check=False)
+    assert done.stderr == b"", done.stderr
+    return {finding["subject"]: finding for finding in json.loads(done.stdout)["findings"]}
+
+
+@pytest.mark.needs("iptables", "ip6tables")
+def test_rules_of_iptables(config):
+    """Whose targets nft does not tell: they are asked for by other means."""
+    found = namespace_find(config, """
+        iptables -t nat -A OUTPUT -p tcp --dport 443 -m comment --comment 'a -j \\" b' \\
+            -j REDIRECT --to-ports 9999
+        iptables -t nat -A INPUT -p tcp --dport 443 -j SNAT --to-source 192.0.2.9
+        iptables -t nat -A PREROUTING -p tcp -m multiport --dports 80,443 \\
+            -j DNAT --to-destination 192.0.2.1:8443
+        iptables -t mangle -A PREROUTING -p tcp --dport 440:450 -j TPROXY --on-port 7777
+        ip6tables -t nat -A OUTPUT -p udp --dport 443 -j REDIRECT --to-ports 9998
+        ip6tables -t nat -A PREROUTING -p tcp ! --dport 80 -j DNAT --to-destination [2001:db8::1]:99
+        """, capture=CAPTURE)
+    assert {subject: finding["text"].partition(":")[0] for subject, finding in found.items()} == {
+        "table iptables nat, chain OUTPUT": "takes port 443 to port 9999 (redirect)",
+        "table iptables nat, chain PREROUTING": "takes ports 80, 443 to port 8443 (dnat)",
+        "table iptables mangle, chain PREROUTING": "takes port 440-450 to port 7777 (tproxy)",
+        "table ip6tables nat, chain PREROUTING": "takes any port to port 99 (dnat)"}
+    assert {finding["verdict"] for finding in found.values()} == {"warn"}
+    found = namespace_find(config, "iptables -t nat -A OUTPUT -p tcp --dport 443 "
+                                   "-j DNAT --to-destination 127.0.0.1:8443")
+    finding = found["table iptables nat, chain OUTPUT"]
+    assert finding["verdict"] == "ok" and "to ksplit's port 8443" in finding["text"]
+
+
+@pytest.mark.needs("iptables-legacy")
+def test_rules_of_the_legacy_iptables(config):
+    found = namespace_find(config, "iptables-legacy -t nat -A OUTPUT -p tcp --dport 443 "
+                                   "-j REDIRECT --to-ports 9999", capture=CAPTURE)
+    finding, = found.values()
+    assert finding["verdict"] == "warn"
+    assert finding["subject"] == "table iptables-legacy nat, chain OUTPUT"
+    assert "iptables-legacy -t nat -S OUTPUT" in finding["mend"]
+
+
 # -- limits, disk, daemon ----------------------------------------------------------------------
 
 

@@ -107,7 +107,7 @@ const struct check checks[] = {
 	TRY(bpf, "bpf-fexit", WEIGHT_LOSS, BPF_CAPS, try_bpf_fexit,
 	    "programs at the exit of kernel functions",
 	    "kernel TLS connections are sampled by the daemon, and so go through it", KERNEL),
-	TRY(bpf, "bpf-loop", WEIGHT_LOSS, BPF_CAPS, try_bpf_loop, "loops in programs (bpf_loop)",
+	TRY(bpf, "bpf-loop", WEIGHT_LOSS, BPF_CAPS, try_bpf_loop, "bpf_loop in programs",
 	    "both samplers in the kernel: the daemon samples", "Linux 5.17 or later"),
 	TRY(bpf, "bpf-sk-msg", WEIGHT_LOSS, BPF_CAPS, try_bpf_sk_msg,
 	    "programs that see what a socket sends (sk_msg)",

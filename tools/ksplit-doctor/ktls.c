@@ -10,7 +10,9 @@
 
 int ktls_ulp(int fd)
 {
-	return setsockopt(fd, IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls")) ? -errno : 0;
+	if (setsockopt(fd, IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls")) == 0)
+		return 0;
+	return errno == ENOENT ? -ENOPKG : -errno;
 }
 
 /* Bytes of initialisation vector, key and salt together (struct tls12_crypto_info_*). */

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
-#include <fcntl.h>
 #include <libgen.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <ksplit/control.h>
@@ -14,8 +13,10 @@
 #include "control_client.h"
 #include "format.h"
 #include "look.h"
+#include "program.h"
 
 #define MIB	     (1024.0 * 1024.0)
+#define UNIT_TEXT    4096
 #define DISK_FAIL    (16 * MIB)
 #define DISK_WARN    (1024 * MIB)
 #define UNIT	     "ksplit.service"
@@ -73,62 +74,39 @@ void look_control(struct look *look)
 	}
 }
 
-/* The output of systemctl about the unit. False: it could not be asked. */
-static bool unit_ask(char *text, size_t size)
-{
-	size_t len = 0;
-	int ends[2], status;
-	ssize_t n = 0;
-	pid_t pid;
-
-	if (pipe2(ends, O_CLOEXEC))
-		return false;
-	pid = fork();
-	if (pid == 0) {
-		if (dup2(ends[1], STDOUT_FILENO) >= 0)
-			execlp("systemctl", "systemctl", "show", "--no-pager",
-			       "--property=LoadState,ActiveState,SubState,Result,UnitFileState",
-			       UNIT, (char *)NULL);
-		_exit(127);
-	}
-	close(ends[1]);
-	while (pid > 0 && len < size - 1 && (n = read(ends[0], text + len, size - 1 - len)) > 0)
-		len += (size_t)n;
-	text[len] = '\0';
-	close(ends[0]);
-	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
-	       WEXITSTATUS(status) == 0;
-}
-
-/* The value of NAME= in systemctl's output; cut off at the line's end into `value`. */
+/* The value of a line NAME=VALUE, "" where there is none. */
 static void unit_value(const char *text, const char *name, char value[40])
 {
-	const char *found = strstr(text, name);
-	size_t len = found ? strcspn(found += strlen(name), "\n") : 0;
+	size_t len = strlen(name);
 
-	snprintf(value, 40, "%.*s", (int)(len < 39 ? len : 39), found ? found : "");
+	value[0] = '\0';
+	for (const char *line = text; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (strncmp(line, name, len) == 0)
+			snprintf(value, 40, "%.*s", (int)strcspn(line + len, "\n"), line + len);
+	}
 }
 
 void look_unit(struct look *look)
 {
-	char text[2048], load[40], active[40], result[40], enabled[40];
+	static const char *const argv[] = {
+		"systemctl", "show", "--no-pager",
+		"--property=LoadState,ActiveState,SubState,Result,UnitFileState", UNIT, NULL};
+	char load[40], active[40], result[40], enabled[40], *text;
 
 	if (access(SYSTEMD_HERE, F_OK)) {
 		look_tell(look, VERDICT_NOT_TRIED, NULL, NULL, "systemd does not run this host");
 		return;
 	}
-	if (!unit_ask(text, sizeof(text))) {
+	if (program_read(argv, UNIT_TEXT, &text)) {
 		look_tell(look, VERDICT_NOT_TRIED, UNIT, NULL, "systemctl does not tell");
 		return;
 	}
 	unit_value(text, "LoadState=", load);
-	unit_value(text, "\nActiveState=", active);
-	unit_value(text, "\nResult=", result);
+	unit_value(text, "ActiveState=", active);
+	unit_value(text, "Result=", result);
 	unit_value(text, "UnitFileState=", enabled);
-	if (!*active)
-		unit_value(text, "ActiveState=", active);
-	if (!*result)
-		unit_value(text, "Result=", result);
+	free(text);
 	if (strcmp(load, "not-found") == 0)
 		look_tell(look, VERDICT_NOT_TRIED, UNIT, NULL, "there is no such unit");
 	else if (strcmp(active, "failed") == 0)

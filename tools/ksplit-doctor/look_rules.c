@@ -4,11 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "iptables_rules.h"
 #include "look.h"
 #include "nft.h"
+#include "program.h"
 #include "ruleset.h"
 
-#define LEGACY_NAMES "/proc/net/ip_tables_names"
+#define SAVED_MAX (8 * 1024 * 1024)
 
 /* What one pass over the rules is after. */
 struct search {
@@ -28,7 +30,7 @@ static bool leads_to_us(const struct settings *settings, const struct ruleset_le
 		const struct settings_listener *listener = &settings->listeners[i];
 
 		if (settings_split(listener->listen, host, &port) && port == lead->target &&
-		    lead->target)
+		    (!lead->address || strcmp(lead->address, host) == 0))
 			return true;
 	}
 	return false;
@@ -70,6 +72,22 @@ static void gather_ours(void *context, const struct ruleset_lead *lead)
 		search->ports[search->ports_len++] = lead->ports[i];
 }
 
+/* Where the rule is, and how it is taken away. */
+static void place_texts(const struct ruleset_lead *lead, char place[FINDING_SUBJECT],
+			char mend[FINDING_MEND])
+{
+	snprintf(place, FINDING_SUBJECT, "table %.20s %.40s, chain %.40s", lead->family,
+		 lead->table, lead->chain);
+	if (strstr(lead->family, "tables"))
+		snprintf(mend, FINDING_MEND,
+			 "%.20s -t %.40s -S %.40s; then the same with -D in place of -A",
+			 lead->family, lead->table, lead->chain);
+	else
+		snprintf(mend, FINDING_MEND,
+			 "nft -a list chain %.20s %.100s %.100s; then nft delete rule ... handle N",
+			 lead->family, lead->table, lead->chain);
+}
+
 static void tell_lead(void *context, const struct ruleset_lead *lead)
 {
 	struct search *search = context;
@@ -83,12 +101,7 @@ static void tell_lead(void *context, const struct ruleset_lead *lead)
 	    !ruleset_meets(lead, search->ports, search->ports_len))
 		return;
 	ports_text(lead->ports, lead->ports_len, ports, sizeof(ports));
-	snprintf(place, sizeof(place), "table %.20s %.40s, chain %.40s", lead->family, lead->table,
-		 lead->chain);
-	snprintf(mend, sizeof(mend),
-		 "nft -a list chain %.20s %.100s %.100s; then nft delete rule ... handle N, or "
-		 "exempt it there",
-		 lead->family, lead->table, lead->chain);
+	place_texts(lead, place, mend);
 	search->told = true;
 	if (ours && !settings->captures)
 		look_tell(search->look, VERDICT_OK, place, NULL, "leads %s to ksplit's port %u (%s)",
@@ -117,40 +130,95 @@ static bool waits_for_rules(const struct settings *settings)
 	return false;
 }
 
-/* Rules of the old iptables are not in nft's ruleset. */
-static void look_legacy(struct search *search)
-{
-	FILE *file = fopen(LEGACY_NAMES, "re");
-	char line[64];
+/* What iptables keeps, in nft's ruleset or in tables of its own. */
+static const struct {
+	const char *program; /* its name in what is told */
+	const char *save;
+	const char *names; /* where the kernel says that it has such tables; NULL: in nft's ruleset */
+} savers[] = {
+	{"iptables", "iptables-nft-save", NULL},
+	{"ip6tables", "ip6tables-nft-save", NULL},
+	{"iptables-legacy", "iptables-legacy-save", "/proc/net/ip_tables_names"},
+	{"ip6tables-legacy", "ip6tables-legacy-save", "/proc/net/ip6_tables_names"},
+};
 
-	while (file && fgets(line, sizeof(line), file)) {
-		line[strcspn(line, "\n")] = '\0';
-		if (strcmp(line, "nat") != 0 && strcmp(line, "mangle") != 0)
-			continue;
-		search->told = true;
-		look_tell(search->look, VERDICT_NOT_TRIED, line,
-			  "iptables-legacy-save | grep -E 'REDIRECT|DNAT|TPROXY'",
-			  "this table of the old iptables is loaded, whose rules are not seen here");
-	}
+#define SAVERS (sizeof(savers) / sizeof(savers[0]))
+
+/* The rules as text. By themselves these programs would load modules where there are no tables. */
+struct saved {
+	char *text[SAVERS];
+	bool missing[SAVERS];
+};
+
+static bool has_a_line(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	bool has = file && fgetc(file) != EOF;
+
 	if (file)
 		fclose(file);
+	return has;
+}
+
+static void saved_read(struct saved *saved, const cJSON *root)
+{
+	bool beside_nft = ruleset_has_iptables(root);
+
+	memset(saved, 0, sizeof(*saved));
+	for (size_t i = 0; i < SAVERS; i++) {
+		const char *const argv[] = {savers[i].save, NULL};
+
+		if (savers[i].names ? has_a_line(savers[i].names) : beside_nft)
+			saved->missing[i] = program_read(argv, SAVED_MAX, &saved->text[i]) != 0;
+	}
+}
+
+/* One pass over all rules there are. */
+static void walk_all(const cJSON *root, const struct saved *saved, ruleset_tell *tell,
+		     struct search *search)
+{
+	char *copy;
+
+	ruleset_walk(root, tell, search);
+	for (size_t i = 0; i < SAVERS; i++) {
+		copy = saved->text[i] ? strdup(saved->text[i]) : NULL;
+		if (copy)
+			iptables_rules_walk(savers[i].program, copy, tell, search);
+		free(copy);
+	}
+}
+
+static void tell_missing(struct search *search, const struct saved *saved)
+{
+	for (size_t i = 0; i < SAVERS; i++) {
+		if (!saved->missing[i])
+			continue;
+		search->told = true;
+		look_tell(search->look, VERDICT_NOT_TRIED, savers[i].program, "apt-get install iptables",
+			  "there are such rules, and no %s that lists them", savers[i].save);
+	}
 }
 
 static void look_ruleset(struct look *look, const cJSON *root)
 {
 	const struct settings *settings = look->settings;
 	struct search search = {.look = look};
+	struct saved saved;
 
+	saved_read(&saved, root);
 	if (settings->captures) {
 		memcpy(search.ports, settings->ports, sizeof(search.ports));
 		search.ports_len = settings->ports_len;
 	}
-	ruleset_walk(root, gather_ours, &search);
+	walk_all(root, &saved, gather_ours, &search);
 	if (!search.ports_len)
 		search.ports[search.ports_len++] = (struct settings_ports){443, 443};
-	ruleset_walk(root, tell_lead, &search);
-	look_legacy(&search);
-	if (waits_for_rules(settings) && !settings->captures && !search.found_ours)
+	walk_all(root, &saved, tell_lead, &search);
+	tell_missing(&search, &saved);
+	for (size_t i = 0; i < SAVERS; i++)
+		free(saved.text[i]);
+	if (waits_for_rules(settings) && !settings->captures && !settings->hooks &&
+	    !search.found_ours)
 		look_tell(look, VERDICT_WARN, NULL,
 			  "a rule of your own, or \"capture\" (ksplit.json(5))",
 			  "no rule leads connections to the listeners whose \"to\" is original or "

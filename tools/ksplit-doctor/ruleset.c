@@ -132,6 +132,8 @@ static void read_expression(struct reading *reading, const cJSON *expression)
 			continue;
 		reading->lead.verb = verbs[i];
 		port = member(verb, "port");
+		if (cJSON_IsString(member(verb, "addr")))
+			reading->lead.address = member(verb, "addr")->valuestring;
 		if (cJSON_IsNumber(port) && port->valuedouble > 0 &&
 		    port->valuedouble <= PORT_MAX)
 			reading->lead.target = (uint16_t)port->valuedouble;
@@ -160,6 +162,19 @@ void ruleset_walk(const cJSON *root, ruleset_tell *tell, void *context)
 			reading.lead.ports_len = 0;
 		tell(context, &reading.lead);
 	}
+}
+
+bool ruleset_has_iptables(const cJSON *root)
+{
+	const cJSON *entry, *expression;
+
+	cJSON_ArrayForEach(entry, member(root, "nftables")) {
+		cJSON_ArrayForEach(expression, member(member(entry, "rule"), "expr")) {
+			if (member(expression, "xt"))
+				return true;
+		}
+	}
+	return false;
 }
 
 bool ruleset_meets(const struct ruleset_lead *lead, const struct settings_ports *ports, size_t len)

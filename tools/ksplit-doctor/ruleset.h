@@ -10,9 +10,11 @@
 
 /* A rule that leads TCP connections elsewhere. The texts are the JSON's own. */
 struct ruleset_lead {
-	const char *family, *table, *chain;
+	const char *family; /* of nft; of iptables the program's name */
+	const char *table, *chain;
 	const char *verb; /* "redirect", "dnat", "tproxy" */
-	uint16_t target;  /* the port that it leads to; 0: the same */
+	uint16_t target;     /* the port that it leads to; 0: the same */
+	const char *address; /* NULL: one of this host */
 	struct settings_ports ports[SETTINGS_PORTS];
 	size_t ports_len; /* 0: any port */
 };
@@ -25,6 +27,9 @@ typedef void ruleset_tell(void *context, const struct ruleset_lead *lead);
  * understood it is taken that any port fits.
  */
 void ruleset_walk(const cJSON *root, ruleset_tell *tell, void *context);
+
+/* Are there rules of iptables-nft, whose targets nft does not tell in full? */
+bool ruleset_has_iptables(const cJSON *root);
 
 /* Has the rule to do with one of these ports? */
 bool ruleset_meets(const struct ruleset_lead *lead, const struct settings_ports *ports, size_t len);

@@ -72,6 +72,13 @@ static void attempt_judge(const struct check *check, const struct attempt *attem
 			 check->what);
 		return;
 	}
+	if (rc == -ENOPKG) {
+		snprintf(finding->text, sizeof(finding->text),
+			 "does not work: %s (there is no kernel TLS)", check->what);
+		snprintf(finding->mend, sizeof(finding->mend), "see ktls-ulp");
+		finding->verdict = VERDICT_WARN;
+		return;
+	}
 	finding->verdict = check->weight == WEIGHT_FATAL ? VERDICT_FAIL : VERDICT_WARN;
 	snprintf(finding->text, sizeof(finding->text), "does not work: %s (%s)", check->what, why);
 	if (check->mend)

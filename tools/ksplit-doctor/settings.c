@@ -87,13 +87,14 @@ static void take_capture(struct settings *settings, const cJSON *capture)
 	const cJSON *kind, *ports, *port;
 
 	take_text(capture, "table", settings->table);
+	settings->hooks = cJSON_IsObject(section(capture, "hook"));
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		kind = section(capture, kinds[i]);
 		if (!cJSON_IsObject(kind))
 			continue;
 		settings->captures = true;
 		ports = section(kind, "ports");
-		if (!ports)
+		if (!cJSON_GetArraySize(ports)) /* none, or an empty list */
 			add_ports(settings, PORT_DEFAULT, PORT_DEFAULT);
 		cJSON_ArrayForEach(port, ports) {
 			take_port(settings, port);

@@ -37,6 +37,7 @@ struct settings {
 
 	/* Rules of ksplit's own. */
 	bool captures;
+	bool hooks; /* connections are brought by connect hook */
 	char table[SETTINGS_TEXT];
 	struct settings_ports ports[SETTINGS_PORTS]; /* that they capture */
 	size_t ports_len;

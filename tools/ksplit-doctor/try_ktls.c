@@ -65,9 +65,11 @@ int try_ktls_autoload(struct attempt *attempt)
 	if (!rc)
 		rc = ktls_ulp(pair.connected);
 	/* Without the capability the kernel does not even look for it (net/ipv4/tcp_ulp.c). */
-	if (rc == -ENOENT && !caps_any(CAP_BIT(CAP_NET_ADMIN)))
+	if (rc == -ENOPKG && !caps_any(CAP_BIT(CAP_NET_ADMIN)))
 		return attempt_why(attempt, ATTEMPT_UNKNOWN,
 				   "needs root, and the module is not loaded");
+	if (rc == -ENOPKG)
+		return attempt_why(attempt, -ENOENT, "there is no such module");
 	if (rc || !before)
 		return rc;
 	if (modules_have("modules.builtin", "/tls.ko") > 0)
@@ -88,8 +90,10 @@ int try_ktls_ulp(struct attempt *attempt)
 
 	if (!rc)
 		rc = ktls_ulp(pair.connected);
-	if (rc == -ENOENT)
-		attempt_why(attempt, rc, "this kernel has no module tls, or it is not loaded");
+	/* Not -ENOPKG: this is the check that others are told to look at. */
+	if (rc == -ENOPKG)
+		return attempt_why(attempt, -ENOENT,
+				   "this kernel has no module tls, or it is not loaded");
 	return rc;
 }
 
@@ -133,6 +137,8 @@ static int carry_both(struct attempt *attempt, uint16_t cipher)
 {
 	int rc = carry(TLS_1_2_VERSION, cipher);
 
+	if (rc == -ENOPKG)
+		return rc;
 	if (rc)
 		return attempt_why(attempt, rc, "TLS 1.2: %s", strerror(-rc));
 	rc = carry(TLS_1_3_VERSION, cipher);
