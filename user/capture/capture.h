@@ -18,7 +18,9 @@
 #define CAPTURE_MARK     0x6b73 /* "ks" */
 #define CAPTURE_WATCHDOG 3000   /* ms */
 #define CAPTURE_TABLE    "ksplit"
-#define CAPTURE_ROUTES   27507 /* routing table for method tproxy, set by the administrator */
+/* By which ksplitd knows a table that an earlier one, or an administrator's hand, has left. */
+#define CAPTURE_TABLE_COMMENT "loaded by ksplitd"
+#define CAPTURE_ROUTES        27507 /* routing table for method tproxy, set by the administrator */
 
 #define CAPTURE_NAMED_MAX 2 /* listeners that a part names: one for each family */
 

@@ -358,6 +358,7 @@ static void write_table(FILE *out, const struct capture *capture, bool owner)
 		"see ksplit.json(5).\n"
 		"table inet %s {\n",
 		capture->table);
+	fputs("\tcomment \"" CAPTURE_TABLE_COMMENT "\"\n", out);
 	if (owner)
 		fputs("\tflags owner;\n", out);
 	for (size_t i = 0; i < CAPTURE_HOOK; i++) {
