@@ -268,6 +268,7 @@ static void test_wrong_options(void **state)
 		{{"-c"}, "-c: needs a value"},
 		{{"--check=1"}, "--check=1: takes no value"},
 		{{"--foreground=true"}, "--foreground=true: takes no value"},
+		{{"--print-rules", "nft"}, "\"nft\": unexpected argument, see ksplitd --help"},
 	};
 	size_t i;
 
@@ -446,6 +447,58 @@ static void assert_prints(const char *option, const char *expected, char *text, 
 	assert_memory_equal(text, expected, strlen(expected));
 }
 
+static void test_print_rules(void **state)
+{
+	static const struct {
+		const char *option;
+		enum config_print_rules print;
+	} rows[] = {
+		{"--print-rules", PRINT_RULES},
+		{"--print-rules=nft", PRINT_RULES_NFT},
+		{"--print-rules=iptables", PRINT_RULES_IPTABLES},
+		{"--check", PRINT_RULES_NO},
+	};
+	struct config config;
+
+	(void)state;
+	for (size_t i = 0; i < LEN(rows); i++) {
+		assert_read(&one_listener_file, &config, ARGS(rows[i].option));
+		assert_int_equal(config.print_rules, rows[i].print);
+		config_free(&config);
+	}
+	assert_refused(&one_listener_file, ARGS("--print-rules=ipfw"),
+		       "--print-rules: is \"ipfw\", expected nft or iptables");
+	assert_refused(&one_listener_file, ARGS("--print-rules="),
+		       "--print-rules: is \"\", expected nft or iptables");
+}
+
+/* What is captured is led to the listeners that there are in the end, wherever they come from. */
+static void test_capture_with_listeners_of_the_command_line(void **state)
+{
+	static const char text[] =
+		"{\"ca\": {\"cert\": \"/c\", \"key\": \"/k\"}, \"foreground\": true,\n"
+		"\"listeners\": [{\"listen\": \"127.0.0.1:8443\", \"to\": \"original\"}],\n"
+		"\"capture\": {\"outgoing\": {}}}";
+	struct config_file file;
+	struct config config;
+	char expected[256];
+
+	(void)state;
+	config_file_write(&file, text, strlen(text));
+	assert_read(&file, &config, ARGS("--listen", "[::1]:9443", "--to", "original"));
+	assert_int_equal(config.capture.parts[CAPTURE_OUTGOING].listener.sa.sa_family, 0);
+	assert_int_equal(config.capture.parts[CAPTURE_OUTGOING].listener6.in6.sin6_port,
+			 htons(9443));
+	config_free(&config);
+	snprintf(expected, sizeof(expected),
+		 "%s:3: \"capture.outgoing.listener\": missing, and no listener fits: expected one "
+		 "that leads to \"original\", on 127.0.0.1, [::1], 0.0.0.0 or [::], with a port "
+		 "other than 0",
+		 file.path);
+	assert_refused(&file, ARGS("--listen", "127.0.0.1:9443", "--to", "sni:443"), expected);
+	config_file_remove(&file);
+}
+
 static void test_help_and_version(void **state)
 {
 	static const char *const named[] = {
@@ -455,6 +508,7 @@ static void test_help_and_version(void **state)
 		"--sampler",     "--sampler-attach",  "--metrics",    "--otlp",
 		"--control",     "--access-log",      "--workers",    "--max-connections",
 		"--deadline",    "--log-level",       "--help",       "--version",
+		"--print-rules",
 	};
 	char text[8192], *line, *rest;
 	size_t i;
@@ -484,6 +538,8 @@ int main(void)
 		cmocka_unit_test(test_missing_parts),
 		cmocka_unit_test(test_errors_of_the_file),
 		cmocka_unit_test(test_default_file_may_be_missing),
+		cmocka_unit_test(test_print_rules),
+		cmocka_unit_test(test_capture_with_listeners_of_the_command_line),
 		cmocka_unit_test(test_help_and_version),
 	};
 
