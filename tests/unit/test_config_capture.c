@@ -378,13 +378,55 @@ static void test_no_listener(void **state)
 	}
 }
 
+#define INCOMING(address)                                                                          \
+	"{\"listen\": \"" address "\", \"to\": \"original\", \"direction\": \"incoming\"}"
+
+/* A listener that shows the identities of services is for incoming calls, and they go there. */
+static void test_directions(void **state)
+{
+	static const char both[] =
+		INCOMING("0.0.0.0:8443") ", " LISTENER("0.0.0.0:8444", "original");
+	const struct capture_part *parts;
+	struct config config;
+	char error[1024];
+
+	(void)state;
+	if (capture_read_beside(&config, both,
+				"\"outgoing\": {}, \"incoming\": {}, \"forwarded\": {}", error,
+				sizeof(error)))
+		fail_msg("%s", error);
+	parts = config.capture.parts;
+	expect_listener(&parts[CAPTURE_OUTGOING].listener, "0.0.0.0", 8444);
+	expect_listener(&parts[CAPTURE_INCOMING].listener, "0.0.0.0", 8443);
+	expect_listener(&parts[CAPTURE_FORWARDED].listener, "0.0.0.0", 8444);
+	config_free(&config);
+	/* A gateway may show the identities of services behind it. */
+	if (capture_read_beside(&config, both, "\"forwarded\": {\"listener\": \":8443\"}", error,
+				sizeof(error)))
+		fail_msg("%s", error);
+	expect_listener(&config.capture.parts[CAPTURE_FORWARDED].listener, "0.0.0.0", 8443);
+	config_free(&config);
+	assert_int_equal(capture_read_beside(&config, both,
+					     "\"outgoing\": {\"listener\": \":8443\"}", error,
+					     sizeof(error)),
+			 -EINVAL);
+	assert_string_equal(error, "2: \"capture.outgoing.listener\": is \"0.0.0.0:8443\", which "
+				   "shows the identities of this host's services; expected one for "
+				   "outgoing calls");
+	config_free(&config);
+	assert_int_equal(capture_read_beside(&config, INCOMING("0.0.0.0:8443"), "\"forwarded\": {}",
+					     error, sizeof(error)),
+			 -EINVAL);
+	config_free(&config);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),      cmocka_unit_test(test_everything),
 		cmocka_unit_test(test_cgroups),       cmocka_unit_test(test_listeners),
 		cmocka_unit_test(test_resolve_again), cmocka_unit_test(test_wrong),
-		cmocka_unit_test(test_no_listener),
+		cmocka_unit_test(test_no_listener),   cmocka_unit_test(test_directions),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

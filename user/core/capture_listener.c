@@ -141,6 +141,11 @@ static int take_named(const struct resolver *on, const union capture_address *ad
 			    "listener\": is \"%s\", which does not lead to \"%s\"; expected one "
 			    "that does",
 			    name, on->part->method == CAPTURE_TPROXY ? "tproxy" : "original");
+	if (listener->incoming && on->kind == CAPTURE_OUTGOING)
+		return fail(on, on->part->listener_line,
+			    "listener\": is \"%s\", which shows the identities of this host's "
+			    "services; expected one for outgoing calls",
+			    name);
 	why = unreachable(on, listener);
 	if (why)
 		return fail(on, on->part->listener_line, "listener\": is \"%s\": %s", name, why);
@@ -148,18 +153,30 @@ static int take_named(const struct resolver *on, const union capture_address *ad
 	return 0;
 }
 
-/* The first that fits, for each family. */
-static void take_fitting(const struct resolver *on)
+/* The first that fits, for each family, of those for incoming calls or of the others. */
+static void take_fitting(const struct resolver *on, bool incoming)
 {
 	const struct config_listener *listener;
 
 	for (size_t i = on->config->listeners_len; i-- > 0;) {
 		listener = &on->config->listeners[i];
 		/* The port is the same at this place for both families. */
-		if (listener->address.in.sin_port &&
+		if (listener->address.in.sin_port && listener->incoming == incoming &&
 		    listener->destination == wanted_destination(on) && !unreachable(on, listener))
 			take(on->part, listener);
 	}
+}
+
+/*
+ * A service is shown with its own identity where there is a listener that does so; the calls of
+ * others never are led to such a one, unless it is named.
+ */
+static void take_default(const struct resolver *on)
+{
+	take_fitting(on, on->kind == CAPTURE_INCOMING);
+	if (on->kind == CAPTURE_INCOMING && !on->part->listener.sa.sa_family &&
+	    !on->part->listener6.sa.sa_family)
+		take_fitting(on, false);
 }
 
 static int fail_none(const struct resolver *on)
@@ -209,7 +226,7 @@ static int resolve_part(const struct resolver *on)
 	if (rc)
 		return rc;
 	if (part->named_len == 0)
-		take_fitting(on);
+		take_default(on);
 	if (!part->listener.sa.sa_family && !part->listener6.sa.sa_family)
 		return fail_none(on);
 	rc = check_families(on, &part->match.networks, "networks");
