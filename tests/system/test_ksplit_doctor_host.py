@@ -232,6 +232,22 @@ def test_key_that_others_can_use(config, tmp_path, mode, owner, verdict):
         assert only("ca-key", *config(ca=files))["verdict"] == "ok"
 
 
+def test_paths_that_are_no_words(config, tmp_path):
+    """A mend can be given to a shell whatever the file's name; control characters reach no terminal."""
+    folder = tmp_path / "it's a \x1b[31m Ordner \xfc"
+    folder.mkdir()
+    files = make_ca(folder)
+    os.chmod(files["key"], 0o644)
+    finding = only("ca-key", *config(ca=files))
+    assert "\x1b" not in finding["subject"] + finding["mend"]
+    assert "\xfc" in finding["subject"]
+    plain = tmp_path / "it's a $(false) `x` Ordner"
+    folder.rename(plain)
+    files["key"] = str(plain / "doctor-ca.key")
+    run("sh", "-c", only("ca-key", *config(ca=files))["mend"])
+    assert only("ca-key", *config(ca=files))["verdict"] == "ok"
+
+
 def test_key_of_another(config, tmp_path, pki):
     files = make_ca(tmp_path)
     assert only("ca-match", *config(ca=files))["verdict"] == "ok"

@@ -36,6 +36,28 @@ void look_tell(struct look *look, enum verdict verdict, const char *subject, con
 	(void)n; /* a reader that is gone wants no more */
 }
 
+const char *look_quote(const char *path, char *out, size_t len)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789/._-+@:,=";
+	size_t used = 0;
+
+	if (path[strspn(path, plain)] == '\0') {
+		snprintf(out, len, "%s", path);
+		return out;
+	}
+	out[used++] = '\'';
+	for (; *path && used + 6 < len; path++) {
+		if (*path == '\'')
+			used += (size_t)sprintf(out + used, "'\\''");
+		else
+			out[used++] = *path;
+	}
+	out[used++] = '\'';
+	out[used] = '\0';
+	return out;
+}
+
 bool caps_any(uint64_t caps)
 {
 	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};

@@ -74,6 +74,9 @@ int attempt_why(struct attempt *attempt, int rc, const char *format, ...)
 void look_tell(struct look *look, enum verdict verdict, const char *subject, const char *mend,
 	       const char *format, ...) __attribute__((format(printf, 5, 6)));
 
+/* A path as one word of a shell, for a mend; returns `out`. One that is too long is cut. */
+const char *look_quote(const char *path, char *out, size_t len);
+
 /* Does this process have one of these capabilities in its effective set? */
 bool caps_any(uint64_t caps);
 

@@ -143,17 +143,18 @@ void look_ca_cert(struct look *look)
 static void tell_key_mode(struct look *look, const char *path, const struct stat *status)
 {
 	const struct passwd *owner = getpwuid(status->st_uid);
-	char mend[FINDING_MEND];
+	char mend[FINDING_MEND], word[SETTINGS_TEXT];
 
+	look_quote(path, word, sizeof(word));
 	if (status->st_mode & (S_IRWXG | S_IRWXO)) {
-		snprintf(mend, sizeof(mend), "chmod 600 %.400s", path);
+		snprintf(mend, sizeof(mend), "chmod 600 %s", word);
 		look_tell(look, status->st_mode & (S_IWGRP | S_IRWXO) ? VERDICT_FAIL : VERDICT_WARN,
 			  path, mend,
 			  "mode %04o: others than its owner can use it, and so forge any "
 			  "certificate that this host trusts",
 			  (unsigned int)status->st_mode & 07777);
 	} else if (status->st_uid != 0 && status->st_uid != geteuid()) {
-		snprintf(mend, sizeof(mend), "chown root: %.400s", path);
+		snprintf(mend, sizeof(mend), "chown root: %s", word);
 		look_tell(look, VERDICT_WARN, path, mend,
 			  "belongs to %s: whoever is that user has the key",
 			  owner ? owner->pw_name : "a user without a name");
@@ -240,7 +241,7 @@ void look_trust_store(struct look *look)
 	const char *path = look->settings->ca_cert;
 	X509_STORE_CTX *context = X509_STORE_CTX_new();
 	X509_STORE *store = X509_STORE_new();
-	char mend[FINDING_MEND];
+	char mend[FINDING_MEND], word[SETTINGS_TEXT];
 	X509 *cert;
 
 	if (!is_named(look, path, "cert"))
@@ -251,9 +252,9 @@ void look_trust_store(struct look *look)
 		return;
 	}
 	snprintf(mend, sizeof(mend),
-		 "cp %.300s /usr/local/share/ca-certificates/ksplit.crt && "
+		 "cp %s /usr/local/share/ca-certificates/ksplit.crt && "
 		 "update-ca-certificates",
-		 path);
+		 look_quote(path, word, sizeof(word)));
 	if (X509_STORE_set_default_paths(store) != 1 ||
 	    X509_STORE_CTX_init(context, store, cert, NULL) != 1)
 		look_tell(look, VERDICT_NOT_TRIED, path, NULL,

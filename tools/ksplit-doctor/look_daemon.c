@@ -123,7 +123,7 @@ void look_unit(struct look *look)
 void look_disk(struct look *look)
 {
 	const char *path = look->settings->access_log;
-	char copy[SETTINGS_TEXT], mend[FINDING_MEND], *folder;
+	char copy[SETTINGS_TEXT], mend[FINDING_MEND], word[SETTINGS_TEXT], *folder;
 	struct statvfs disk;
 	double free_bytes;
 
@@ -134,7 +134,8 @@ void look_disk(struct look *look)
 	snprintf(copy, sizeof(copy), "%s", path);
 	folder = dirname(copy);
 	if (statvfs(folder, &disk)) {
-		snprintf(mend, sizeof(mend), "mkdir -p %.300s", folder);
+		snprintf(mend, sizeof(mend), "mkdir -p %s",
+			 look_quote(folder, word, sizeof(word)));
 		look_tell(look, errno == EACCES ? VERDICT_NOT_TRIED : VERDICT_FAIL, path, mend,
 			  "its folder: %s", strerror(errno));
 		return;

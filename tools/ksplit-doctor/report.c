@@ -37,8 +37,7 @@ static void print_more(const char *label, const char *what)
 static void print_text(struct report *report, const struct check *check,
 		       const struct finding *finding)
 {
-	/* Names of processes, tables and files are others'. */
-	char text[FINDING_TEXT + FINDING_SUBJECT + 8], safe[sizeof(text)];
+	char text[FINDING_TEXT + FINDING_SUBJECT + 8];
 	bool bad = finding->verdict == VERDICT_WARN || finding->verdict == VERDICT_FAIL;
 
 	if (report->form == REPORT_QUIET && !bad)
@@ -51,11 +50,11 @@ static void print_text(struct report *report, const struct check *check,
 		 finding->text);
 	printf("%-*s%-*s", NAME_COLUMN, verdicts[finding->verdict], TEXT_COLUMN - NAME_COLUMN,
 	       check->name);
-	format_wrapped(stdout, TEXT_COLUMN, text_safe(text, safe, sizeof(safe)));
+	format_wrapped(stdout, TEXT_COLUMN, text);
 	if (bad && check->lost)
 		print_more("lost", check->lost);
 	if (bad && *finding->mend)
-		print_more("mend", text_safe(finding->mend, safe, sizeof(safe)));
+		print_more("mend", finding->mend);
 	fflush(stdout);
 }
 
@@ -89,13 +88,19 @@ static void add_json(struct report *report, const struct check *check,
 
 void report_add(void *context, const struct check *check, const struct finding *finding)
 {
+	struct finding safe = *finding;
 	struct report *report = context;
 
+	/* Names of processes, tables and files are others': neither a terminal nor JSON takes all
+	 * bytes. */
+	text_safe(finding->subject, safe.subject, sizeof(safe.subject));
+	text_safe(finding->text, safe.text, sizeof(safe.text));
+	text_safe(finding->mend, safe.mend, sizeof(safe.mend));
 	report->counts[finding->verdict]++;
 	if (report->form == REPORT_JSON)
-		add_json(report, check, finding);
+		add_json(report, check, &safe);
 	else
-		print_text(report, check, finding);
+		print_text(report, check, &safe);
 }
 
 static int exit_code(const struct report *report)
