@@ -15,7 +15,7 @@ include mk/install.mk
 
 .PHONY: all demo bench clean help
 
-## all: build ksplitd, ksplit-status and ksplit-doctor
+## all: build ksplitd, ksplit-status, ksplit-ca and ksplit-doctor
 all: $(PROGRAMS)
 
 ## demo: watch real calls pass through ksplit with kernel TLS (installs packages, needs root)

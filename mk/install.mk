@@ -16,7 +16,9 @@ install: all
 	install -m 0755 $(BUILD)/ksplitd $(SBINDIR)/ksplitd
 	install -m 0755 $(BUILD)/ksplit-status $(BINDIR)/ksplit-status
 	install -m 0755 $(BUILD)/ksplit-doctor $(SBINDIR)/ksplit-doctor
+	install -m 0755 $(BUILD)/ksplit-ca $(SBINDIR)/ksplit-ca
 	install -m 0644 docs/man/ksplitd.8 $(MANDIR)/man8/ksplitd.8
+	install -m 0644 tools/ksplit-ca/ksplit-ca.8 $(MANDIR)/man8/ksplit-ca.8
 	install -m 0644 docs/man/ksplit.json.5 $(MANDIR)/man5/ksplit.json.5
 	install -m 0644 tools/ksplit-status/ksplit-status.1 $(MANDIR)/man1/ksplit-status.1
 	install -m 0644 tools/ksplit-doctor/ksplit-doctor.8 $(MANDIR)/man8/ksplit-doctor.8
@@ -33,6 +35,7 @@ uninstall:
 	rm -f $(MANDIR)/man5/ksplit.json.5 $(MANDIR)/man1/ksplit-status.1
 	rm -f $(SBINDIR)/ksplit-doctor $(MANDIR)/man8/ksplit-doctor.8
 	rm -f $(DOCDIR)/ksplit.json.example $(UNITDIR)/ksplit.service
+	rm -f $(SBINDIR)/ksplit-ca $(MANDIR)/man8/ksplit-ca.8
 	-rmdir $(DOCDIR) 2>/dev/null
 
 ## deb: a Debian package in build/ (needs dpkg-dev)

@@ -6,11 +6,12 @@ LIB_SRC    := $(filter-out $(MAIN_SRC),$(wildcard user/*/*.c))
 TOOL_LIB   := $(wildcard tools/lib/*.c)
 STATUS_SRC := $(wildcard tools/ksplit-status/*.c) $(TOOL_LIB)
 DOCTOR_SRC := $(wildcard tools/ksplit-doctor/*.c) $(TOOL_LIB)
+CA_SRC     := $(wildcard tools/ksplit-ca/*.c)
 
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 
 LIBKSPLIT := $(BUILD)/libksplit.a
-PROGRAMS  := $(BUILD)/ksplitd $(BUILD)/ksplit-status $(BUILD)/ksplit-doctor
+PROGRAMS  := $(BUILD)/ksplitd $(BUILD)/ksplit-status $(BUILD)/ksplit-ca $(BUILD)/ksplit-doctor
 
 # The web page is part of the program.
 PAGE_OBJ  := $(BUILD)/user/export/web/page.o
@@ -34,6 +35,9 @@ $(BUILD)/ksplit-doctor: $(call obj,$(DOCTOR_SRC))
 
 # Tools share what is in tools/lib, and include nothing of the daemon's.
 $(sort $(call obj,$(STATUS_SRC) $(DOCTOR_SRC))): CPPFLAGS += -Itools/lib
+
+$(BUILD)/ksplit-ca: $(call obj,$(CA_SRC))
+	$(CC) $(LDFLAGS) -o $@ $^ -lcrypto
 
 # Made before anything is compiled: who includes it is known only after the first compilation.
 $(call obj,$(LIB_SRC) $(MAIN_SRC)): | $(BPF_SKEL)

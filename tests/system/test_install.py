@@ -15,17 +15,19 @@ def test_install_is_complete_and_uninstall_leaves_nothing(tmp_path):
     build = os.path.relpath(env.BUILD, env.ROOT)
     arguments = ["-C", env.ROOT, "BUILD=" + build, "DESTDIR=%s" % tmp_path, "PREFIX=/opt/ksplit", "SYSCONFDIR=/etc",
                  "-o", build + "/ksplitd", "-o", build + "/ksplit-status",
-                 "-o", build + "/ksplit-doctor"]
+                 "-o", build + "/ksplit-doctor", "-o", build + "/ksplit-ca"]
     run("make", "install", *arguments)
     prefix = tmp_path / "opt" / "ksplit"
     assert (prefix / "sbin" / "ksplitd").read_bytes() == (env.BUILD / "ksplitd").read_bytes()
     assert run(prefix / "sbin" / "ksplitd", "--version").stdout
     assert run(prefix / "bin" / "ksplit-status", "--help").stdout
     assert run(prefix / "sbin" / "ksplit-doctor", "--help").stdout
+    assert run(prefix / "sbin" / "ksplit-ca", "--help").stdout
     pages = sorted(path.relative_to(prefix).as_posix()
                    for path in (prefix / "share" / "man").rglob("*.[158]"))
     assert pages == ["share/man/man1/ksplit-status.1", "share/man/man5/ksplit.json.5",
-                     "share/man/man8/ksplit-doctor.8", "share/man/man8/ksplitd.8"]
+                     "share/man/man8/ksplit-ca.8", "share/man/man8/ksplit-doctor.8",
+                     "share/man/man8/ksplitd.8"]
     run("make", "uninstall", *arguments)
     left = [path for path in tmp_path.rglob("*") if not path.is_dir()]
     assert left == [tmp_path / "etc/ksplit/ksplit.json"]
