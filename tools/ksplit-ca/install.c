@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "command.h"
@@ -20,26 +21,56 @@ static void tell(void *ctx, const char *kind, const char *where, enum store_resu
 /* From here on every path is one of the other system's, and so are the programs. */
 static int enter(const char *root)
 {
-	if (!root || (chroot(root) == 0 && chdir("/") == 0))
+	if (chroot(root) == 0 && chdir("/") == 0)
 		return 0;
 	return say_error(CA_FAILED, "--root: %s: cannot be entered: %s%s", root, strerror(errno),
 			 errno == EPERM ? "; run as root" : "");
 }
 
+static int each_here(const struct store_job *job, const struct options *options,
+		     const char *const words[2])
+{
+	struct store_report report = {.tell = tell, .ctx = (void *)words};
+	int rc = store_each(job, options, &report);
+
+	if (rc == CA_OK && report.stores == 0)
+		say("There is no trust store here, and nothing to do.");
+	return rc;
+}
+
+/* A process of its own enters: nobody leaves a chroot again, and this one's libraries may still
+ * want files of the host. */
+static int each_below(const struct store_job *job, const struct options *options,
+		      const char *const words[2])
+{
+	int status = 0, rc;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (pid < 0)
+		return say_error(CA_FAILED, "--root: %s", strerror(errno));
+	if (pid == 0) {
+		rc = enter(options->root);
+		if (!rc)
+			rc = each_here(job, options, words);
+		_exit(fflush(stdout) ? CA_FAILED : rc);
+	}
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : CA_FAILED;
+}
+
 static int each(const struct options *options, enum store_task task, X509 *cert,
 		const char *const words[2])
 {
-	struct store_report report = {.tell = tell, .ctx = (void *)words};
 	struct store_job job;
 	int rc = store_job_fill(&job, task, cert, options);
 
 	if (!rc)
-		rc = enter(options->root);
-	if (!rc)
-		rc = store_each(&job, options, &report);
+		rc = options->root ? each_below(&job, options, words)
+				   : each_here(&job, options, words);
 	store_job_free(&job);
-	if (rc == CA_OK && report.stores == 0)
-		say("There is no trust store here, and nothing to do.");
 	return rc;
 }
 
