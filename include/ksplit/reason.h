@@ -65,6 +65,10 @@
 	X(PASS_SIGNER_REFUSED, PASS, "signer_refused", "the signing process refused the leaf")     \
 	X(PASS_SIGNER_GONE, PASS, "signer_gone", "the signing process has ended or is silent")     \
 	X(PASS_NO_IDENTITY, PASS, "no_identity", "no identity for the name, and no default")       \
+	X(PASS_RULE, PASS, "pass_rule", "a rule of the configuration (section \"pass\")")          \
+	X(PASS_LEARNED, PASS, "learned", "this client refused the forged leaf before")             \
+	X(PASS_ECH, PASS, "ech", "this client insists on ECH, which we cannot open")               \
+	X(PASS_OVERLOAD, PASS, "overload", "too busy: descriptors, memory or handshakes")          \
 	X(KTLS_OFF, FALLBACK, "ktls_off", "kernel TLS switched off in the configuration")          \
 	X(KTLS_NOT_IN_KERNEL, FALLBACK, "ktls_not_in_kernel", "kernel has no TLS ULP")             \
 	X(KTLS_ULP_REFUSED, FALLBACK, "ktls_ulp_refused", "kernel refused the TLS ULP")            \

@@ -22,6 +22,7 @@ enum {
 	EXT_PRE_SHARED_KEY = 41,
 	EXT_EARLY_DATA = 42,
 	EXT_SUPPORTED_VERSIONS = 43,
+	EXT_ECH = 0xfe0d,
 };
 
 /*
@@ -232,6 +233,8 @@ static int read_extension(uint16_t type, struct reader *ext, struct client_hello
 	case EXT_ALPN: return read_alpn(ext, out);
 	case EXT_SUPPORTED_VERSIONS: return read_supported_versions(ext, out);
 	case EXT_EARLY_DATA: out->early_data = true; return ext->left == 0 ? 0 : -EBADMSG;
+	/* What it holds is between the client and whoever has the key. */
+	case EXT_ECH: out->ech = true; return 0;
 	default: return 0;
 	}
 }

@@ -15,6 +15,7 @@ struct client_hello {
 	bool offers_tls12;
 	bool offers_tls13;
 	bool early_data; /* early_data extension present (RFC 8446 4.2.10) */
+	bool ech; /* encrypted_client_hello present (RFC 9849 5); real or GREASE, nobody can tell */
 	bool has_sni;
 	char sni[256]; /* lower case, no trailing dot, NUL-terminated; "" without a host name */
 	uint8_t alpn[CLIENT_HELLO_MAX_ALPN];        /* names as SSL_set_alpn_protos takes them */

@@ -34,5 +34,6 @@
 #define ALERT_USER_CANCELED       90
 #define ALERT_NO_RENEGOTIATION    100
 #define ALERT_UNRECOGNIZED_NAME   112
+#define ALERT_ECH_REQUIRED        121 /* RFC 9849 11.2 */
 
 #endif
