@@ -7,7 +7,7 @@
  * JSON; several requests may follow each other on one connection.
  *
  *   request  {"version": 1, "command": "summary" | "connections" | "kernel" |
- *                                     "endpoints" | "requests"}
+ *                                     "endpoints" | "requests" | "passes"}
  *   answer   {"version": 1, "ok": true, "data": {...}}
  *            {"version": 1, "ok": false, "error": "what was wrong"}
  *
@@ -23,5 +23,6 @@
 #define KSPLIT_COMMAND_KERNEL      "kernel"
 #define KSPLIT_COMMAND_ENDPOINTS   "endpoints"
 #define KSPLIT_COMMAND_REQUESTS    "requests"
+#define KSPLIT_COMMAND_PASSES      "passes"
 
 #endif

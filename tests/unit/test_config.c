@@ -359,7 +359,7 @@ static void test_duplicate_keys(void **state)
 
 static void test_later_sections(void **state)
 {
-	static const char *const names[] = {"pass", "user"};
+	static const char *const names[] = {"user"};
 	char text[64], expected[128];
 	size_t i;
 

@@ -48,6 +48,9 @@ void config_init(struct config *config)
 	config->control = strdup(KSPLIT_CONTROL_PATH);
 	config->log_level = LOG_LEVEL_INFO;
 	config->gcm_records = CONFIG_GCM_RECORDS;
+	config->handshakes = 2000;
+	config->learned_pass = 3600000;
+	config->learned_names = 4096;
 	config->deadlines = (struct config_deadlines){
 		.peek = 10000,
 		.resolve = 5000,
@@ -71,6 +74,7 @@ void config_free(struct config *config)
 	free(config->metrics.prometheus);
 	free(config->metrics.otlp_endpoint);
 	capture_free(&config->capture);
+	policy_free(&config->policy);
 	free(config->control);
 	free(config->access_log);
 	memset(config, 0, sizeof(*config));

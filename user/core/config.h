@@ -10,6 +10,7 @@
 
 #include "capture/capture.h"
 #include "core/log.h"
+#include "core/policy.h"
 #include "pki/identity_source.h"
 
 #define CONFIG_MAX_LISTENERS 16
@@ -110,11 +111,16 @@ struct config {
 	struct config_sampling sampling;
 	struct config_metrics metrics;
 	struct capture capture;
+	struct policy policy; /* section "pass" */
 	char *control;	      /* path; "" switches the control socket off */
 	char *access_log;     /* path, "-" for stdout; NULL: none */
 	bool access_log_requests; /* lines of type "request", too */
 	uint32_t workers;     /* 0: one per CPU that we may run on */
 	uint32_t max_connections; /* per process, 0: what RLIMIT_NOFILE allows */
+	uint32_t handshakes;	  /* under way at a time, per process; 0: no limit */
+	uint32_t memory;	  /* resident, MiB; 0: no limit */
+	uint32_t learned_pass;	  /* ms that a refusal of the leaf is remembered; 0: not at all */
+	uint32_t learned_names;	  /* of these at most */
 	uint32_t gcm_records; /* records sealed with one AES-GCM key before it is replaced */
 	struct config_deadlines deadlines;
 	bool foreground;

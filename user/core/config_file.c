@@ -11,6 +11,7 @@
 #include "core/config_identities.h"
 #include "core/config_json.h"
 #include "core/config_listener.h"
+#include "core/config_pass.h"
 #include "core/config_reader.h"
 #include "core/config_setting.h"
 
@@ -19,11 +20,12 @@ static const struct config_field sections[] = {
 	{.name = "listeners", .read = config_listener_read_all},
 	{.name = "capture", .read = config_capture_read},
 	{.name = "identities", .read = config_identities_read},
+	{.name = "pass", .read = config_pass_read},
 	{.name = NULL},
 };
 
 /* Sections that a coming version reads. */
-static const char *const later_keys[] = {"pass", "user", NULL};
+static const char *const later_keys[] = {"user", NULL};
 
 /* Does `key` lie in `section`, directly or deeper? Then what follows, else NULL. */
 static const char *key_inside(const char *key, const char *section)

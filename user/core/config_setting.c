@@ -20,6 +20,7 @@
 #define MIN_QUEUE   65536U
 #define MAX_QUEUE   1073741824U
 #define MAX_SERIES  1000000U
+#define MAX_MIB     16777216U /* 16 TiB */
 
 static const char *const verify_names[] = {
 	[VERIFY_MIMIC] = "mimic", [VERIFY_REQUIRE] = "require", [VERIFY_OFF] = "off", NULL};
@@ -95,6 +96,10 @@ const struct config_setting config_settings[] = {
 	{SETTING("control", "control", SETTING_TEXT, control), .may_be_empty = true},
 	NUMBER("workers", "workers", workers, 0, MAX_WORKERS),
 	NUMBER("limits.max_connections", "max-connections", max_connections, 0, MANY),
+	NUMBER("limits.handshakes", NULL, handshakes, 0, MANY),
+	NUMBER("limits.memory", NULL, memory, 0, MAX_MIB),
+	NUMBER("limits.learned_pass", NULL, learned_pass, 0, WEEK_MS),
+	NUMBER("limits.learned_names", NULL, learned_names, 1, MAX_SERIES),
 	NUMBER("limits.gcm_records", NULL, gcm_records, 1, CONFIG_GCM_RECORDS),
 	DEADLINE(peek),
 	DEADLINE(resolve),

@@ -152,6 +152,8 @@ static void settle_expired(struct deadline *deadline)
 		conn_relay_settle(conn);
 	else if (conn->info.state == CONN_CLOSING)
 		conn_close_ready(conn);
+	else if (conn->info.state == CONN_CONNECT)
+		conn_upstream_connect_again(conn);
 }
 
 static int64_t wall_clock_ms(void)

@@ -59,6 +59,10 @@ struct conn {
 	bool in_again;
 	bool dead;
 	bool counted_passed; /* in worker->open_passed */
+	bool counted_intercepted; /* in worker->open_intercepted */
+	bool leaf_shown; /* the client was there when the leaf was sent */
+	bool end_judged; /* how the client ended was looked at */
+	uint32_t pass_rule; /* where pass_reason says so: which */
 	struct worker *worker;		     /* not owned */
 	const struct config_listener *listener; /* not owned */
 	struct conn_socket side[SIDES];
@@ -121,6 +125,9 @@ void conn_destination_find(struct conn *conn);
 
 /* --- conn_upstream.c: the origin's side --- */
 void conn_upstream_connect(struct conn *conn);
+
+/* There was no descriptor for it before. */
+void conn_upstream_connect_again(struct conn *conn);
 void conn_upstream_ready(struct conn *conn, uint32_t events);
 
 /* The address that is being tried is silent: is there another, and is it being tried now? */
@@ -174,6 +181,30 @@ int conn_service_take_source(const struct conn *conn, int fd, int family);
 
 /* What would be passed raw cannot be: the service would not understand it. */
 void conn_service_refuse(struct conn *conn, enum ksplit_reason reason);
+
+/* --- conn_policy.c: to be intercepted or passed, and what refusals teach --- */
+
+/*
+ * The origin's addresses are known: a rule, what was learned, or overload may pass the connection
+ * (conn->info.passed). Asked once.
+ */
+void conn_policy_decide(struct conn *conn);
+
+/* Connected, the handshake with the origin would begin. True: there are too many; now passed. */
+bool conn_policy_overloaded(struct conn *conn);
+
+/* Mark it as passed; counts and logs. `detail` may be "". */
+void conn_policy_pass(struct conn *conn, enum ksplit_reason reason, const char *detail);
+
+/* Its raw bytes begin to flow: into the list of `ksplit-status passes`. */
+void conn_policy_passed(struct conn *conn);
+
+/* It is not intercepted any more: passed, or over. */
+void conn_policy_forget(struct conn *conn);
+
+/* How the client's handshake failed, or the client's flow ended: was that because of the leaf? */
+void conn_policy_client_failed(struct conn *conn, const struct tls_failure *failure);
+void conn_policy_client_ended(struct conn *conn);
 
 /* --- conn_relay.c: bytes --- */
 void conn_relay_start(struct conn *conn);

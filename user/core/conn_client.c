@@ -4,6 +4,7 @@
  * it.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -21,6 +22,14 @@ struct conn_leaf_wait {
 	struct leaf *leaf; /* NULL: there is none, see err */
 	int err;
 };
+
+/* Has it said that it will send no more? The FIN lies behind the ClientHello, which is unread. */
+static bool has_left(int fd)
+{
+	struct pollfd poller = {.fd = fd, .events = POLLRDHUP};
+
+	return poll(&poller, 1, 0) > 0;
+}
 
 static void handshake_begin(struct conn *conn)
 {
@@ -48,6 +57,7 @@ void conn_client_shake(struct conn *conn)
 
 	if (conn->info.side[SIDE_CLIENT].rx_reason != KSPLIT_NONE)
 		tls_session_read_ahead(&side->session);
+	conn->leaf_shown = !has_left(side->fd);
 	side->session.alpn = conn->alpn;
 	side->session.alpn_len = conn->alpn_len;
 	free(conn->hello);
@@ -146,6 +156,7 @@ static void handshake_failed(struct conn *conn, const struct tls_failure *failur
 	enum ksplit_reason reason = KSPLIT_CLIENT_FAILED;
 
 	stats_add(&conn->worker->stats, STAT_HANDSHAKES_CLIENT_FAILED, 1);
+	conn_policy_client_failed(conn, failure);
 	if (failure->kind == TLS_FAILURE_ALERT && !conn->identity && refuses_leaf(failure->alert))
 		reason = KSPLIT_LEAF_REJECTED;
 	else if (failure->kind == TLS_FAILURE_CLOSED || failure->kind == TLS_FAILURE_RESET)

@@ -52,6 +52,7 @@ static void die(struct conn *conn)
 	LIST_REMOVE(conn, link);
 	worker_count_open(worker, conn->info.state, -1);
 	worker->open_passed -= conn->counted_passed;
+	conn_policy_forget(conn);
 	worker->conns_len--;
 	LIST_INSERT_HEAD(&worker->dead, conn, link);
 	worker_resume_accept(worker);

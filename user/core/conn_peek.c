@@ -20,11 +20,7 @@ static void pass(struct conn *conn, enum ksplit_reason reason)
 		conn_service_refuse(conn, reason);
 		return;
 	}
-	conn->info.passed = true;
-	conn->info.pass_reason = reason;
-	stats_count_reason(&conn->worker->stats, reason);
-	log_info("connection %lu: passed through: %s", (unsigned long)conn->info.id,
-		 ksplit_reason_text(reason));
+	conn_policy_pass(conn, reason, "");
 	conn_destination_find(conn);
 }
 
@@ -53,8 +49,12 @@ static void decide(struct conn *conn, const struct client_hello *hello)
 		return;
 	}
 	conn->hello = malloc(sizeof(*conn->hello));
-	if (!conn->hello || reason == KSPLIT_NO_MEMORY) {
-		conn_abort(conn, KSPLIT_NO_MEMORY);
+	if (reason == KSPLIT_NO_MEMORY) {
+		conn_abort(conn, reason);
+		return;
+	}
+	if (!conn->hello) {
+		pass(conn, KSPLIT_PASS_OVERLOAD);
 		return;
 	}
 	*conn->hello = *hello;

@@ -112,6 +112,9 @@ static bool upstream_arm(struct conn *conn)
 
 static enum relay_choice relay_choice(const struct conn *conn)
 {
+	/* A pipe is two descriptors more. */
+	if (conn->info.pass_reason == KSPLIT_PASS_OVERLOAD)
+		return RELAY_CHOICE_COPY;
 	if (conn->info.passed)
 		return RELAY_CHOICE_SPLICE;
 	switch (conn->worker->server->config->relay) {
@@ -333,6 +336,7 @@ static void conclude(struct conn *conn, const struct conn_socket *side, uint32_t
 	bool settling = false;
 
 	note_first_end(conn);
+	conn_policy_client_ended(conn);
 	for (int i = 0; i < FLOWS; i++) {
 		if (conn->flow_result[i] == RELAY_FAILED) {
 			fail(conn, i);

@@ -56,8 +56,11 @@ static void connect_failed(struct conn *conn, int err)
 {
 	char name[64];
 
+	/* Until the deadline of the phase: what others give back is soon there. */
 	if (err == -EMFILE || err == -ENFILE) {
-		conn_refuse(conn, KSPLIT_NO_MEMORY, ALERT_INTERNAL_ERROR);
+		conn->addresses_next = 0;
+		deadline_set(&conn->worker->deadlines, &conn->settle, DEADLINE_SETTLE,
+			     conn->worker->now_us);
 		return;
 	}
 	if (conn->source_refused) {
@@ -96,8 +99,14 @@ bool conn_upstream_try_next(struct conn *conn)
 	return true;
 }
 
+void conn_upstream_connect_again(struct conn *conn)
+{
+	connect_next(conn);
+}
+
 void conn_upstream_connect(struct conn *conn)
 {
+	conn_policy_decide(conn);
 	conn_enter(conn, CONN_CONNECT);
 	connect_next(conn);
 }
@@ -169,21 +178,19 @@ static void connected(struct conn *conn)
 		conn_refuse(conn, KSPLIT_CONNECT_FAILED, ALERT_INTERNAL_ERROR);
 		return;
 	}
-	if (conn->info.passed)
+	if (conn->info.passed || conn_policy_overloaded(conn)) {
+		conn_policy_passed(conn);
 		conn_relay_start_raw(conn);
-	else
-		handshake_begin(conn);
+		return;
+	}
+	handshake_begin(conn);
 }
 
 void conn_upstream_pass(struct conn *conn, enum ksplit_reason reason)
 {
 	struct conn_socket *side = &conn->side[SIDE_UPSTREAM];
 
-	stats_count_reason(&conn->worker->stats, reason);
-	log_info("connection %lu: %s: passed through: %s", (unsigned long)conn->info.id,
-		 conn->info.sni, ksplit_reason_text(reason));
-	conn->info.passed = true;
-	conn->info.pass_reason = reason;
+	conn_policy_pass(conn, reason, "");
 	/* The second call may go otherwise; nothing of the first one is what the client gets. */
 	conn->info.side[SIDE_UPSTREAM].version = 0;
 	conn->info.side[SIDE_UPSTREAM].suite = 0;

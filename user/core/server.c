@@ -8,25 +8,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <openssl/evp.h>
 
+#include "core/learned_pass.h"
 #include "core/listener.h"
 #include "core/log.h"
 #include "core/observation.h"
+#include "core/overload.h"
+#include "core/pass_list.h"
 #include "core/service.h"
 #include "core/status.h"
 #include "pki/forge.h"
 
-/*
- * Descriptors that are not a connection's: log, control, epoll sets, listeners, pipes of the pools.
- */
-#define DESCRIPTORS_KEPT_MIN 32
-/* Two sockets, and in the worst moment a third for a second try upstream or half a pipe. */
-#define DESCRIPTORS_PER_CONNECTION 3
+/* Two sockets; intercepted, in the worst moment a third: half a pipe. */
+#define DESCRIPTORS_RAW		2
+#define DESCRIPTORS_INTERCEPTED 3
+/* Names of calls that were passed, for status. */
+#define PASSES_LISTED 1000
 
 static size_t cpu_count(void)
 {
@@ -37,25 +38,47 @@ static size_t cpu_count(void)
 	return (size_t)CPU_COUNT(&set);
 }
 
-/* Raise the soft limit to the hard one: the default of 1024 is a relic of select(2). */
-static size_t connection_limit(const struct config *config)
+static size_t at_least_one(size_t n)
 {
-	struct rlimit limit;
-	size_t usable;
+	return n ? n : 1;
+}
 
-	if (getrlimit(RLIMIT_NOFILE, &limit))
-		return 1;
-	if (limit.rlim_cur < limit.rlim_max) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-		getrlimit(RLIMIT_NOFILE, &limit);
-	}
-	usable = limit.rlim_cur > 2 * DESCRIPTORS_KEPT_MIN ? limit.rlim_cur - DESCRIPTORS_KEPT_MIN
-							   : limit.rlim_cur / 2;
-	usable /= DESCRIPTORS_PER_CONNECTION;
-	if (config->max_connections && config->max_connections < usable)
-		return config->max_connections;
-	return usable ? usable : 1;
+/*
+ * How many connections there may be, and how many of them intercepted: beyond that new ones are
+ * passed raw as long as there is a descriptor for each side, and then wait.
+ */
+static int set_limits(struct server *server, char *error, size_t error_len)
+{
+	const struct config *config = server->config;
+	const size_t descriptors = overload_descriptors();
+	const struct overload_limits limits = {
+		.intercepted = overload_share(at_least_one(descriptors / DESCRIPTORS_INTERCEPTED),
+					      server->workers_len),
+		.handshakes = overload_share(config->handshakes, server->workers_len),
+		.memory = (uint64_t)config->memory << 20,
+	};
+
+	server->max_connections = at_least_one(descriptors / DESCRIPTORS_RAW);
+	if (config->max_connections && config->max_connections < server->max_connections)
+		server->max_connections = config->max_connections;
+	for (size_t i = 0; i < server->workers_len; i++)
+		server->workers[i].conns_max =
+			overload_share(server->max_connections, server->workers_len);
+	snprintf(error, error_len, "cannot watch the memory of this process");
+	return overload_new(&limits, &server->overload);
+}
+
+static int make_lists(struct server *server)
+{
+	const struct config *config = server->config;
+	int err = pass_list_new(PASSES_LISTED, &server->passes);
+
+	if (!err)
+		err = pass_list_new(POLICY_MAX_RULES, &server->rule_counts);
+	if (!err)
+		err = learned_pass_new(config->learned_pass, config->learned_names,
+				       &server->learned);
+	return err;
 }
 
 static int load_ca(struct server *server, char *error, size_t error_len)
@@ -157,7 +180,6 @@ static int make_workers(struct server *server, char *error, size_t error_len)
 	if (!server->workers)
 		return -ENOMEM;
 	server->workers_len = count;
-	server->max_connections = connection_limit(server->config);
 	for (size_t i = 0; i < server->listeners_len; i++) {
 		int err = listener_check_free(&server->listeners[i], error, error_len);
 
@@ -202,6 +224,8 @@ int server_init(struct server *server, const struct config *config, char *error,
 	if (err)
 		return err;
 	err = own_sockets_new(&server->own_sockets);
+	if (!err)
+		err = make_lists(server);
 	if (err)
 		return err;
 	probe_kernel(server);
@@ -255,6 +279,8 @@ int server_start(struct server *server, char *error, size_t error_len)
 {
 	int err = start_services(server, error, error_len);
 
+	if (!err)
+		err = set_limits(server, error, error_len);
 	if (err) {
 		size_t used = strlen(error);
 
@@ -308,6 +334,10 @@ void server_destroy(struct server *server)
 		worker_destroy(&server->workers[i]);
 	free(server->workers);
 	own_sockets_free(server->own_sockets);
+	overload_free(server->overload);
+	learned_pass_free(server->learned);
+	pass_list_free(server->passes);
+	pass_list_free(server->rule_counts);
 	access_log_close(server->access_log);
 	tls_context_free(server->tls);
 	identity_store_free(server->identities);

@@ -21,6 +21,10 @@
 #include "tls/context.h"
 #include "tls/ktls.h"
 
+struct learned_pass;
+struct overload;
+struct pass_list;
+
 /*
  * The daemon's root object: everything that lives as long as the process. Workers read it and share
  * no more than it.
@@ -39,6 +43,10 @@ struct server {
 	struct ktls_support ktls;
 	struct resolver *resolver;
 	struct own_sockets *own_sockets;
+	struct learned_pass *learned;
+	struct pass_list *passes;      /* what was passed, by reason and name */
+	struct pass_list *rule_counts; /* ... and by rule alone */
+	struct overload *overload;     /* NULL until server_start */
 	struct access_log *access_log; /* NULL: none */
 	struct control *control;       /* NULL: none */
 	struct observer *observer;     /* NULL until server_start */

@@ -12,6 +12,7 @@
 #include <ksplit/version.h>
 
 #include "core/conn.h"
+#include "core/status_passes.h"
 #include "export/metrics_source.h"
 #include "export/otlp_client.h"
 
@@ -265,5 +266,6 @@ void status_source(struct server *server, struct control_source *source)
 		.read_aggregate = read_aggregate,
 		.read_observer = read_observer,
 		.read_otlp = read_otlp,
+		.read_passes = status_read_passes,
 	};
 }

@@ -14,6 +14,7 @@
 #include "core/conn.h"
 #include "core/listener.h"
 #include "core/log.h"
+#include "core/policy_caller.h"
 #include "core/server.h"
 #include "observe/stream_scanner.h"
 
@@ -319,9 +320,6 @@ int worker_init(struct worker *worker, const struct server *server, unsigned int
 	LIST_INIT(&worker->dead);
 	STAILQ_INIT(&worker->again);
 	init_deadlines(worker);
-	worker->conns_max = server->max_connections / server->workers_len;
-	if (!worker->conns_max)
-		worker->conns_max = 1;
 	worker->relay_env = (struct relay_env){.scratch = malloc(SCRATCH_LEN),
 					       .scratch_len = SCRATCH_LEN,
 					       .pipes = &worker->pipe_pool,
@@ -330,6 +328,8 @@ int worker_init(struct worker *worker, const struct server *server, unsigned int
 	err = worker->relay_env.scratch ? tls_kdf_new(&worker->kdf) : -ENOMEM;
 	if (!err)
 		err = open_epoll(worker);
+	if (!err && policy_names_processes(&server->config->policy))
+		err = policy_callers_new(&server->config->policy, &worker->callers);
 	if (!err)
 		err = open_listeners(worker, error, error_len);
 	return err;
@@ -362,6 +362,7 @@ void worker_destroy(struct worker *worker)
 	pipe_pool_free(&worker->pipe_pool);
 	out_pool_free(&worker->out_pool);
 	tls_kdf_free(worker->kdf);
+	policy_callers_free(worker->callers);
 	if (worker->epoll_fd >= 0)
 		close(worker->epoll_fd);
 	if (worker->wake_fd >= 0)

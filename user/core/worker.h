@@ -19,6 +19,7 @@ struct conn;
 struct server;
 struct stream_scanner;
 struct listener;
+struct policy_callers;
 
 /* Something with a descriptor in the epoll set: the event's data pointer leads here. */
 struct watch {
@@ -58,10 +59,11 @@ struct worker {
 	uint64_t pause_told_us;	     /* when the log last told of a pause; 0: never */
 	struct conn_list conns;
 	size_t conns_len;
-	size_t conns_max;
+	size_t conns_max;	     /* set before the thread is started */
 	struct conn_list dead;	     /* freed at the end of the turn */
 	struct conn_again again;     /* more to do without waiting */
 	struct tls_kdf *kdf;
+	struct policy_callers *callers; /* NULL: no rule asks who calls */
 	struct out_pool out_pool;
 	struct pipe_pool pipe_pool;
 	struct relay_env relay_env;
@@ -70,6 +72,7 @@ struct worker {
 	/* Connections by state, and how many of them are raw: written here, read anywhere. */
 	_Atomic uint64_t open_by_state[CONN_STATES];
 	_Atomic uint64_t open_passed;
+	size_t open_intercepted; /* or about to be */
 	uint64_t next_conn_id;
 	bool draining;
 	bool stop;

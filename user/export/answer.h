@@ -19,6 +19,7 @@ int answer_connections(const struct control_source *source, cJSON *data, char er
 int answer_kernel(const struct control_source *source, cJSON *data, char error[ANSWER_ERROR]);
 int answer_endpoints(const struct control_source *source, cJSON *data, char error[ANSWER_ERROR]);
 int answer_requests(const struct control_source *source, cJSON *data, char error[ANSWER_ERROR]);
+int answer_passes(const struct control_source *source, cJSON *data, char error[ANSWER_ERROR]);
 
 /* The wall clock, milliseconds since the epoch. */
 int64_t answer_wall_ms(void);

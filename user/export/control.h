@@ -34,6 +34,33 @@ struct control_summary {
 	const char *degraded; /* NULL, or one sentence: why the daemon is not whole */
 };
 
+/* One name that was passed through, or is to be, and why. */
+struct control_pass {
+	enum ksplit_reason reason; /* PASS class */
+	int rule;		   /* index in section "pass"; -1: no rule's */
+	char client[64];	   /* "192.0.2.1", of what was learned; "": any */
+	char name[256];		   /* the SNI, else the origin's address and port; "" where count is 0 */
+	uint64_t count;
+	int64_t last_ms;    /* wall clock; 0: never */
+	int64_t expires_ms; /* wall clock; 0: never */
+};
+
+struct control_rule {
+	const char *comment; /* NULL: none */
+	uint64_t count;
+	int64_t last_ms; /* wall clock; 0: never */
+};
+
+/* Freed with control_passes_free. */
+struct control_passes {
+	struct control_pass *passes; /* owned; the last first */
+	size_t passes_len;
+	struct control_rule *rules; /* owned; all of section "pass" */
+	size_t rules_len;
+	uint64_t evicted; /* names that made room for others */
+	uint32_t learned_pass_ms, learned_names; /* as configured */
+};
+
 /* What the control socket asks of the daemon; filled by core. Called on the control thread only. */
 struct control_source {
 	void *ctx;
@@ -53,7 +80,11 @@ struct control_source {
 	void (*read_observer)(void *ctx, struct observer_status *out);
 	/* What became of OTLP exports; false, or NULL: nothing is exported so. */
 	bool (*read_otlp)(void *ctx, struct otlp_stats *out);
+	/* What was passed through and why. 0 or -ENOMEM. */
+	int (*read_passes)(void *ctx, struct control_passes *out);
 };
+
+void control_passes_free(struct control_passes *passes);
 
 struct control;
 

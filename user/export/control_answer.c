@@ -27,6 +27,7 @@ static const struct command {
 	{KSPLIT_COMMAND_KERNEL, answer_kernel},
 	{KSPLIT_COMMAND_ENDPOINTS, answer_endpoints},
 	{KSPLIT_COMMAND_REQUESTS, answer_requests},
+	{KSPLIT_COMMAND_PASSES, answer_passes},
 };
 
 static const struct command *find_command(const char *name)
@@ -80,7 +81,7 @@ static const struct command *read_request(const cJSON *request, char error[ANSWE
 		if (!found)
 			snprintf(error, ANSWER_ERROR,
 				 "unknown command `%s`; known: summary, connections, "
-				 "kernel, endpoints, requests",
+				 "kernel, endpoints, requests, passes",
 				 name);
 	}
 	return found;
