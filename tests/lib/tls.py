@@ -96,6 +96,18 @@ def client_context(authority, suite=None, alpn=None, certificate=None):
     return context
 
 
+def ech_context(authority):
+    """A client's context whose ClientHello has the extension encrypted_client_hello, empty
+    (SSL_CTX_add_custom_ext(3): without a callback), as an outer one looks to who has no key."""
+    context = client_context(authority, TLS13)
+    pointer = ctypes.c_void_p.from_address(id(context) + object.__basicsize__)
+    library, nothing = _libssl(), ctypes.c_void_p()
+    added = library.SSL_CTX_add_custom_ext(pointer, ctypes.c_uint(0xfe0d), ctypes.c_uint(0x80),
+                                           nothing, nothing, nothing, nothing, nothing)
+    assert added == 1, "OpenSSL does not take the extension"
+    return context
+
+
 def combinations():
     """Every client suite with every origin suite."""
     return itertools.product(SUITES, SUITES)

@@ -344,9 +344,10 @@ def test_answer_byte_by_byte(serve, path):
 
 @pytest.mark.parametrize("arguments, message", [
     (["certs"], "certs: not supported yet by this version"),
-    (["foo"], "foo: unknown command, expected summary, connections, endpoints, requests or kernel"),
-    (["--sort", "p99"], "--sort: only for endpoints and requests"),
-    (["kernel", "--top", "3"], "--top: only for endpoints and requests"),
+    (["foo"], "foo: unknown command, expected summary, connections, endpoints, requests, "
+               "kernel or passes"),
+    (["--sort", "p99"], "--sort: only for endpoints, requests and passes"),
+    (["kernel", "--top", "3"], "--top: only for endpoints, requests and passes"),
     (["requests", "--top"], "--top: expected a whole number of rows, at least 1"),
     (["requests", "--top=0"], "--top: expected a whole number of rows, at least 1"),
     (["requests", "--sort", "rtt"], "rtt: unknown key, expected one of count throughput"),

@@ -23,6 +23,10 @@ static const struct command commands[] = {
 	 .rows = "series",
 	 .keys = print_requests_keys,
 	 .print_rows = print_requests},
+	{.name = KSPLIT_COMMAND_PASSES,
+	 .rows = "passes",
+	 .keys = print_passes_keys,
+	 .print_rows = print_passes},
 };
 
 static const char *const later_commands[] = {"certs"};

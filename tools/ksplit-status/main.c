@@ -24,7 +24,8 @@ struct arguments {
 };
 
 static const char usage[] =
-	"usage: ksplit-status [OPTION]... [summary | connections | endpoints | requests | kernel]\n"
+	"usage: ksplit-status [OPTION]... [summary | connections | endpoints | requests | kernel |\n"
+	"                      passes]\n"
 	"\n"
 	"Shows what ksplitd is doing. See ksplit-status(1).\n"
 	"\n"
@@ -32,6 +33,7 @@ static const char usage[] =
 	"  connections        the open connections and what the kernel says of their sockets\n"
 	"  endpoints          origins: connections, handshakes, round trips, kernel TLS\n"
 	"  requests           requests by server, URI, status ...: how many, how slow\n"
+	"  passes             what was passed through unread, and why\n"
 	"  kernel             what this kernel's TLS can do, and what samples the plaintext\n"
 	"\n"
 	"  --control PATH     the daemon's socket (default " KSPLIT_CONTROL_PATH ")\n"
@@ -39,7 +41,7 @@ static const char usage[] =
 	"                     max, first-byte, time, bytes, errors, status, uri, server, process;\n"
 	"                     of endpoints: connections (default), open, throughput, requests,\n"
 	"                     errors, failed, bytes, connect, handshake, rtt, retransmits, ktls,\n"
-	"                     server\n"
+	"                     server; of passes: last (default), count, expires, reason, name\n"
 	"  --top N            the first N of them\n"
 	"  --json             print the answer as JSON, numbers exact\n"
 	"  --watch [SECONDS]  again and again (default every 2 s) until Ctrl-C\n"
@@ -109,7 +111,7 @@ static int read_command(const char *argument, struct arguments *arguments)
 	if (!arguments->command)
 		return refuse(argument,
 			      "unknown command, expected summary, connections, endpoints, "
-			      "requests or kernel");
+			      "requests, kernel or passes");
 	return 0;
 }
 
@@ -164,7 +166,7 @@ static int check_table(struct arguments *arguments)
 
 	if (!keys && (arguments->sort || arguments->view.top))
 		return refuse(arguments->sort ? "--sort" : "--top",
-			      "only for endpoints and requests");
+			      "only for endpoints, requests and passes");
 	if (!arguments->sort)
 		return 0;
 	arguments->view.sort = row_key_find(keys, arguments->sort);
