@@ -42,7 +42,6 @@ BAD_FILES = {
     "impossible value": ('{\n "relay": "teleport"\n}', 2, "relay"),
     "impossible number": ('{\n\n "limits": {\n  "deadlines_ms": {"idle": 0}\n }\n}', 4, "idle"),
     "not JSON": ('{\n "relay": auto\n}', 2, "not JSON"),
-    "section of a later version": ('{\n "identities": {}\n}', 2, "not supported yet"),
     "impossible sampler": ('{\n "sampler": "kprobe"\n}', 2, "sampler"),
     "impossible size": ('{\n "sampling": {\n  "ring_bytes": 1\n }\n}', 3, "ring_bytes"),
     "bad listener": ('{ "listeners": [\n {"listen": "127.0.0.1", "to": "original"} ]}', 2,

@@ -12,7 +12,7 @@ from lib import clients
 from lib.daemon import Ksplitd
 from lib.env import wait_for
 from lib.process import proc_fds
-from lib.signer import memory_has, private_scalar, proc_status, signer_of
+from lib.signer import PEER, memory_has, private_scalar, proc_status, signer_of
 
 pytestmark = pytest.mark.needs("nginx", "curl")
 
@@ -57,39 +57,6 @@ def test_the_signing_process_has_nothing_else(ksplitd, pki, nginx):
     assert (status["Seccomp"], status["NoNewPrivs"], status["Threads"]) == ("2", "1", "1")
     links = list(proc_fds(signer).values())
     assert len(links) == 1 and links[0].startswith("socket:"), links
-
-
-PEER = """
-import ctypes, os, sys
-pid, expected = int(sys.argv[1]), {1: "EPERM", 13: "EACCES"}
-for path in ("mem", "maps", "environ", "fd", "task/%d/mem" % pid, "cwd", "root"):
-    try:
-        place = "/proc/%d/%s" % (pid, path)
-        os.listdir(place) if path == "fd" else os.readlink(place) if path in ("cwd", "root") else \\
-            open(place, "rb").read(1)
-    except PermissionError:
-        continue
-    print("can read", path)
-libc = ctypes.CDLL(None, use_errno=True)
-libc.ptrace.argtypes = [ctypes.c_long] * 4
-for request in (16, 0x4206):  # PTRACE_ATTACH, PTRACE_SEIZE
-    if libc.ptrace(request, pid, 0, 0) != -1 or ctypes.get_errno() not in expected:
-        print("can ptrace", request)
-class Piece(ctypes.Structure):
-    _fields_ = [("base", ctypes.c_void_p), ("len", ctypes.c_size_t)]
-buffer = ctypes.create_string_buffer(8)
-local, remote = Piece(ctypes.addressof(buffer), 8), Piece(0x400000, 8)
-if libc.process_vm_readv(pid, ctypes.byref(local), 1, ctypes.byref(remote), 1, 0) != -1 or \\
-        ctypes.get_errno() not in expected:
-    print("can process_vm_readv")
-try:
-    fd = os.pidfd_open(pid)
-    if libc.syscall(438, fd, 0, 0) != -1 or ctypes.get_errno() not in expected:
-        print("can pidfd_getfd")
-except PermissionError:
-    pass
-print("done")
-"""
 
 
 def test_nobody_else_looks_into_the_signing_process(ksplitd, pki, nginx):

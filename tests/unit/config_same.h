@@ -95,6 +95,7 @@ static inline void config_expect_same(const struct config *is, const struct conf
 	CONFIG_EXPECT(max_connections);
 	CONFIG_EXPECT(gcm_records);
 	config_expect_deadlines(is, expected);
+	CONFIG_EXPECT_TEXT(user);
 	CONFIG_EXPECT(foreground);
 	CONFIG_EXPECT(check);
 	CONFIG_EXPECT(log_level);

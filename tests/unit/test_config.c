@@ -91,7 +91,7 @@ static const char everything[] =
 	"  \"limits\": {\"max_connections\": 2147483647, \"deadlines_ms\": {\"peek\": 1,\n"
 	"     \"resolve\": 2, \"connect\": 3, \"upstream_handshake\": 4, \"client_handshake\": 5,\n"
 	"     \"idle\": 604800000, \"close\": 7, \"drain\": 8e0}},\n"
-	"  \"log_level\": \"debug\", \"foreground\": true }\n// end";
+	"  \"log_level\": \"debug\", \"user\": \"u\", \"foreground\": true }\n// end";
 
 static void test_everything(void **state)
 {
@@ -136,6 +136,7 @@ static void test_everything(void **state)
 			      .idle = 604800000,
 			      .close = 7,
 			      .drain = 8},
+		.user = CONFIG_TEXT("u"),
 		.foreground = true,
 		.log_level = LOG_LEVEL_DEBUG,
 	};
@@ -357,21 +358,6 @@ static void test_duplicate_keys(void **state)
 		       "2: \"listeners[0].to\": given twice");
 }
 
-static void test_later_sections(void **state)
-{
-	static const char *const names[] = {"user"};
-	char text[64], expected[128];
-	size_t i;
-
-	(void)state;
-	for (i = 0; i < LEN(names); i++) {
-		snprintf(text, sizeof(text), "{\n\n\"%s\": {}}", names[i]);
-		snprintf(expected, sizeof(expected),
-			 "3: \"%s\": not supported yet by this version; remove it", names[i]);
-		assert_refused(text, expected);
-	}
-}
-
 static void test_wrong_observation(void **state)
 {
 	(void)state;
@@ -565,7 +551,6 @@ int main(void)
 		cmocka_unit_test(test_wrong_types),
 		cmocka_unit_test(test_unknown_keys),
 		cmocka_unit_test(test_duplicate_keys),
-		cmocka_unit_test(test_later_sections),
 		cmocka_unit_test(test_wrong_observation),
 		cmocka_unit_test(test_listeners),
 		cmocka_unit_test(test_not_json),

@@ -508,7 +508,7 @@ static void test_help_and_version(void **state)
 		"--sampler",     "--sampler-attach",  "--metrics",    "--otlp",
 		"--control",     "--access-log",      "--workers",    "--max-connections",
 		"--deadline",    "--log-level",       "--help",       "--version",
-		"--print-rules",
+		"--print-rules", "--user",
 	};
 	char text[8192], *line, *rest;
 	size_t i;

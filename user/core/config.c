@@ -70,6 +70,7 @@ void config_free(struct config *config)
 	free(config->ca_key);
 	free(config->leaf_key_type);
 	free(config->signer_user);
+	free(config->user);
 	free(config->upstream_ca);
 	free(config->metrics.prometheus);
 	free(config->metrics.otlp_endpoint);
@@ -144,6 +145,13 @@ static int check_ca(const struct config *config, char *error, size_t error_len)
 {
 	const char *key = !config->ca_cert ? "cert" : !config->ca_key ? "key" : NULL;
 
+	if (!key && config->user && strcmp(config->user, config->signer_user) == 0) {
+		config_error_set(error, error_len,
+				 "\"ca.signer_user\": is \"%.64s\", as \"user\" is; expected "
+				 "another, so that the daemon cannot end the signing process",
+				 config->user);
+		return -EINVAL;
+	}
 	if (!key)
 		return 0;
 	config_error_set(error, error_len,

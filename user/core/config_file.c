@@ -24,9 +24,6 @@ static const struct config_field sections[] = {
 	{.name = NULL},
 };
 
-/* Sections that a coming version reads. */
-static const char *const later_keys[] = {"user", NULL};
-
 /* Does `key` lie in `section`, directly or deeper? Then what follows, else NULL. */
 static const char *key_inside(const char *key, const char *section)
 {
@@ -131,18 +128,6 @@ static const struct config_field *find_section(const char *key)
 	return NULL;
 }
 
-/* Sections of later versions are refused, never ignored. */
-static bool is_later(const char *key)
-{
-	size_t i;
-
-	for (i = 0; later_keys[i]; i++) {
-		if (strcmp(key, later_keys[i]) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* A member of the outermost object, or of a section without a reader of its own. */
 static int read_member(struct config_reader *reader, const cJSON *member, const char *key,
 		       void *out)
@@ -150,9 +135,6 @@ static int read_member(struct config_reader *reader, const cJSON *member, const 
 	const struct config_field *section = find_section(key);
 	const struct config_setting *setting;
 
-	if (is_later(key))
-		return config_reader_fail(
-			reader, "\"%s\": not supported yet by this version; remove it", key);
 	if (section)
 		return section->read(reader, member, key, out);
 	/* A dot in the file is a part of the name and names no section. */

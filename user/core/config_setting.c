@@ -110,6 +110,7 @@ const struct config_setting config_settings[] = {
 	DEADLINE(close),
 	DEADLINE(drain),
 	CHOICE("log_level", "log-level", log_level, level_names),
+	TEXT("user", "user", user),
 	{SETTING("foreground", "foreground", SETTING_BOOL, foreground)},
 	{.key = NULL},
 };

@@ -16,6 +16,8 @@
 #include "core/notify.h"
 #include "core/options.h"
 #include "core/print_rules.h"
+#include "core/privileges.h"
+#include "core/sandbox.h"
 #include "core/server.h"
 #include "core/service.h"
 
@@ -96,15 +98,28 @@ static void drain(struct server *server, const sigset_t *set)
 	}
 }
 
+/* When all programs are loaded. Without it all works, with less behind it. */
+static void enter_sandbox(void)
+{
+	int err = sandbox_enter();
+
+	if (err)
+		log_warn("no seccomp filter: %s; is CONFIG_SECCOMP_FILTER in this kernel?",
+			 strerror(-err));
+}
+
 static int run(struct server *server, struct background *background, const sigset_t *set)
 {
 	char error[ERROR_LEN], status[96];
 
-	if (server_start(server, error, sizeof(error))) {
+	/* Before there are threads: capabilities are a thread's. */
+	if (privileges_drop(server->config, error, sizeof(error)) ||
+	    server_start(server, error, sizeof(error))) {
 		log_error("%s", error);
 		background_failed(background, error);
 		return EXIT_FAILED;
 	}
+	enter_sandbox();
 	snprintf(status, sizeof(status), "%zu worker%s, at most %zu connections",
 		 server->workers_len, server->workers_len == 1 ? "" : "s", server->max_connections);
 	log_info("ready: %s", status);

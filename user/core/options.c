@@ -53,6 +53,7 @@ static const char usage[] =
 	"or,\n"
 	"                               for hand use, in this language (nft, iptables); exit\n"
 	"  --foreground                 stay in the foreground, log to stderr\n"
+	"  --user NAME                  started as root, go on as this user\n"
 	"  --listen ADDR:PORT           accept here ([ADDR6]:PORT, :PORT); repeatable\n"
 	"  --to DESTINATION             where the --listen before it leads: original, tproxy,\n"
 	"                               sni:PORT, HOST:PORT or [ADDR6]:PORT\n"
