@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""ksplit-doctor and the kernel: it has to find what Kbuild-notes says of the running one, for root and
-for nobody, and leave nothing behind. Needs root; runs in the test VM too."""
+"""ksplit-doctor and the kernel: it has to find what Kbuild-notes says of the running one, for root
+and for nobody, and leave nothing behind. Needs root; runs in the test VM too."""
 
 import os
 import re
@@ -125,7 +125,7 @@ def test_every_check_is_listed_and_told(found):
 
 
 def test_nobody_is_told_what_was_not_tried(found, tool):
-    """Without privilege: what can be tried is, the rest is said not to have been, none of it wrong."""
+    """Without privilege: what can be tried is, the rest is said not to have been."""
     done = run(*NOBODY, tool, "--json", check=False)
     assert done.stderr == b""
     seen = Diagnosis(done)

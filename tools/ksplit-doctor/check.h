@@ -23,8 +23,8 @@ enum works { WORKS_NO, WORKS_YES, WORKS_UNKNOWN };
 enum weight { WEIGHT_NONE, WEIGHT_LOSS, WEIGHT_FATAL };
 
 #define FINDING_SUBJECT 128
-#define FINDING_TEXT	512
-#define FINDING_MEND	512
+#define FINDING_TEXT    512
+#define FINDING_MEND    512
 
 /* One line of the report. Written to a pipe in one piece, so it stays below PIPE_BUF (pipe(7)). */
 struct finding {

@@ -7,13 +7,17 @@
 
 #define BPF_CAPS   (CAP_BIT(CAP_SYS_ADMIN) | CAP_BIT(CAP_BPF))
 #define MOUNT_CAPS CAP_BIT(CAP_SYS_ADMIN)
-#define KERNEL	   "a newer kernel, or one with the options of Kbuild-notes"
+#define KERNEL     "a newer kernel, or one with the options of Kbuild-notes"
 
-#define TRY(area_, name_, weight_, caps_, try_, what_, lost_, mend_) \
-	{.area = (area_), .name = (name_), .weight = (weight_), .caps = (caps_), \
-	 .attempt = (try_), .what = (what_), .lost = (lost_), .mend = (mend_)}
-#define LOOK(area_, name_, look_, what_) \
-	{.area = (area_), .name = (name_), .look = (look_), .what = (what_)}
+#define TRY(area_, name_, weight_, caps_, try_, what_, lost_, mend_)                               \
+	{                                                                                          \
+		.area = (area_), .name = (name_), .weight = (weight_), .caps = (caps_),            \
+		.attempt = (try_), .what = (what_), .lost = (lost_), .mend = (mend_)               \
+	}
+#define LOOK(area_, name_, look_, what_)                                                           \
+	{                                                                                          \
+		.area = (area_), .name = (name_), .look = (look_), .what = (what_)                 \
+	}
 
 static const char kernel_tls[] = "Kernel TLS";
 static const char sockets[] = "Sockets";
@@ -25,8 +29,7 @@ static const char host[] = "This host";
 const struct check checks[] = {
 	/* First: it finds out whether the first use loads the module. */
 	TRY(kernel_tls, "ktls-autoload", WEIGHT_LOSS, 0, try_ktls_autoload,
-	    "the kernel loads its TLS by itself",
-	    "kernel TLS, until somebody loads the module",
+	    "the kernel loads its TLS by itself", "kernel TLS, until somebody loads the module",
 	    "echo tls >/etc/modules-load.d/ksplit.conf && modprobe tls"),
 	TRY(kernel_tls, "ktls-ulp", WEIGHT_LOSS, 0, try_ktls_ulp, "kernel TLS",
 	    "kernel TLS as a whole: every byte goes through the daemon",
@@ -37,8 +40,8 @@ const struct check checks[] = {
 	    "splice and copy: the daemon decrypts itself", KERNEL),
 	TRY(kernel_tls, "ktls-tls13", WEIGHT_LOSS, 0, try_ktls_tls13, "TLS 1.3 in the kernel",
 	    "TLS 1.3 connections stay in user space", KERNEL),
-	TRY(kernel_tls, "ktls-aes256", WEIGHT_LOSS, 0, try_ktls_aes256,
-	    "AES-256-GCM in the kernel", "such connections stay in user space", KERNEL),
+	TRY(kernel_tls, "ktls-aes256", WEIGHT_LOSS, 0, try_ktls_aes256, "AES-256-GCM in the kernel",
+	    "such connections stay in user space", KERNEL),
 	TRY(kernel_tls, "ktls-chacha20", WEIGHT_LOSS, 0, try_ktls_chacha20,
 	    "CHACHA20-POLY1305 in the kernel", "such connections stay in user space",
 	    "modprobe chacha20poly1305, or " KERNEL),
@@ -66,8 +69,7 @@ const struct check checks[] = {
 	TRY(sockets, "splice", WEIGHT_LOSS, 0, try_splice, "splice between sockets",
 	    "relay splice, also for what is passed through", KERNEL),
 	TRY(sockets, "pipe-size", WEIGHT_LOSS, 0, try_pipe_size, "pipes of 128 KiB",
-	    "relay splice: a pipe has to hold a whole record",
-	    "sysctl fs.pipe-max-size=1048576"),
+	    "relay splice: a pipe has to hold a whole record", "sysctl fs.pipe-max-size=1048576"),
 	TRY(sockets, "ipv6", WEIGHT_LOSS, 0, try_ipv6, "IPv6",
 	    "listeners, clients and origins with IPv6 addresses",
 	    "sysctl net.ipv6.conf.lo.disable_ipv6=0, or a kernel with CONFIG_IPV6"),
@@ -79,15 +81,13 @@ const struct check checks[] = {
 	TRY(sockets, "diag-cgroup", WEIGHT_LOSS, 0, try_diag_cgroup, "the cgroup of a socket",
 	    "without the connect hook: units of callers that have moved since", KERNEL),
 
-	TRY(rules, "redirect", WEIGHT_LOSS, 0, try_redirect,
-	    "REDIRECT rules and SO_ORIGINAL_DST", "capture by redirect; destination original",
-	    "modprobe nft_redir, or " KERNEL),
+	TRY(rules, "redirect", WEIGHT_LOSS, 0, try_redirect, "REDIRECT rules and SO_ORIGINAL_DST",
+	    "capture by redirect; destination original", "modprobe nft_redir, or " KERNEL),
 	TRY(rules, "redirect6", WEIGHT_LOSS, 0, try_redirect6, "the same for IPv6",
 	    "capture of IPv6 by redirect", "modprobe nft_redir, or " KERNEL),
 	TRY(rules, "tproxy", WEIGHT_LOSS, 0, try_tproxy, "TPROXY rules", "destination tproxy",
 	    "modprobe nft_tproxy, or " KERNEL),
-	TRY(rules, "nft-owner", WEIGHT_LOSS, 0, try_nft_owner,
-	    "tables that go with their owner",
+	TRY(rules, "nft-owner", WEIGHT_LOSS, 0, try_nft_owner, "tables that go with their owner",
 	    "rules of ksplit's own that the kernel withdraws when ksplitd is gone", KERNEL),
 
 	TRY(bpf, "bpf", WEIGHT_LOSS, BPF_CAPS, try_bpf, "ring buffers and BTF of the kernel",
@@ -99,8 +99,8 @@ const struct check checks[] = {
 	    "programs that are asked when a process connects",
 	    "callers are looked for in /proc: slower, and some stay unknown", KERNEL),
 	TRY(bpf, "bpf-steer", WEIGHT_LOSS, BPF_CAPS, try_bpf_steer,
-	    "connect led elsewhere, getpeername answered as before",
-	    "capture by connect hook", KERNEL),
+	    "connect led elsewhere, getpeername answered as before", "capture by connect hook",
+	    KERNEL),
 	TRY(bpf, "bpf-netns", WEIGHT_LOSS, BPF_CAPS, try_bpf_netns,
 	    "programs that tell network namespaces apart",
 	    "callers with the same address in several namespaces are mixed up", KERNEL),

@@ -40,8 +40,7 @@ static void add_range(struct rule *rule, const char *text)
 
 	if (n == 1)
 		last = first;
-	if (n < 1 || first > last || last > PORT_MAX ||
-	    rule->lead.ports_len == SETTINGS_PORTS) {
+	if (n < 1 || first > last || last > PORT_MAX || rule->lead.ports_len == SETTINGS_PORTS) {
 		rule->any_port = true;
 		return;
 	}

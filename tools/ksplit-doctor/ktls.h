@@ -14,8 +14,8 @@
 #define TCP_ULP 31
 #endif
 
-/* The ULP on one socket. 0; -ENOPKG: this kernel has no TLS (it says ENOENT, as of a cipher that it has
- * not); other -errno. */
+/* The ULP on one socket. 0; -ENOPKG: this kernel has no TLS (it says ENOENT, as of a cipher that it
+ * has not); other -errno. */
 int ktls_ulp(int fd);
 
 /*

@@ -36,7 +36,7 @@ static void tell_unreadable(struct look *look, const char *path, int err)
 		look_tell(look, VERDICT_NOT_TRIED, path, NULL, "needs root: %s", strerror(err));
 	else
 		look_tell(look, VERDICT_FAIL, path,
-			  err == ENOENT ? "make a CA; \"ca\" in ksplit.json names its files"
+			  err == ENOENT ? "ksplit-ca init; \"ca\" in ksplit.json names its files"
 					: NULL,
 			  "cannot be read: %s", strerror(err));
 }
@@ -56,7 +56,8 @@ static FILE *file_open(const char *path)
 	return NULL;
 }
 
-/* The first certificate of the file; the caller frees it. NULL after having told why, if it is to. */
+/* The first certificate of the file; the caller frees it. NULL after having told why, if it is to.
+ */
 static X509 *cert_read(struct look *look, bool tell)
 {
 	const char *path = look->settings->ca_cert;
@@ -102,13 +103,13 @@ static bool cert_is_valid_now(struct look *look, const X509 *cert)
 	}
 	date_text(X509_get0_notAfter(cert), date);
 	if (X509_cmp_current_time(X509_get0_notAfter(cert)) < 0) {
-		look_tell(look, VERDICT_FAIL, path, "make a new CA, and have clients trust it",
+		look_tell(look, VERDICT_FAIL, path, "ksplit-ca init --force; ksplit-ca install",
 			  "expired on %s: every client refuses what it signs", date);
 		return false;
 	}
 	if (ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(cert)) == 1 &&
 	    days < DAYS_LEFT_WARN) {
-		look_tell(look, VERDICT_WARN, path, "make a new CA, and have clients trust it",
+		look_tell(look, VERDICT_WARN, path, "ksplit-ca init --force; ksplit-ca install",
 			  "expires on %s, in %d days", date, days);
 		return false;
 	}
@@ -127,10 +128,10 @@ void look_ca_cert(struct look *look)
 	if (!cert)
 		return;
 	if (!(X509_get_extension_flags(cert) & EXFLAG_CA)) {
-		look_tell(look, VERDICT_FAIL, path, "make a CA's certificate: basicConstraints CA:TRUE, keyUsage keyCertSign",
+		look_tell(look, VERDICT_FAIL, path, "ksplit-ca init makes one",
 			  "not the certificate of a CA (basicConstraints CA:TRUE)");
 	} else if (!(X509_get_key_usage(cert) & KU_KEY_CERT_SIGN)) {
-		look_tell(look, VERDICT_FAIL, path, "make a CA's certificate: basicConstraints CA:TRUE, keyUsage keyCertSign",
+		look_tell(look, VERDICT_FAIL, path, "ksplit-ca init makes one",
 			  "its keyUsage has no keyCertSign: it may not sign certificates");
 	} else if (cert_is_valid_now(look, cert)) {
 		date_text(X509_get0_notAfter(cert), date);
@@ -251,9 +252,7 @@ void look_trust_store(struct look *look)
 		look_tell(look, VERDICT_NOT_TRIED, path, NULL, "the certificate cannot be read");
 		return;
 	}
-	snprintf(mend, sizeof(mend),
-		 "cp %s /usr/local/share/ca-certificates/ksplit.crt && "
-		 "update-ca-certificates",
+	snprintf(mend, sizeof(mend), "ksplit-ca install --cert %s",
 		 look_quote(path, word, sizeof(word)));
 	if (X509_STORE_set_default_paths(store) != 1 ||
 	    X509_STORE_CTX_init(context, store, cert, NULL) != 1)
@@ -262,10 +261,11 @@ void look_trust_store(struct look *look)
 	else if (X509_verify_cert(context) == 1)
 		look_tell(look, VERDICT_OK, path, NULL, "trusted by this host's store");
 	else
-		look_tell(look, VERDICT_WARN, path, mend,
-			  "not trusted by this host's store (%s): programs that are not told of the "
-			  "CA by name refuse what it signs",
-			  X509_verify_cert_error_string(X509_STORE_CTX_get_error(context)));
+		look_tell(
+			look, VERDICT_WARN, path, mend,
+			"not trusted by this host's store (%s): programs that are not told of the "
+			"CA by name refuse what it signs",
+			X509_verify_cert_error_string(X509_STORE_CTX_get_error(context)));
 	X509_STORE_CTX_free(context);
 	X509_STORE_free(store);
 	X509_free(cert);

@@ -13,8 +13,8 @@ void look_config(struct look *look)
 			  "ksplit-doctor -c FILE names it; an example is in ksplit's documentation",
 			  "%s is not there: what it names cannot be looked at", settings->path);
 	else if (settings->rc == -EACCES && geteuid() != 0)
-		look_tell(look, VERDICT_NOT_TRIED, NULL, NULL, "%s: needs root: %s",
-			  settings->path, settings->error);
+		look_tell(look, VERDICT_NOT_TRIED, NULL, NULL, "%s: needs root: %s", settings->path,
+			  settings->error);
 	else if (settings->rc)
 		look_tell(look, VERDICT_FAIL, NULL, "ksplitd --check -c FILE tells the line",
 			  "%s cannot be read: %s", settings->path, settings->error);

@@ -15,11 +15,11 @@
 #include "look.h"
 #include "program.h"
 
-#define MIB	     (1024.0 * 1024.0)
+#define MIB          (1024.0 * 1024.0)
 #define UNIT_TEXT    4096
 #define DISK_FAIL    (16 * MIB)
 #define DISK_WARN    (1024 * MIB)
-#define UNIT	     "ksplit.service"
+#define UNIT         "ksplit.service"
 #define SYSTEMD_HERE "/run/systemd/system" /* sd_booted(3) */
 
 static void tell_answer(struct look *look, const char *path, const cJSON *data)
@@ -63,8 +63,7 @@ void look_control(struct look *look)
 		tell_answer(look, path, answer.data);
 		control_answer_free(&answer);
 	} else if (rc == -EACCES) {
-		look_tell(look, VERDICT_NOT_TRIED, path, NULL,
-			  "needs root, or the socket's group");
+		look_tell(look, VERDICT_NOT_TRIED, path, NULL, "needs root, or the socket's group");
 	} else if (rc == -ECONNREFUSED) {
 		look_tell(look, VERDICT_WARN, path, "start ksplitd: it replaces the socket",
 			  "left behind by a ksplitd that has died");
@@ -90,8 +89,9 @@ static void unit_value(const char *text, const char *name, char value[40])
 void look_unit(struct look *look)
 {
 	static const char *const argv[] = {
-		"systemctl", "show", "--no-pager",
-		"--property=LoadState,ActiveState,SubState,Result,UnitFileState", UNIT, NULL};
+		"systemctl",  "show",
+		"--no-pager", "--property=LoadState,ActiveState,SubState,Result,UnitFileState",
+		UNIT,         NULL};
 	char load[40], active[40], result[40], enabled[40], *text;
 
 	if (access(SYSTEMD_HERE, F_OK)) {
@@ -110,8 +110,8 @@ void look_unit(struct look *look)
 	if (strcmp(load, "not-found") == 0)
 		look_tell(look, VERDICT_NOT_TRIED, UNIT, NULL, "there is no such unit");
 	else if (strcmp(active, "failed") == 0)
-		look_tell(look, VERDICT_FAIL, UNIT, "journalctl -u " UNIT " -e",
-			  "has failed (%s)", result);
+		look_tell(look, VERDICT_FAIL, UNIT, "journalctl -u " UNIT " -e", "has failed (%s)",
+			  result);
 	else if (strcmp(active, "active") == 0 && strcmp(enabled, "disabled") == 0)
 		look_tell(look, VERDICT_WARN, UNIT, "systemctl enable " UNIT,
 			  "active, but will not be after the next boot");
@@ -134,8 +134,7 @@ void look_disk(struct look *look)
 	snprintf(copy, sizeof(copy), "%s", path);
 	folder = dirname(copy);
 	if (statvfs(folder, &disk)) {
-		snprintf(mend, sizeof(mend), "mkdir -p %s",
-			 look_quote(folder, word, sizeof(word)));
+		snprintf(mend, sizeof(mend), "mkdir -p %s", look_quote(folder, word, sizeof(word)));
 		look_tell(look, errno == EACCES ? VERDICT_NOT_TRIED : VERDICT_FAIL, path, mend,
 			  "its folder: %s", strerror(errno));
 		return;

@@ -11,7 +11,7 @@
 
 #include "look.h"
 
-#define FILES_LEAST 256	 /* ksplitd needs some for itself before it serves anybody */
+#define FILES_LEAST 256 /* ksplitd needs some for itself before it serves anybody */
 #define FILES_FEW   8192
 
 void look_clock(struct look *look)

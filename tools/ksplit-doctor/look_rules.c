@@ -104,8 +104,8 @@ static void tell_lead(void *context, const struct ruleset_lead *lead)
 	place_texts(lead, place, mend);
 	search->told = true;
 	if (ours && !settings->captures)
-		look_tell(search->look, VERDICT_OK, place, NULL, "leads %s to ksplit's port %u (%s)",
-			  ports, lead->target, lead->verb);
+		look_tell(search->look, VERDICT_OK, place, NULL,
+			  "leads %s to ksplit's port %u (%s)", ports, lead->target, lead->verb);
 	else if (ours)
 		look_tell(search->look, VERDICT_WARN, place, mend,
 			  "leads %s to ksplit's port %u, too (%s): ksplit's own rules do that",
@@ -134,7 +134,8 @@ static bool waits_for_rules(const struct settings *settings)
 static const struct {
 	const char *program; /* its name in what is told */
 	const char *save;
-	const char *names; /* where the kernel says that it has such tables; NULL: in nft's ruleset */
+	const char
+		*names; /* where the kernel says that it has such tables; NULL: in nft's ruleset */
 } savers[] = {
 	{"iptables", "iptables-nft-save", NULL},
 	{"ip6tables", "ip6tables-nft-save", NULL},
@@ -194,7 +195,8 @@ static void tell_missing(struct search *search, const struct saved *saved)
 		if (!saved->missing[i])
 			continue;
 		search->told = true;
-		look_tell(search->look, VERDICT_NOT_TRIED, savers[i].program, "apt-get install iptables",
+		look_tell(search->look, VERDICT_NOT_TRIED, savers[i].program,
+			  "apt-get install iptables",
 			  "there are such rules, and no %s that lists them", savers[i].save);
 	}
 }

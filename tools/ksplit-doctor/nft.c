@@ -70,8 +70,8 @@ int nft_run(const char *commands, bool json, char **out, char *error, size_t err
 		nft_ctx_free(nft);
 		return -ENOMEM;
 	}
-	nft_ctx_output_set_flags(nft, (json ? NFT_CTX_OUTPUT_JSON : 0) |
-					      NFT_CTX_OUTPUT_NUMERIC_ALL);
+	nft_ctx_output_set_flags(nft,
+				 (json ? NFT_CTX_OUTPUT_JSON : 0) | NFT_CTX_OUTPUT_NUMERIC_ALL);
 	if (nft_run_cmd_from_buffer(nft, commands))
 		rc = refused(nft_ctx_get_error_buffer(nft), error, error_len);
 	if (!rc && out) {

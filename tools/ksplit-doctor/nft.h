@@ -7,8 +7,8 @@
 
 /*
  * Run nft commands in the network namespace of the caller (libnftables(3)). 0 with the output in
- * *out, which the caller frees (NULL: not wanted); -ENOMEM; -EPERM: not allowed; -EOPNOTSUPP: refused,
- * and the first line of what nft said is in `error`.
+ * *out, which the caller frees (NULL: not wanted); -ENOMEM; -EPERM: not allowed; -EOPNOTSUPP:
+ * refused, and the first line of what nft said is in `error`.
  */
 int nft_run(const char *commands, bool json, char **out, char *error, size_t error_len);
 

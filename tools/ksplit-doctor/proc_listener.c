@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define INODES	  64
+#define INODES           64
 #define TCP_LISTEN_STATE 0x0a
 
 struct inodes {

@@ -12,8 +12,8 @@ enum report_form { REPORT_TEXT, REPORT_QUIET, REPORT_JSON };
 struct report {
 	enum report_form form;
 	unsigned int counts[4]; /* by enum verdict */
-	const char *area;	/* of the last line */
-	cJSON *findings;	/* of JSON, a list */
+	const char *area;       /* of the last line */
+	cJSON *findings;        /* of JSON, a list */
 };
 
 /* 0 or -ENOMEM. */
@@ -23,8 +23,8 @@ int report_begin(struct report *report, enum report_form form);
 void report_add(void *context, const struct check *check, const struct finding *finding);
 
 /*
- * Print the summary, or all of JSON, on standard output, and free what the report holds. The exit code of
- * ksplit-doctor: 0 all good, 1 something is lost, 2 it will not work.
+ * Print the summary, or all of JSON, on standard output, and free what the report holds. The exit
+ * code of ksplit-doctor: 0 all good, 1 something is lost, 2 it will not work.
  */
 int report_end(struct report *report);
 

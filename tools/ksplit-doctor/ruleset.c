@@ -30,13 +30,11 @@ static void add_range(struct reading *reading, double first, double last)
 {
 	struct ruleset_lead *lead = &reading->lead;
 
-	if (first < 0 || last > PORT_MAX || last < first ||
-	    lead->ports_len == SETTINGS_PORTS) {
+	if (first < 0 || last > PORT_MAX || last < first || lead->ports_len == SETTINGS_PORTS) {
 		reading->any_port = true;
 		return;
 	}
-	lead->ports[lead->ports_len++] =
-		(struct settings_ports){(uint16_t)first, (uint16_t)last};
+	lead->ports[lead->ports_len++] = (struct settings_ports){(uint16_t)first, (uint16_t)last};
 }
 
 /* A named set's elements, or NULL. */
@@ -44,7 +42,8 @@ static const cJSON *find_set(const cJSON *root, const struct ruleset_lead *lead,
 {
 	const cJSON *entry, *set;
 
-	cJSON_ArrayForEach(entry, member(root, "nftables")) {
+	cJSON_ArrayForEach(entry, member(root, "nftables"))
+	{
 		set = member(entry, "set");
 		if (set && strcmp(text(set, "name"), name) == 0 &&
 		    strcmp(text(set, "table"), lead->table) == 0 &&
@@ -90,7 +89,8 @@ static void read_ports(struct reading *reading, const char *op, const cJSON *rig
 		reading->any_port = true;
 		return;
 	}
-	cJSON_ArrayForEach(element, list) {
+	cJSON_ArrayForEach(element, list)
+	{
 		add_element(reading, element);
 	}
 }
@@ -134,8 +134,7 @@ static void read_expression(struct reading *reading, const cJSON *expression)
 		port = member(verb, "port");
 		if (cJSON_IsString(member(verb, "addr")))
 			reading->lead.address = member(verb, "addr")->valuestring;
-		if (cJSON_IsNumber(port) && port->valuedouble > 0 &&
-		    port->valuedouble <= PORT_MAX)
+		if (cJSON_IsNumber(port) && port->valuedouble > 0 && port->valuedouble <= PORT_MAX)
 			reading->lead.target = (uint16_t)port->valuedouble;
 	}
 }
@@ -144,7 +143,8 @@ void ruleset_walk(const cJSON *root, ruleset_tell *tell, void *context)
 {
 	const cJSON *entry, *rule, *expression;
 
-	cJSON_ArrayForEach(entry, member(root, "nftables")) {
+	cJSON_ArrayForEach(entry, member(root, "nftables"))
+	{
 		struct reading reading = {.root = root};
 
 		rule = member(entry, "rule");
@@ -153,7 +153,8 @@ void ruleset_walk(const cJSON *root, ruleset_tell *tell, void *context)
 		reading.lead.family = text(rule, "family");
 		reading.lead.table = text(rule, "table");
 		reading.lead.chain = text(rule, "chain");
-		cJSON_ArrayForEach(expression, member(rule, "expr")) {
+		cJSON_ArrayForEach(expression, member(rule, "expr"))
+		{
 			read_expression(&reading, expression);
 		}
 		if (!reading.lead.verb || reading.other_protocol)
@@ -168,8 +169,10 @@ bool ruleset_has_iptables(const cJSON *root)
 {
 	const cJSON *entry, *expression;
 
-	cJSON_ArrayForEach(entry, member(root, "nftables")) {
-		cJSON_ArrayForEach(expression, member(member(entry, "rule"), "expr")) {
+	cJSON_ArrayForEach(entry, member(root, "nftables"))
+	{
+		cJSON_ArrayForEach(expression, member(member(entry, "rule"), "expr"))
+		{
 			if (member(expression, "xt"))
 				return true;
 		}

@@ -12,7 +12,7 @@
 struct ruleset_lead {
 	const char *family; /* of nft; of iptables the program's name */
 	const char *table, *chain;
-	const char *verb; /* "redirect", "dnat", "tproxy" */
+	const char *verb;    /* "redirect", "dnat", "tproxy" */
 	uint16_t target;     /* the port that it leads to; 0: the same */
 	const char *address; /* NULL: one of this host */
 	struct settings_ports ports[SETTINGS_PORTS];

@@ -49,8 +49,7 @@ static void attempt_judge(const struct check *check, const struct attempt *attem
 	finding->works = WORKS_UNKNOWN;
 	finding->verdict = VERDICT_NOT_TRIED;
 	if (rc == ATTEMPT_UNKNOWN) {
-		snprintf(finding->text, sizeof(finding->text), "%s: %s", check->what,
-			 attempt->why);
+		snprintf(finding->text, sizeof(finding->text), "%s: %s", check->what, attempt->why);
 		return;
 	}
 	/* Whatever it said: some features are simply not there for those without privilege. */

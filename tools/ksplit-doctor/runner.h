@@ -5,7 +5,7 @@
 #include "check.h"
 
 /* A check may take this long unless told otherwise, and all of them together that long. */
-#define RUNNER_CHECK_S	20
+#define RUNNER_CHECK_S  20
 #define RUNNER_TOTAL_MS 180000
 
 /* Told of every finding, as it comes. */

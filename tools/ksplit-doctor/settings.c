@@ -96,7 +96,8 @@ static void take_capture(struct settings *settings, const cJSON *capture)
 		ports = section(kind, "ports");
 		if (!cJSON_GetArraySize(ports)) /* none, or an empty list */
 			add_ports(settings, PORT_DEFAULT, PORT_DEFAULT);
-		cJSON_ArrayForEach(port, ports) {
+		cJSON_ArrayForEach(port, ports)
+		{
 			take_port(settings, port);
 		}
 	}
@@ -109,7 +110,8 @@ static void take_listeners(struct settings *settings, const cJSON *list)
 
 	if (!cJSON_IsArray(list))
 		return;
-	cJSON_ArrayForEach(listener, list) {
+	cJSON_ArrayForEach(listener, list)
+	{
 		if (settings->listeners_len == SETTINGS_LISTENERS)
 			return;
 		to = &settings->listeners[settings->listeners_len];
@@ -147,8 +149,7 @@ void settings_read(struct settings *settings, const char *path)
 	snprintf(settings->table, sizeof(settings->table), "ksplit");
 	settings->rc = file_read(path, &text);
 	if (settings->rc) {
-		snprintf(settings->error, sizeof(settings->error), "%s",
-			 strerror(-settings->rc));
+		snprintf(settings->error, sizeof(settings->error), "%s", strerror(-settings->rc));
 		return;
 	}
 	start = strncmp(text, "\xef\xbb\xbf", 3) == 0 ? text + 3 : text;

@@ -7,10 +7,10 @@
 #include <stdint.h>
 
 /* What ksplit-doctor wants to know of ksplit.json. ksplitd itself judges the file (--check). */
-#define SETTINGS_PATH	   "/etc/ksplit/ksplit.json"
-#define SETTINGS_TEXT	   256
+#define SETTINGS_PATH      "/etc/ksplit/ksplit.json"
+#define SETTINGS_TEXT      256
 #define SETTINGS_LISTENERS 16
-#define SETTINGS_PORTS	   32
+#define SETTINGS_PORTS     32
 
 struct settings_listener {
 	char listen[SETTINGS_TEXT]; /* ADDR:PORT */

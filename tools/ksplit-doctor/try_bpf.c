@@ -17,10 +17,10 @@
 #define SO_NETNS_COOKIE 71
 #endif
 
-#define BTF_FILE "/sys/kernel/btf/vmlinux"
-#define PIN	 "/sys/fs/bpf/ksplit_try"
+#define BTF_FILE            "/sys/kernel/btf/vmlinux"
+#define PIN                 "/sys/fs/bpf/ksplit_try"
 #define HELPER_NETNS_COOKIE 122 /* since 5.15 for sock_ops; older headers do not name it */
-#define HELPER_LOOP	    181 /* since 5.17 */
+#define HELPER_LOOP         181 /* since 5.17 */
 
 int try_bpf(struct attempt *attempt)
 {
@@ -38,8 +38,8 @@ int try_bpf(struct attempt *attempt)
 /* sock_ops may ask for the network namespace's cookie, and a socket tells it too. */
 int try_bpf_netns(struct attempt *attempt)
 {
-	const struct bpf_insn code[] = {BPF_CALL_HELPER(HELPER_NETNS_COOKIE),
-					BPF_SET(BPF_REG_0, 1), BPF_LEAVE()};
+	const struct bpf_insn code[] = {BPF_CALL_HELPER(HELPER_NETNS_COOKIE), BPF_SET(BPF_REG_0, 1),
+					BPF_LEAVE()};
 	unsigned long long cookie = 0;
 	socklen_t len = sizeof(cookie);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -135,8 +135,8 @@ int try_bpf_sk_msg(struct attempt *attempt)
 
 	if (rc)
 		return rc;
-	program = bpf_code_load(BPF_PROG_TYPE_SK_MSG, BPF_SK_MSG_VERDICT, 0, code,
-				BPF_LENGTH(code));
+	program =
+		bpf_code_load(BPF_PROG_TYPE_SK_MSG, BPF_SK_MSG_VERDICT, 0, code, BPF_LENGTH(code));
 	if (program < 0)
 		return program;
 	map = bpf_map_create(BPF_MAP_TYPE_SOCKHASH, "ksplit_try", 4, 4, 16, NULL);

@@ -15,7 +15,7 @@
 
 /* What the caller in the cgroup does and tells by its exit code, which is 0 or an errno. */
 struct call {
-	uint16_t port;	 /* where it connects to */
+	uint16_t port;   /* where it connects to */
 	uint16_t expect; /* what getpeername(2) has to say; 0: not asked */
 };
 
@@ -100,8 +100,7 @@ int try_bpf_timings(struct attempt *attempt)
 		rc = call_inside(cgroup, &(struct call){.port = pair_port(listener)});
 	if (rc)
 		return rc;
-	return bpf_counter_read(counter) == 1 ? 0
-					       : attempt_why(attempt, -EIO, "it sees nothing");
+	return bpf_counter_read(counter) == 1 ? 0 : attempt_why(attempt, -EIO, "it sees nothing");
 }
 
 /* A hook that says no is obeyed by processes of its cgroup. */

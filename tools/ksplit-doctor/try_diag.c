@@ -89,8 +89,8 @@ static int diag_ask(int fd, struct answer *answer)
 		rc = -errno;
 	if (!rc) {
 		n = mnl_socket_recvfrom(netlink, answer->room, sizeof(answer->room));
-		if (n < 0 || mnl_cb_run(answer->room, (size_t)n, 0,
-					mnl_socket_get_portid(netlink), keep_message, answer) < 0)
+		if (n < 0 || mnl_cb_run(answer->room, (size_t)n, 0, mnl_socket_get_portid(netlink),
+					keep_message, answer) < 0)
 			rc = -errno;
 	}
 	mnl_socket_close(netlink);
@@ -119,7 +119,8 @@ static bool tls_says(const struct nlattr *tls, uint16_t type, uint16_t value)
 {
 	const struct nlattr *attribute;
 
-	mnl_attr_for_each_nested(attribute, tls) {
+	mnl_attr_for_each_nested(attribute, tls)
+	{
 		if (mnl_attr_get_type(attribute) == type)
 			return mnl_attr_get_payload_len(attribute) >= sizeof(value) &&
 			       mnl_attr_get_u16(attribute) == value;
@@ -133,7 +134,8 @@ static bool told_of_tls(const struct answer *answer, uint16_t direction)
 
 	if (!info)
 		return false;
-	mnl_attr_for_each_nested(attribute, info) {
+	mnl_attr_for_each_nested(attribute, info)
+	{
 		if (mnl_attr_get_type(attribute) == INET_ULP_INFO_TLS)
 			return tls_says(attribute, TLS_INFO_VERSION, TLS_1_2_VERSION) &&
 			       tls_says(attribute, TLS_INFO_CIPHER, TLS_CIPHER_AES_GCM_128) &&

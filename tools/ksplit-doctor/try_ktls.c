@@ -15,12 +15,13 @@
 #define TLS_RX_EXPECT_NO_PAD 4
 #endif
 
-#define RECORD_ALERT	 21
+#define RECORD_ALERT     21
 #define RECORD_HANDSHAKE 22
 
 static const char words[] = "plain text of a check";
 
-/* Does a file of the running kernel's modules have a line with `word`? -errno: there is no such file. */
+/* Does a file of the running kernel's modules have a line with `word`? -errno: there is no such
+ * file. */
 static int modules_have(const char *file, const char *word)
 {
 	char path[160], *line = NULL;
@@ -253,8 +254,7 @@ int try_ktls_control(struct attempt *attempt)
 	if (!rc)
 		rc = record_send(pair.connected, RECORD_ALERT, close_notify, sizeof(close_notify));
 	if (!rc)
-		rc = record_expect(pair.accepted, RECORD_ALERT, close_notify,
-				   sizeof(close_notify));
+		rc = record_expect(pair.accepted, RECORD_ALERT, close_notify, sizeof(close_notify));
 	return rc;
 }
 
@@ -273,8 +273,7 @@ int try_ktls_rekey(struct attempt *attempt)
 	if (rc == -EBUSY)
 		return attempt_why(attempt, rc, "keys that are set stay");
 	if (!rc)
-		rc = record_expect(pair.accepted, RECORD_HANDSHAKE, key_update,
-				   sizeof(key_update));
+		rc = record_expect(pair.accepted, RECORD_HANDSHAKE, key_update, sizeof(key_update));
 	if (!rc)
 		rc = ktls_keys(pair.accepted, TLS_RX, TLS_1_3_VERSION, TLS_CIPHER_AES_GCM_128, 2);
 	return rc ? rc : pair_carry(pair.connected, pair.accepted, words);
