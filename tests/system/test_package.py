@@ -113,6 +113,26 @@ def test_removed_leaves_the_configuration_and_purged_nothing(machine):
         assert "ksplit" not in machine.run("ls", folder).stdout.decode().split()
 
 
+@pytest.mark.needs("update-ca-certificates")
+def test_removed_is_trusted_no_longer(machine):
+    """Hooks of others (Java's asks dpkg to do something) are their packages' business."""
+    machine.run("sh", "-c", "rm -f /etc/ca-certificates/update.d/*")
+    machine.run("dpkg", "--install", "/ksplit.deb")
+    bundle = "/etc/ssl/certs/ca-certificates.crt"
+    # A store of three CAs: each update reads all of them.
+    machine.run("sh", "-c", "grep '^[^#!]' /etc/ca-certificates.conf | head -n 3 >/few && "
+                            "mv /few /etc/ca-certificates.conf && rm -rf /etc/ssl/certs/* "
+                            "/usr/local/share/ca-certificates/* && "
+                            "update-ca-certificates && cp %s /before" % bundle)
+    machine.run("ksplit-ca", "init")
+    machine.run("ksplit-ca", "install")
+    assert machine.run("cmp", "-s", "/before", bundle, check=False).returncode == 1
+    machine.run("dpkg", "--remove", "ksplit")
+    machine.run("cmp", "/before", bundle)
+    for folder in ("/etc/ssl/certs", "/usr/local/share/ca-certificates"):
+        assert "ksplit" not in machine.run("ls", folder).stdout.decode()
+
+
 def test_unit_is_hardened(machine):
     """The score that docs/operations.md tells, or better."""
     machine.run("dpkg", "--install", "/ksplit.deb")
