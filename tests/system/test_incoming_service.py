@@ -11,7 +11,8 @@ import pytest
 from lib import env, exact, expect, stage as stages, stream
 from lib.clients import curl, curl_digest
 from lib.daemon import Ksplitd
-from lib.netns import Row
+from lib.docs import commands
+from lib.netns import Row, within
 from lib.records import RecordPeer
 from lib.service import BIG, Identities, Service, incoming
 from lib.tls import SUITES, client_context
@@ -192,40 +193,40 @@ def test_proxy_header_says_name_protocol_and_tls(ksplitd, stage, identities, pki
 
 # -- transparent: namespaces -------------------------------------------------------------------
 
-RULES = """
-table inet ksplit_test {
-	chain divert {
-		type filter hook prerouting priority mangle;
-		meta l4proto tcp socket transparent 1 meta mark set 1 accept
-	}
-}
-"""
-
-
 @pytest.fixture(scope="module")
 def row():
     missing = env.missing_programs("ip", "nft")
     if missing:
         pytest.skip("needs " + ", ".join(missing))
     namespaces = Row()
-    namespaces.rules(RULES)
-    for option, everything in (("-4", "0.0.0.0/0"), ("-6", "::/0")):
-        namespaces.run("ip", option, "rule", "add", "fwmark", "1", "lookup", "100")
-        namespaces.run("ip", option, "route", "add", "local", everything, "dev", "lo",
-                       "table", "100")
     yield namespaces
     namespaces.close()
 
 
+@pytest.fixture(scope="module")
+def routes(row):
+    """docs/incoming.md, "The client's address"; the port of its service."""
+    row.run("bash", "-euc", commands("incoming.md", "transparent"))
+    return 9080
+
+
 @pytest.mark.parametrize("family", (4, 6), ids=("IPv4", "IPv6"))
-def test_transparent_source(ksplitd, row, identities, pki, family):
-    """The service, a host of its own, sees the client's own address."""
+@pytest.mark.parametrize("where", ("same host", "other host"))
+def test_transparent_source(ksplitd, row, routes, identities, pki, family, where):
+    """The service, on this host or another, sees the client's own address."""
     host = {4: "10.77.1.1", 6: "fd77:1::1"}[family]
     quoted = "[%s]:%d" if family == 6 else "%s:%d"
-    theatre = stages.Stage(row.listen(family, 8080))
+    if where == "same host":
+        address = (host, routes)
+        listener = within(row.gateway, lambda: socket.create_server(
+            address, family=socket.AF_INET6 if family == 6 else socket.AF_INET))
+    else:
+        address = (Row.ORIGIN[family], 8080)
+        listener = row.listen(family, 8080)
+    theatre = stages.Stage(listener)
     try:
         daemon = ksplitd(
-            incoming(quoted % (Row.ORIGIN[family], 8080), upstream_tls=False,
+            incoming(quoted % address, upstream_tls=False,
                      client_address="transparent"),
             {"identities": identities.settings(identities.shop)}, host=host_any(family),
             prefix=["ip", "netns", "exec", row.gateway])

@@ -2,12 +2,14 @@
 #include "pki/identity_store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core/log.h"
 
@@ -32,6 +34,7 @@ struct identity_store {
 	const struct identity_source *sources; /* not owned */
 	size_t len;
 	struct watched *watched; /* owned; one for each source */
+	bool polled;		 /* at least once */
 	pthread_mutex_t lock;	 /* of what follows */
 	struct identity_set *set;
 	struct identity_store_stats stats;
@@ -165,12 +168,50 @@ static void tell_old_staples(struct identity_store *store)
 	}
 }
 
+static void check_readable(const char *path)
+{
+	int fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+
+	if (fd >= 0)
+		close(fd);
+	else if (path && errno == EACCES)
+		log_warn("%s: was read at the start, but may not be read again by the user that "
+			 "ksplitd has become; once it is renewed, ksplitd has to be restarted (or "
+			 "let that user read it)",
+			 path);
+}
+
+/*
+ * The files were loaded by the user that started the daemon. Whether the one that it runs as since
+ * then can load them again has to be known before they are renewed.
+ */
+static void first_poll(struct identity_store *store)
+{
+	for (size_t i = 0; i < store->len; i++) {
+		const struct identity_source *source = &store->sources[i];
+		struct watched *watched = &store->watched[i];
+		struct stamp now[FILES];
+
+		check_readable(source->cert);
+		if (strcmp(source->key, source->cert) != 0)
+			check_readable(source->key);
+		check_readable(source->ocsp);
+		stamps_of(source, now);
+		for (size_t k = 0; k < FILES; k++)
+			if (now[k].error == EACCES)
+				watched->loaded[k] = watched->seen[k] = now[k];
+	}
+	store->polled = true;
+}
+
 int identity_store_poll(struct identity_store *store)
 {
 	struct identity_set *set = NULL;
 	char error[512];
 	int err;
 
+	if (!store->polled)
+		first_poll(store);
 	tell_old_staples(store);
 	if (!has_settled_change(store))
 		return 0;
