@@ -55,6 +55,17 @@ static void test_check_relay(void **state)
 		     "require; expected relay auto, splice or copy, or ktls auto or off");
 }
 
+static void test_check_pass(void **state)
+{
+	(void)state;
+	assert_check(CONFIG_WHOLE ", \"pass\": [{\"process\": \"java\"}]", "");
+	assert_check(CONFIG_WHOLE ", \"pass\": [{\"sni\": \"*\"}], \"user\": \"ksplit\"", "");
+	assert_check(CONFIG_WHOLE ", \"pass\": [{\"sni\": \"*\"}, {\"process\": \"java\"}], "
+				  "\"user\": \"ksplit\"",
+		     "\"pass\": a rule has \"process\", which takes the sight of other users' "
+		     "processes that ksplitd gives up with \"user\"; leave one of them out");
+}
+
 #define CA "\"ca\": {\"cert\": \"/c\", \"key\": \"/k\"}, \"listeners\": "
 
 static void test_check_listeners(void **state)
@@ -141,7 +152,8 @@ static void test_check_metrics(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_check_whole),     cmocka_unit_test(test_check_relay),
+		cmocka_unit_test(test_check_whole),     cmocka_unit_test(test_check_pass),
+		cmocka_unit_test(test_check_relay),
 		cmocka_unit_test(test_check_listeners), cmocka_unit_test(test_check_paths),
 		cmocka_unit_test(test_check_metrics),
 	};

@@ -253,6 +253,17 @@ static int check_otlp(const struct config *config, char *error, size_t error_len
 	return -EINVAL;
 }
 
+/* A rule that could never match would leave a process unprotected that somebody relies on. */
+static int check_pass(const struct config *config, char *error, size_t error_len)
+{
+	if (!config->user || !policy_names_processes(&config->policy))
+		return 0;
+	config_error_set(error, error_len,
+			 "\"pass\": a rule has \"process\", which takes the sight of other users' "
+			 "processes that ksplitd gives up with \"user\"; leave one of them out");
+	return -EINVAL;
+}
+
 int config_check(const struct config *config, char *error, size_t error_len)
 {
 	int rc;
@@ -274,5 +285,7 @@ int config_check(const struct config *config, char *error, size_t error_len)
 		rc = check_prometheus(config, error, error_len);
 	if (rc == 0)
 		rc = check_otlp(config, error, error_len);
+	if (rc == 0)
+		rc = check_pass(config, error, error_len);
 	return rc;
 }
