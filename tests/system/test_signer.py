@@ -99,7 +99,7 @@ def test_more_new_names_than_the_rate_pass(ksplitd, pki, nginx):
 def test_a_silent_one_is_not_waited_for(ksplitd, pki, nginx):
     """Other calls go on while it does not answer; the call that waits for it is passed in the end."""
     daemon = ksplitd("127.0.0.1:%d" % nginx.port,
-                     {"limits": {"deadlines_ms": {"client_handshake": 700}}})
+                     {"limits": {"deadlines_ms": {"client_handshake": 2500}}})
     call(daemon, pki)
     signer = signer_of(daemon.pid)
     os.kill(signer, signal.SIGSTOP)
