@@ -232,6 +232,13 @@ def test_key_that_others_can_use(config, tmp_path, mode, owner, verdict):
         assert only("ca-key", *config(ca=files))["verdict"] == "ok"
 
 
+def test_key_of_the_user_that_ksplitd_becomes(config, tmp_path):
+    files = make_ca(tmp_path)
+    os.chown(files["key"], 65534, 0)
+    assert only("ca-key", *config(ca=files, user="nobody"))["verdict"] == "ok"
+    assert only("ca-key", *config(ca=files, user="daemon"))["verdict"] == "warn"
+
+
 def test_paths_that_are_no_words(config, tmp_path):
     """A mend can be given to a shell whatever the file's name; what controls a terminal does not
     reach it."""

@@ -140,7 +140,7 @@ void look_ca_cert(struct look *look)
 	X509_free(cert);
 }
 
-/* The owner is root, or whoever runs this. */
+/* The owner is root, whoever runs this, or the user that ksplitd becomes. */
 static void tell_key_mode(struct look *look, const char *path, const struct stat *status)
 {
 	const struct passwd *owner = getpwuid(status->st_uid);
@@ -154,7 +154,8 @@ static void tell_key_mode(struct look *look, const char *path, const struct stat
 			  "mode %04o: others than its owner can use it, and so forge any "
 			  "certificate that this host trusts",
 			  (unsigned int)status->st_mode & 07777);
-	} else if (status->st_uid != 0 && status->st_uid != geteuid()) {
+	} else if (status->st_uid != 0 && status->st_uid != geteuid() &&
+		   !(owner && strcmp(owner->pw_name, look->settings->user) == 0)) {
 		snprintf(mend, sizeof(mend), "chown root: %s", word);
 		look_tell(look, VERDICT_WARN, path, mend,
 			  "belongs to %s: whoever is that user has the key",

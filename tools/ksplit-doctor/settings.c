@@ -129,6 +129,7 @@ static void take_all(struct settings *settings, const cJSON *root)
 	take_text(section(root, "ca"), "cert", settings->ca_cert);
 	take_text(section(root, "ca"), "key", settings->ca_key);
 	take_text(section(root, "metrics"), "prometheus", settings->prometheus);
+	take_text(root, "user", settings->user);
 	take_text(root, "access_log", settings->access_log);
 	take_text(root, "control", settings->control);
 	if (cJSON_IsNumber(ring))
