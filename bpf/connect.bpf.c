@@ -6,12 +6,9 @@
  */
 #include "vmlinux.h"
 
-#include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#include <ksplit/endpoint.h>
-
-#define AF_INET 2
+#include "caller_key.h"
 
 /* Set before loading: this kernel tells sock_ops the network namespace of a socket. */
 const volatile bool netns_cookies = false;
@@ -58,31 +55,6 @@ int process_connect6(struct bpf_sock_addr *ctx)
 	return remember_process(ctx);
 }
 
-/* A mapped IPv4 connection of an AF_INET6 socket has its mapped addresses in the IPv6 fields. */
-static __always_inline void fill_addresses(struct bpf_sock_ops *ctx, struct ksplit_caller_key *key)
-{
-	__u32 *source = (__u32 *)key->source, *destination = (__u32 *)key->destination;
-	__u32 local = ctx->local_ip4, remote = ctx->remote_ip4;
-
-	/* Not one load from either of two addresses: the verifier knows fields only. */
-	barrier_var(local);
-	barrier_var(remote);
-	if (ctx->family == AF_INET) {
-		source[2] = destination[2] = bpf_htonl(0xffff);
-		source[3] = local;
-		destination[3] = remote;
-		return;
-	}
-	source[0] = ctx->local_ip6[0];
-	source[1] = ctx->local_ip6[1];
-	source[2] = ctx->local_ip6[2];
-	source[3] = ctx->local_ip6[3];
-	destination[0] = ctx->remote_ip6[0];
-	destination[1] = ctx->remote_ip6[1];
-	destination[2] = ctx->remote_ip6[2];
-	destination[3] = ctx->remote_ip6[3];
-}
-
 /*
  * Called in tcp_connect (net/ipv4/tcp_output.c), before the SYN is sent: whoever accepts the
  * connection finds its entry. No callback is asked for, so that other sockets are left alone.
@@ -102,9 +74,7 @@ int process_connect(struct bpf_sock_ops *ctx)
 		return 1;
 	if (netns_cookies)
 		key.netns = bpf_get_netns_cookie(ctx);
-	fill_addresses(ctx, &key);
-	key.source_port = (__u16)ctx->local_port;                  /* host order ... */
-	key.destination_port = (__u16)bpf_ntohl(ctx->remote_port); /* ... and network order */
+	caller_key_fill(ctx, &key);
 	bpf_map_update_elem(&callers, &key, process, BPF_ANY);
 	return 1;
 }

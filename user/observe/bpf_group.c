@@ -22,6 +22,13 @@ static const struct group_program {
 	{"head_inet6_again", GROUP_BIT(BPF_GROUP_FENTRY), true},
 	{"head_inet_sendpage", GROUP_BIT(BPF_GROUP_FENTRY), false},
 	{"head_sk_msg", GROUP_BIT(BPF_GROUP_SK_MSG), false},
+	{"steer_connect4", GROUP_BIT(BPF_GROUP_STEER), false},
+	{"steer_connect6", GROUP_BIT(BPF_GROUP_STEER), false},
+	{"steer_sendmsg4", GROUP_BIT(BPF_GROUP_STEER), false},
+	{"steer_sendmsg6", GROUP_BIT(BPF_GROUP_STEER), false},
+	{"steer_peername4", GROUP_BIT(BPF_GROUP_STEER), false},
+	{"steer_peername6", GROUP_BIT(BPF_GROUP_STEER), false},
+	{"steer_tell", GROUP_BIT(BPF_GROUP_STEER), false},
 	{"head_ring_wipe", HEAD_GROUPS, false}, /* helps whichever samples */
 };
 
@@ -34,6 +41,17 @@ static const struct {
 	{"endpoints", GROUP_BIT(BPF_GROUP_TIMINGS)},
 	{"processes", GROUP_BIT(BPF_GROUP_PROCESSES)},
 	{"callers", GROUP_BIT(BPF_GROUP_PROCESSES)},
+	{"steer_settings", GROUP_BIT(BPF_GROUP_STEER)},
+	{"steer_self", GROUP_BIT(BPF_GROUP_STEER)},
+	{"steer_beat", GROUP_BIT(BPF_GROUP_STEER)},
+	{"steer_ports", GROUP_BIT(BPF_GROUP_STEER)},
+	{"steer_take", GROUP_BIT(BPF_GROUP_STEER)},
+	{"steer_exempt", GROUP_BIT(BPF_GROUP_STEER)},
+	{"steer_users", GROUP_BIT(BPF_GROUP_STEER)},
+	{"steer_cgroups", GROUP_BIT(BPF_GROUP_STEER)},
+	{"steer_sockets", GROUP_BIT(BPF_GROUP_STEER)},
+	{"steer_calls", GROUP_BIT(BPF_GROUP_STEER)},
+	{"steer_counts", GROUP_BIT(BPF_GROUP_STEER)},
 };
 
 static const struct group_program *find_program(const char *name)
@@ -59,6 +77,7 @@ const char *bpf_group_name(enum bpf_group group)
 	case BPF_GROUP_PROCESSES: return "processes";
 	case BPF_GROUP_FENTRY: return "fentry";
 	case BPF_GROUP_SK_MSG: return "sk_msg";
+	case BPF_GROUP_STEER: return "steering";
 	case BPF_GROUPS: break;
 	}
 	return "unknown";

@@ -17,7 +17,7 @@
 /* The groups of a program by its name; 0: of none, and so never loaded. */
 unsigned int bpf_groups_of_program(const char *name);
 
-/* "timings", "processes", "fentry", "sk_msg". */
+/* "timings", "processes", "fentry", "sk_msg", "steering". */
 const char *bpf_group_name(enum bpf_group group);
 
 /*

@@ -15,6 +15,7 @@ enum bpf_group {
 	BPF_GROUP_PROCESSES, /* cgroup/connect4, connect6, sock_ops */
 	BPF_GROUP_FENTRY,    /* head sampler on inet_sendmsg and inet6_sendmsg (and inet_sendpage) */
 	BPF_GROUP_SK_MSG,    /* head sampler in a sockhash */
+	BPF_GROUP_STEER,     /* capture: cgroup/connect4, connect6, sendmsg, getpeername, sock_ops */
 	BPF_GROUPS
 };
 
