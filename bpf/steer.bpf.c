@@ -105,7 +105,7 @@ static __always_inline enum ksplit_steer_count judge(struct bpf_sock_addr *ctx, 
 	    (__u32)(bpf_get_current_pid_tgid() >> 32) == self->pid ||
 	    (settings->mark && sk->mark == settings->mark))
 		return KSPLIT_STEER_OWN;
-	if (!port_has(to->port, KSPLIT_STEER_TAKE))
+	if (!settings->any_port && !port_has(to->port, KSPLIT_STEER_TAKE))
 		return KSPLIT_STEER_OTHER;
 	__builtin_memcpy(network.ip, to->ip, sizeof(network.ip));
 	if (is_mapped((const __u32 *)to->ip))
@@ -177,8 +177,6 @@ static __always_inline enum ksplit_steer_count take(struct bpf_sock_addr *ctx, s
 
 	if (what != KSPLIT_STEER_STEERED)
 		return what;
-	if (same_address(to, listener))
-		return KSPLIT_STEER_OTHER;
 	if (!listener->family || !is_listening(ctx, listener))
 		return KSPLIT_STEER_NO_LISTENER;
 	return note(sk, to) ? KSPLIT_STEER_STEERED : KSPLIT_STEER_NO_MEMORY;
@@ -229,7 +227,9 @@ static __always_inline enum verdict decide(struct bpf_sock_addr *ctx,
 		return DIRECT;
 	if (ctx->protocol == IPPROTO_UDP)
 		return refuses(ctx, sk, settings, to) ? REFUSED : DIRECT;
-	if (ctx->type != SOCK_STREAM || ctx->protocol != IPPROTO_TCP)
+	/* Steered already, by this program on a cgroup below? Or whoever calls us, calls us. */
+	if (ctx->type != SOCK_STREAM || ctx->protocol != IPPROTO_TCP ||
+	    same_address(to, listener_for(settings, to)))
 		return DIRECT;
 	what = take(ctx, sk, settings, to);
 	count(what);

@@ -29,7 +29,8 @@ struct ksplit_steer_settings {
 	__u32 mark;	    /* SO_MARK of sockets that are left alone; 0: none */
 	__u8 on;	    /* 0: nothing is steered and nothing refused */
 	__u8 refuse_quic;
-	__u8 reserved[2];
+	__u8 any_port;	    /* all but the exempt ones */
+	__u8 reserved;
 };
 
 /* The one entry of the array "steer_self", written by the program but for the heart. */
