@@ -59,7 +59,7 @@ struct {
 	__type(value, __u8);
 } steer_exempt SEC(".maps");
 
-/* Users and cgroups (by id) that are exempt. */
+/* Users, and cgroups by their ids, that are exempt. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, KSPLIT_STEER_USERS);
@@ -69,9 +69,8 @@ struct {
 } steer_users SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(type, BPF_MAP_TYPE_LRU_HASH); /* those of services that were started again go by age */
 	__uint(max_entries, KSPLIT_STEER_CGROUPS);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, __u64);
 	__type(value, __u8);
 } steer_cgroups SEC(".maps");

@@ -10,7 +10,7 @@
 #define KSPLIT_STEER_PORTS     65536
 #define KSPLIT_STEER_NETWORKS  1024
 #define KSPLIT_STEER_USERS     1024
-#define KSPLIT_STEER_CGROUPS   256
+#define KSPLIT_STEER_CGROUPS   4096
 #define KSPLIT_STEER_CALLS     65536 /* that the daemon has not asked for yet */
 #define KSPLIT_STEER_QUIC_PORT 443
 

@@ -114,12 +114,18 @@ static void let_go(struct target *target)
 	target->attached = false;
 }
 
+void steer_targets_release(struct steer_targets *targets)
+{
+	for (size_t i = 0; i < targets->len; i++)
+		let_go(&targets->list[i]);
+	atomic_store(&targets->attached, 0);
+}
+
 void steer_targets_free(struct steer_targets *targets)
 {
 	if (!targets)
 		return;
-	for (size_t i = 0; i < targets->len; i++)
-		let_go(&targets->list[i]);
+	steer_targets_release(targets);
 	free(targets->list);
 	free(targets);
 }
@@ -221,23 +227,21 @@ void steer_targets_look(struct steer_targets *targets)
 		int fd = open_found(targets, target);
 
 		target->there = fd >= 0;
-		if (fd < 0 || is_covered(targets, target)) {
+		if (fd < 0) {
 			let_go(target);
-			if (fd < 0)
-				tell(target, fd);
+			tell(target, fd);
+			continue;
+		}
+		if (is_covered(targets, target)) {
+			let_go(target);
+			attached++;
 		} else {
 			look_at(targets, target, fd);
+			attached += target->attached;
 		}
-		attached += target->attached || fd >= 0;
-		if (fd >= 0)
-			close(fd);
+		close(fd);
 	}
 	atomic_store(&targets->attached, attached);
-}
-
-size_t steer_targets_wanted(const struct steer_targets *targets)
-{
-	return targets->len;
 }
 
 size_t steer_targets_attached(const struct steer_targets *targets)

@@ -31,14 +31,16 @@ int steer_targets_new(const struct capture_match *match, struct ksplit_bpf *skel
 		      struct steer_targets **out);
 void steer_targets_free(struct steer_targets *targets);
 
+/* Detach from all; not to be looked at again. */
+void steer_targets_release(struct steer_targets *targets);
+
 /*
  * Attach to what has come, forget what has gone; log both. A cgroup below another chosen one has the
  * hook from there.
  */
 void steer_targets_look(struct steer_targets *targets);
 
-/* How many are asked for, and how many of these are there. The second: any thread. */
-size_t steer_targets_wanted(const struct steer_targets *targets);
+/* How many of those that are asked for are there. Any thread. */
 size_t steer_targets_attached(const struct steer_targets *targets);
 
 #endif

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "capture/original_dst.h"
+#include "capture/steer.h"
 #include "core/conn.h"
 #include "core/log.h"
 #include "core/server.h"
@@ -114,7 +115,10 @@ static void find_original(struct conn *conn)
 		conn_refuse(conn, KSPLIT_DESTINATION_SELF, ALERT_ACCESS_DENIED);
 		return;
 	}
-	/* No rule brought it here, so the only place it can have wanted to go to is us. */
+	if (err == -ENOENT && conn->worker->server->steer)
+		err = steer_find(conn->worker->server->steer, &conn->info.client.sa,
+				 &conn->info.local.sa, &address.sa, &len);
+	/* No rule or hook brought it here, so the only place it can have wanted to go to is us. */
 	if (err == -ENOENT)
 		conn_refuse(conn, KSPLIT_DESTINATION_SELF, ALERT_ACCESS_DENIED);
 	else if (err)

@@ -13,6 +13,7 @@
 
 #include <openssl/evp.h>
 
+#include "core/capture_hook.h"
 #include "core/learned_pass.h"
 #include "core/listener.h"
 #include "core/log.h"
@@ -268,6 +269,11 @@ static int start_services(struct server *server, char *error, size_t error_len)
 		return err;
 	snprintf(error, error_len, "cannot start the resolver");
 	err = resolver_new(&server->resolver);
+	if (err)
+		return err;
+	/* Before the workers and the control socket look at it; the listeners are listening. */
+	snprintf(error, error_len, "capture by connect hook");
+	err = capture_hook_start(server);
 	if (err || !config->control || !config->control[0])
 		return err;
 	status_source(server, &source);
@@ -296,6 +302,7 @@ int server_start(struct server *server, char *error, size_t error_len)
 void server_drain(struct server *server)
 {
 	atomic_store(&server->draining, true);
+	capture_hook_stop(server);
 	for (size_t i = 0; i < server->workers_len; i++)
 		worker_drain(&server->workers[i]);
 }
@@ -317,6 +324,7 @@ bool server_ended(const struct server *server)
 
 void server_destroy(struct server *server)
 {
+	capture_hook_stop(server);
 	server_stop(server);
 	/* First those that look at workers, then the workers, then what workers use. */
 	control_close(server->control);
@@ -333,6 +341,7 @@ void server_destroy(struct server *server)
 	for (size_t i = 0; i < server->workers_ready; i++)
 		worker_destroy(&server->workers[i]);
 	free(server->workers);
+	steer_free(server->steer);
 	own_sockets_free(server->own_sockets);
 	overload_free(server->overload);
 	learned_pass_free(server->learned);

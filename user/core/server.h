@@ -52,6 +52,7 @@ struct server {
 	struct observer *observer;     /* NULL until server_start */
 	struct metrics_http *metrics;  /* NULL: none */
 	struct otlp *otlp;	       /* NULL: none */
+	struct steer *steer;	       /* capture by connect hook; NULL: none */
 	struct worker *workers;
 	size_t workers_len;
 	size_t workers_ready; /* of these are set up */
