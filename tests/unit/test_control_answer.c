@@ -232,6 +232,48 @@ static void kernel_says_what_was_probed(void **state)
 	cJSON_Delete(json);
 }
 
+static bool hook_is_on(void *ctx, struct control_hook *out)
+{
+	(void)ctx;
+	*out = (struct control_hook){.why = "",
+				     .wanted = 3,
+				     .attached = 2,
+				     .counts_len = 2,
+				     .counts = {{"steered", 7}, {"exempt", 1}}};
+	return true;
+}
+
+static bool hook_is_off(void *ctx, struct control_hook *out)
+{
+	(void)ctx;
+	*out = (struct control_hook){.why = "no BPF", .wanted = 1};
+	return true;
+}
+
+static void kernel_tells_of_the_capture_hook(void **state)
+{
+	struct fixture *f = *state;
+	cJSON *json = command(f, "kernel");
+
+	check_null(json, "data.capture_hook");
+	cJSON_Delete(json);
+	f->source.read_hook = hook_is_on;
+	json = command(f, "kernel");
+	check_bool(json, "data.capture_hook.on", true);
+	check_null(json, "data.capture_hook.why");
+	check_number(json, "data.capture_hook.wanted", 3);
+	check_number(json, "data.capture_hook.attached", 2);
+	check_number(json, "data.capture_hook.calls.steered", 7);
+	check_number(json, "data.capture_hook.calls.exempt", 1);
+	cJSON_Delete(json);
+	f->source.read_hook = hook_is_off;
+	json = command(f, "kernel");
+	check_bool(json, "data.capture_hook.on", false);
+	check_text(json, "data.capture_hook.why", "no BPF");
+	cJSON_Delete(json);
+	f->source.read_hook = NULL;
+}
+
 /* A real connection over loopback, so that the kernel has something to say. */
 struct tcp_pair {
 	int listener, client, server;
@@ -400,6 +442,7 @@ int main(void)
 		T(summary_says_what_became_of_otlp),
 		T(no_otlp_reader_is_no_otlp),
 		T(kernel_says_what_was_probed),
+		T(kernel_tells_of_the_capture_hook),
 		T(connections_are_told_with_the_kernels_word),
 		T(a_hanging_worker_is_said),
 		T(a_bad_request_is_answered_with_what_is_wrong),

@@ -162,6 +162,22 @@ static void print_sampler(FILE *out, const cJSON *sampler)
 	print_counters(out, "  not decoded", json_member(sampler, "troubles"));
 }
 
+static void print_capture_hook(FILE *out, const cJSON *hook)
+{
+	char text[64];
+
+	if (!cJSON_IsObject(hook))
+		return;
+	if (!json_true(hook, "on")) {
+		print_sentence(out, "Connect hook", json_text(hook, "why"));
+		return;
+	}
+	snprintf(text, sizeof(text), "on, %.0f of %.0f cgroups and units are there",
+		 json_number(hook, "attached"), json_number(hook, "wanted"));
+	print_sentence(out, "Connect hook", text);
+	print_counters(out, "  calls", json_member(hook, "calls"));
+}
+
 static void print_tls_stat(FILE *out, const cJSON *stat)
 {
 	char name[48], value[FORMAT_NUMBER];
@@ -196,6 +212,7 @@ void print_kernel(FILE *out, const cJSON *data)
 			: "not told");
 	print_ktls(out, json_member(data, "ktls"));
 	print_sampler(out, json_member(data, "sampler"));
+	print_capture_hook(out, json_member(data, "capture_hook"));
 	if (cJSON_IsObject(stat))
 		print_tls_stat(out, stat);
 	else

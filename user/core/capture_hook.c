@@ -2,6 +2,7 @@
 #include "core/capture_hook.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "core/log.h"
 #include "core/server.h"
@@ -39,4 +40,26 @@ int capture_hook_start(struct server *server)
 void capture_hook_stop(struct server *server)
 {
 	steer_stop(server->steer);
+}
+
+bool capture_hook_read(void *ctx, struct control_hook *out)
+{
+	const struct server *server = ctx;
+	struct steer_status status;
+
+	memset(out, 0, sizeof(*out));
+	if (!server->steer)
+		return false;
+	out->why = steer_why(server->steer);
+	if (steer_read(server->steer, &status))
+		return true;
+	out->wanted = status.wanted;
+	out->attached = status.attached;
+	_Static_assert(KSPLIT_STEER_COUNTS <= CONTROL_HOOK_COUNTS, "all have room");
+	for (size_t i = 0; i < KSPLIT_STEER_COUNTS; i++) {
+		out->counts[i].name = steer_count_name((enum ksplit_steer_count)i);
+		out->counts[i].value = status.counts[i];
+	}
+	out->counts_len = KSPLIT_STEER_COUNTS;
+	return true;
 }

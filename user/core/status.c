@@ -11,6 +11,7 @@
 
 #include <ksplit/version.h>
 
+#include "core/capture_hook.h"
 #include "core/conn.h"
 #include "core/status_passes.h"
 #include "export/metrics_source.h"
@@ -267,5 +268,6 @@ void status_source(struct server *server, struct control_source *source)
 		.read_observer = read_observer,
 		.read_otlp = read_otlp,
 		.read_passes = status_read_passes,
+		.read_hook = capture_hook_read,
 	};
 }

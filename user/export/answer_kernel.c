@@ -67,6 +67,27 @@ static bool add_sampler(const struct control_source *source, cJSON *data)
 			     observer_json(source->read_observer ? &status : NULL));
 }
 
+/* null: capture by connect hook is not configured. */
+static bool add_hook(const struct control_source *source, cJSON *data)
+{
+	struct control_hook hook;
+	cJSON *object, *calls;
+	bool ok;
+
+	if (!source->read_hook || !source->read_hook(source->ctx, &hook))
+		return json_add_text(data, "capture_hook", NULL);
+	object = cJSON_AddObjectToObject(data, "capture_hook");
+	ok = object && json_add_bool(object, "on", !*hook.why) &&
+	     json_add_text(object, "why", *hook.why ? hook.why : NULL) &&
+	     json_add_u64(object, "wanted", hook.wanted) &&
+	     json_add_u64(object, "attached", hook.attached);
+	calls = ok ? cJSON_AddObjectToObject(object, "calls") : NULL;
+	ok = calls != NULL;
+	for (size_t i = 0; ok && i < hook.counts_len; i++)
+		ok = json_add_u64(calls, hook.counts[i].name, hook.counts[i].value);
+	return ok;
+}
+
 int answer_kernel(const struct control_source *source, cJSON *data, char error[ANSWER_ERROR])
 {
 	struct control_summary summary = {0};
@@ -76,7 +97,7 @@ int answer_kernel(const struct control_source *source, cJSON *data, char error[A
 	source->read_summary(source->ctx, &summary);
 	return json_add_text(data, "release", uname(&name) == 0 ? name.release : NULL) &&
 			       add_ktls(data, &summary) && add_sampler(source, data) &&
-			       add_tls_stat(data)
+			       add_hook(source, data) && add_tls_stat(data)
 		       ? 0
 		       : -ENOMEM;
 }

@@ -61,6 +61,19 @@ struct control_passes {
 	uint32_t learned_pass_ms, learned_names; /* as configured */
 };
 
+#define CONTROL_HOOK_COUNTS 16
+
+/* Capture by connect hook; strings live as long as the daemon. */
+struct control_hook {
+	const char *why; /* one sentence: nothing is steered; "": it is */
+	size_t wanted, attached; /* cgroups and units: configured, and of these there */
+	size_t counts_len;
+	struct {
+		const char *name;
+		uint64_t value;
+	} counts[CONTROL_HOOK_COUNTS];
+};
+
 /* What the control socket asks of the daemon; filled by core. Called on the control thread only. */
 struct control_source {
 	void *ctx;
@@ -82,6 +95,8 @@ struct control_source {
 	bool (*read_otlp)(void *ctx, struct otlp_stats *out);
 	/* What was passed through and why. 0 or -ENOMEM. */
 	int (*read_passes)(void *ctx, struct control_passes *out);
+	/* Capture by connect hook; false, or NULL: not asked for. */
+	bool (*read_hook)(void *ctx, struct control_hook *out);
 };
 
 void control_passes_free(struct control_passes *passes);

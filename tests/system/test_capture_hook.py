@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Capture by connect hook: real programs in a cgroup of the test's own are steered to ksplitd, without
+rules. Needs root. Everything that goes direct is tried in tests/unit/test_steer.c."""
+
+import json
+import os
+import signal
+import sys
+
+import pytest
+
+from lib import env
+from lib import stage as stages
+from lib.cgroups import Cgroup, mount, own_name
+from lib.daemon import Ksplitd
+from lib.process import run
+from lib.tls import server_context
+
+pytestmark = pytest.mark.needs("curl", "bpftool", "nft")
+HOSTS = {4: "127.0.0.1", 6: "::1"}
+LINKS = {"cgroup_inet4_connect", "cgroup_inet6_connect", "cgroup_inet4_getpeername",
+         "cgroup_inet6_getpeername", "cgroup_sock_ops"}
+UDP_LINKS = {"cgroup_udp4_sendmsg", "cgroup_udp6_sendmsg"}
+NO_OTHER_BPF = {"sampler": "user", "sampling": {"timings": False, "processes": False}}
+
+
+@pytest.fixture
+def app():
+    assert os.geteuid() == 0, "these tests need root"
+    with Cgroup(own_name("app")) as cgroup:
+        yield cgroup
+
+
+@pytest.fixture(scope="module")
+def origins(pki):
+    """One for each family: each answers what it is asked by its name, over TLS."""
+    def act(sock):
+        sock.recv(65536)
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\norigin")
+
+    listening = {family: stages.Stage.listen(host) for family, host in HOSTS.items()}
+    plays = [stage.play_tls(server_context(pki.origin), act) for stage in listening.values()]
+    yield listening
+    for stage, play in zip(listening.values(), plays):
+        stage.dismiss(play)
+        stage.close()
+
+
+def hook_daemon(pki, app, ports, hook=None, capture=None, prefix=()):
+    """A listener for each family, both "original"."""
+    section = dict({"cgroups": [app.name], "ports": list(ports)}, **(hook or {}))
+    daemon = Ksplitd(pki, ["original", "original"],
+                     dict(NO_OTHER_BPF, capture=dict({"hook": section}, **(capture or {}))),
+                     prefix=prefix)
+    daemon.config["listeners"][1]["listen"] = "[::1]:%d" % daemon.ports[1]
+    return daemon
+
+
+def curl(family, port, authority, *prefix):
+    """One call; whose certificate it is decides `authority`. What curl says of its peer."""
+    host = {4: "127.0.0.1", 6: "[::1]"}[family]
+    return run(*prefix, "curl", "--silent", "--show-error", "--max-time", int(env.PATIENCE),
+               "--cacert", authority.cert, "--noproxy", "*", "--output", os.devnull,
+               "--resolve", "origin.test:%d:%s" % (port, host),
+               "--write-out", "%{http_code} %{remote_ip} %{remote_port}",
+               "https://origin.test:%d/" % port).stdout.decode()
+
+
+def links_of(app):
+    """The kernel's own word on what hangs on the cgroup."""
+    number = app.path.stat().st_ino
+    shown = json.loads(run("bpftool", "-j", "link", "show").stdout)
+    return {link["attach_type"] for link in shown if link.get("cgroup_id") == number}
+
+
+def rules():
+    return run("nft", "list", "ruleset").stdout
+
+
+PEER = """
+import socket, sys
+host, port = sys.argv[1], int(sys.argv[2])
+with socket.create_connection((host, port), 60) as sock:
+    print(*sock.getpeername()[:2])
+"""
+
+
+def told_peer(app, host, port):
+    done = run(*app.prefix, sys.executable, "-c", PEER, host, port)
+    return done.stdout.decode().split()
+
+
+def test_programs_of_the_cgroup_are_steered(pki, app, origins):
+    """The daemon is in the cgroup, too: its own calls are not steered, or none would come to an
+    end."""
+    before = rules()
+    with hook_daemon(pki, app, [stage.port for stage in origins.values()],
+                     prefix=app.prefix) as daemon:
+        assert links_of(app) == LINKS
+        assert rules() == before, "no rule is needed"
+        for family, stage in origins.items():
+            told = "200 %s %d" % (HOSTS[family], stage.port)
+            mark = daemon.mark()
+            assert curl(family, stage.port, pki.ca, *app.prefix) == told
+            (entry,) = daemon.wait_log(mark)
+            name = "[::1]:%d" if family == 6 else "127.0.0.1:%d"
+            assert entry["mode"] == "intercept", entry
+            assert entry["upstream"] == name % stage.port, entry
+            assert told_peer(app, HOSTS[family], stage.port) == [HOSTS[family], str(stage.port)]
+            daemon.wait_log(mark, 2)
+            # Others get the origin's own certificate.
+            assert curl(family, stage.port, pki.origin_ca) == told
+            daemon.settle()
+            assert len(daemon.access_log()) == mark + 2
+        # A program with one socket for both families: the mapped address is what it called.
+        assert told_peer(app, "::ffff:127.0.0.1", origins[4].port) == [
+            "::ffff:127.0.0.1", str(origins[4].port)]
+        hook = daemon.ask("kernel")["capture_hook"]
+        assert (hook["on"], hook["why"], hook["wanted"], hook["attached"]) == (True, None, 1, 1)
+        assert hook["calls"]["steered"] >= 5 and hook["calls"]["own"] >= 2, hook
+    assert links_of(app) == set()
+    assert not list(mount().glob("ksplit-check-*"))
+
+
+def test_exempt_port_and_network_go_direct(pki, app, origins):
+    ports = [stage.port for stage in origins.values()]
+    with hook_daemon(pki, app, ports, {"exempt": {"ports": [origins[4].port],
+                                                  "networks": ["::1/128"]}}) as daemon:
+        for family, stage in origins.items():
+            curl(family, stage.port, pki.origin_ca, *app.prefix)
+        assert daemon.access_log() == []
+        assert daemon.ask("kernel")["capture_hook"]["calls"]["exempt"] == 2
+
+
+QUIC = """
+import socket, sys
+for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+    for port in (443, 4433):
+        for connected in (False, True):
+            with socket.socket(family, socket.SOCK_DGRAM) as sock:
+                try:
+                    if connected:
+                        sock.connect((host, port))
+                    else:
+                        sock.sendto(b"x", (host, port))
+                    print(port, "goes")
+                except PermissionError:
+                    print(port, "refused")
+"""
+
+
+def test_quic_is_refused_on_request(pki, app):
+    expected = (["443 refused"] * 2 + ["4433 goes"] * 2) * 2
+    with hook_daemon(pki, app, [443], capture={"refuse_quic": True}) as daemon:
+        assert links_of(app) == LINKS | UDP_LINKS
+        done = run(*app.prefix, sys.executable, "-c", QUIC)
+        assert done.stdout.decode().splitlines() == expected
+        assert daemon.ask("kernel")["capture_hook"]["calls"]["quic_refused"] == 4
+        assert b"refused" not in run(sys.executable, "-c", QUIC).stdout
+
+
+def test_daemon_that_hangs_or_is_killed(pki, app, origins):
+    """Stopped, it is out of the way when the watchdog's time is over; killed, at once."""
+    port = origins[4].port
+    daemon = hook_daemon(pki, app, [port], capture={"watchdog": 1000}).start()
+    try:
+        curl(4, port, pki.ca, *app.prefix)
+        os.kill(daemon.pid, signal.SIGSTOP)
+        try:
+            # Calls before that wait for it in the listener's queue.
+            env.wait_for(lambda: run(*app.prefix, sys.executable, "-c", DIRECT, port,
+                                     pki.origin_ca.cert, check=False).returncode == 0,
+                         "calls to go direct")
+        finally:
+            os.kill(daemon.pid, signal.SIGCONT)
+        env.wait_for(lambda: run(*app.prefix, sys.executable, "-c", DIRECT, port,
+                                 pki.origin_ca.cert, check=False).returncode != 0,
+                     "calls to be steered again")
+        daemon.kill()
+        assert links_of(app) == set()
+        curl(4, port, pki.origin_ca, *app.prefix)
+    finally:
+        daemon.kill()
+
+
+# Does a call reach the origin itself? It has a second to answer.
+DIRECT = """
+import socket, ssl, sys
+context = ssl.create_default_context(cafile=sys.argv[2])
+with socket.create_connection(("127.0.0.1", int(sys.argv[1])), 60) as sock:
+    sock.settimeout(1)
+    with context.wrap_socket(sock, server_hostname="origin.test"):
+        pass
+"""
+
+
+@pytest.mark.needs("unshare")
+def test_without_a_working_hook_the_daemon_runs_and_says_why(pki, app, origins):
+    """No cgroup can be made for the test call that every start begins with."""
+    read_only = ["unshare", "--mount", "sh", "-c",
+                 'mount -o remount,bind,ro "$0" && exec "$@"', mount()]
+    with hook_daemon(pki, app, [origins[4].port], prefix=read_only) as daemon:
+        hook = daemon.ask("kernel")["capture_hook"]
+        assert not hook["on"] and "Read-only file system" in hook["why"], hook
+        assert "capture by connect hook is off" in daemon.stderr()
+        assert links_of(app) == set()
+        curl(4, origins[4].port, pki.origin_ca, *app.prefix)
+        assert daemon.access_log() == []
