@@ -217,7 +217,6 @@ static int read_forwarded(struct config_reader *reader, const cJSON *value, cons
 	return read_part(reader, value, key, CAPTURE_FORWARDED);
 }
 
-/* Read by a coming version: steering by connect hook. */
 static int read_hook(struct config_reader *reader, const cJSON *value, const char *key, void *out)
 {
 	const struct capture_match *match = &reader->config->capture.parts[CAPTURE_HOOK].match;
@@ -230,8 +229,7 @@ static int read_hook(struct config_reader *reader, const cJSON *value, const cha
 	if (!match->cgroups.len && !match->units.len)
 		return config_reader_fail(
 			reader, "\"%s\": names nobody, expected \"cgroups\" or \"units\"", key);
-	return config_reader_fail(reader, "\"%s\": not supported yet by this version; remove it",
-				  key);
+	return 0;
 }
 
 static int read_mark(struct config_reader *reader, const cJSON *value, const char *key, void *out)
@@ -276,7 +274,7 @@ static bool captures_https(const struct capture *capture)
 {
 	const struct capture_ports *ports;
 
-	for (size_t i = 0; i < CAPTURE_HOOK; i++) {
+	for (size_t i = 0; i < CAPTURE_KINDS; i++) {
 		ports = &capture->parts[i].match.ports;
 		for (size_t j = 0; j < ports->len; j++) {
 			if (ports->list[j] == HTTPS)
