@@ -74,8 +74,7 @@ static __always_inline bool is_alive(const struct ksplit_steer_settings *setting
 {
 	__u64 *beat = bpf_map_lookup_elem(&steer_beat, &only);
 
-	return !settings->patience_ns ||
-	       (beat && bpf_ktime_get_ns() < *beat + settings->patience_ns);
+	return beat && bpf_ktime_get_ns() < *beat + settings->patience_ns;
 }
 
 /* A device's own link-local addresses need a scope, which the program is not told. */
@@ -98,8 +97,7 @@ static __always_inline enum ksplit_steer_count judge(struct bpf_sock_addr *ctx, 
 						     const struct ksplit_steer_address *to)
 {
 	struct ksplit_steer_self *self = bpf_map_lookup_elem(&steer_self, &only);
-	struct ksplit_steer_network network = {.bits = KSPLIT_STEER_FAMILY_BITS + 128,
-					       .family = AF_INET6};
+	struct ksplit_steer_network network = {.bits = KSPLIT_STEER_NETWORK_BITS};
 
 	if (!self || !self->learned ||
 	    (__u32)(bpf_get_current_pid_tgid() >> 32) == self->pid ||
@@ -108,8 +106,7 @@ static __always_inline enum ksplit_steer_count judge(struct bpf_sock_addr *ctx, 
 	if (!settings->any_port && !port_has(to->port, KSPLIT_STEER_TAKE))
 		return KSPLIT_STEER_OTHER;
 	__builtin_memcpy(network.ip, to->ip, sizeof(network.ip));
-	if (is_mapped((const __u32 *)to->ip))
-		network.family = AF_INET;
+	network.family = is_mapped((const __u32 *)to->ip) ? AF_INET : AF_INET6;
 	if (is_link_local(to) || !bpf_map_lookup_elem(&steer_take, &network))
 		return KSPLIT_STEER_OTHER;
 	if (is_exempt(&network, to->port))
@@ -168,18 +165,16 @@ static __always_inline bool note(struct bpf_sock *sk, const struct ksplit_steer_
 	return true;
 }
 
-static __always_inline enum ksplit_steer_count take(struct bpf_sock_addr *ctx, struct bpf_sock *sk,
-						    const struct ksplit_steer_settings *settings,
-						    const struct ksplit_steer_address *to)
+static __always_inline enum ksplit_steer_count
+judge_all(struct bpf_sock_addr *ctx, struct bpf_sock *sk,
+	  const struct ksplit_steer_settings *settings, const struct ksplit_steer_address *to)
 {
 	const struct ksplit_steer_address *listener = listener_for(settings, to);
 	enum ksplit_steer_count what = judge(ctx, sk, settings, to);
 
 	if (what != KSPLIT_STEER_STEERED)
 		return what;
-	if (!listener->family || !is_listening(ctx, listener))
-		return KSPLIT_STEER_NO_LISTENER;
-	return note(sk, to) ? KSPLIT_STEER_STEERED : KSPLIT_STEER_NO_MEMORY;
+	return listener->family && is_listening(ctx, listener) ? what : KSPLIT_STEER_NO_LISTENER;
 }
 
 /* The daemon calls once to be known: by its process and its network namespace. */
@@ -204,11 +199,8 @@ static __always_inline bool refuses(struct bpf_sock_addr *ctx, struct bpf_sock *
 				    const struct ksplit_steer_settings *settings,
 				    const struct ksplit_steer_address *to)
 {
-	const struct ksplit_steer_address *listener = listener_for(settings, to);
-
 	if (!settings->refuse_quic || to->port != KSPLIT_STEER_QUIC_PORT ||
-	    judge(ctx, sk, settings, to) != KSPLIT_STEER_STEERED || !listener->family ||
-	    !is_listening(ctx, listener))
+	    judge_all(ctx, sk, settings, to) != KSPLIT_STEER_STEERED)
 		return false;
 	count(KSPLIT_STEER_QUIC_REFUSED);
 	return true;
@@ -231,7 +223,9 @@ static __always_inline enum verdict decide(struct bpf_sock_addr *ctx,
 	if (ctx->type != SOCK_STREAM || ctx->protocol != IPPROTO_TCP ||
 	    same_address(to, listener_for(settings, to)))
 		return DIRECT;
-	what = take(ctx, sk, settings, to);
+	what = judge_all(ctx, sk, settings, to);
+	if (what == KSPLIT_STEER_STEERED && !note(sk, to))
+		what = KSPLIT_STEER_NO_MEMORY;
 	count(what);
 	if (what == KSPLIT_STEER_STEERED)
 		return STEER;

@@ -25,7 +25,7 @@ struct ksplit_steer_address {
 struct ksplit_steer_settings {
 	struct ksplit_steer_address listener4, listener6; /* family 0: calls of that kind go direct */
 	__u64 learn_cookie; /* a socket of the daemon's, whose connect(2) tells who the daemon is */
-	__u64 patience_ns;  /* longest silence of the daemon's heart; 0: it need not beat */
+	__u64 patience_ns;  /* longest silence of the daemon's heart */
 	__u32 mark;	    /* SO_MARK of sockets that are left alone; 0: none */
 	__u8 on;	    /* 0: nothing is steered and nothing refused */
 	__u8 refuse_quic;
@@ -54,7 +54,8 @@ struct ksplit_steer_network {
 	__u32 family; /* AF_INET, AF_INET6 */
 	__u8 ip[16];
 };
-#define KSPLIT_STEER_FAMILY_BITS 32
+#define KSPLIT_STEER_FAMILY_BITS  32
+#define KSPLIT_STEER_NETWORK_BITS 160 /* of one address */
 
 /* Why a TCP connect of a chosen cgroup was steered or not: index of the per-CPU array "steer_counts". */
 enum ksplit_steer_count {

@@ -122,7 +122,7 @@ static int switch_on(struct steer *steer)
 {
 	const struct steer_options *options = &steer->options;
 	struct ksplit_steer_settings settings = {
-		.patience_ns = options->watchdog * MS_NS,
+		.patience_ns = options->watchdog ? options->watchdog * MS_NS : UINT64_MAX / 2,
 		.mark = options->mark,
 		.on = 1,
 		.refuse_quic = options->refuse_quic,

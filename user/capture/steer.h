@@ -28,7 +28,7 @@ struct steer_options {
 	/* Where to: as bound, of loopback or all addresses; sa_family 0: that family goes direct. */
 	union capture_address listener, listener6;
 	uint32_t mark;	   /* sockets with this SO_MARK go direct; 0: none */
-	uint32_t watchdog; /* ms; when the daemon was silent for so long calls go direct */
+	uint32_t watchdog; /* ms; when the daemon was silent for so long calls go direct; 0: never */
 	bool refuse_quic;  /* UDP to port 443 that would be taken if it were TCP: EPERM */
 	/* Asked four times and more within `watchdog`, on a thread of the hook's: do we work? NULL: yes. */
 	bool (*works)(void *ctx);

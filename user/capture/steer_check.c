@@ -242,6 +242,7 @@ static void set_up(struct call calls[CALLS], bool ipv6, struct ksplit_steer_sett
 	memset(calls, 0, CALLS * sizeof(*calls));
 	memset(settings, 0, sizeof(*settings));
 	settings->on = 1;
+	settings->patience_ns = UINT64_MAX / 2; /* the heart does not beat yet */
 	listeners[0] = make_listener(AF_INET, &address);
 	if (listeners[0] >= 0)
 		steer_pack_listener((const union capture_address *)&address, &settings->listener4);
