@@ -158,7 +158,7 @@ static enum child_end run_child(int procs, const struct call calls[CALLS])
 	enum child_end end = CHILD_GOOD;
 
 	alarm(CHILD_SECONDS);
-	if (write(procs, "0", 1) != 1)
+	if (procs >= 0 && write(procs, "0", 1) != 1)
 		return CHILD_NOT_MOVED;
 	for (int i = 0; i < CALLS && end == CHILD_GOOD; i++)
 		if (calls[i].listener >= 0)
@@ -278,19 +278,17 @@ static void take(struct ksplit_bpf *skel, bool yes)
 	steer_lists_take(skel, PORT, &net6, yes);
 }
 
-static int check_in(struct ksplit_bpf *skel, int cgroup, bool ipv6, char *why, size_t why_len)
+/* `procs`: how the child enters that cgroup; -1: it is in it. */
+static int check_in(struct ksplit_bpf *skel, int cgroup, int procs, bool ipv6, char *why,
+		    size_t why_len)
 {
 	struct bpf_link *links[STEER_LINKS];
 	struct ksplit_steer_settings settings, off = {0};
 	struct call calls[CALLS];
-	int listeners[2], procs, err;
+	int listeners[2], err = steer_attach(skel, cgroup, true, links);
 
-	procs = openat(cgroup, "cgroup.procs", O_WRONLY | O_CLOEXEC);
-	err = procs < 0 ? -errno : steer_attach(skel, cgroup, true, links);
 	if (err) {
 		snprintf(why, why_len, "the hook cannot be put on a cgroup: %s", strerror(-err));
-		if (procs >= 0)
-			close(procs);
 		return err;
 	}
 	set_up(calls, ipv6, &settings, listeners);
@@ -301,35 +299,53 @@ static int check_in(struct ksplit_bpf *skel, int cgroup, bool ipv6, char *why, s
 	steer_set(skel, &off);
 	take(skel, false);
 	steer_detach(links);
-	close(procs);
 	for (int i = 0; i < 2; i++)
 		if (listeners[i] >= 0)
 			close(listeners[i]);
 	return err;
 }
 
+/*
+ * Who may make no cgroup (another user than root, a read-only mount) tries it on its own: only calls
+ * to where nobody listens are taken there.
+ */
+static int check_in_own(struct ksplit_bpf *skel, bool ipv6, char *why, size_t why_len)
+{
+	int cgroup = cgroup_open_own(), err;
+
+	if (cgroup < 0) {
+		snprintf(why, why_len, "our cgroup v2 cannot be opened: %s", strerror(-cgroup));
+		return cgroup;
+	}
+	err = check_in(skel, cgroup, -1, ipv6, why, why_len);
+	close(cgroup);
+	return err;
+}
+
 int steer_check_call(struct ksplit_bpf *skel, bool ipv6, char *why, size_t why_len)
 {
 	char path[PATH_MAX + 64], mount[PATH_MAX];
-	int err = cgroup_find_mount(mount), cgroup;
+	int err = cgroup_find_mount(mount), cgroup, procs = -1;
 
 	if (err) {
 		snprintf(why, why_len, "cgroup v2 is not mounted");
 		return err;
 	}
 	snprintf(path, sizeof(path), "%s/ksplit-check-%d", mount, (int)getpid());
-	if (mkdir(path, 0700) && errno != EEXIST) {
-		err = -errno;
-		snprintf(why, why_len, "no cgroup can be made for a test in %s: %s", mount,
-			 strerror(-err));
-		return err;
-	}
+	if (mkdir(path, 0700) && errno != EEXIST)
+		return check_in_own(skel, ipv6, why, why_len);
 	cgroup = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	err = cgroup < 0 ? -errno : check_in(skel, cgroup, ipv6, why, why_len);
+	if (cgroup >= 0)
+		procs = openat(cgroup, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+	if (procs >= 0) {
+		err = check_in(skel, cgroup, procs, ipv6, why, why_len);
+		close(procs);
+	} else {
+		err = -errno;
+		snprintf(why, why_len, "the test's cgroup cannot be opened: %s", strerror(-err));
+	}
 	if (cgroup >= 0)
 		close(cgroup);
-	else
-		snprintf(why, why_len, "the test's cgroup cannot be opened: %s", strerror(-err));
 	rmdir(path);
 	return err;
 }
