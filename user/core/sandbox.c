@@ -50,7 +50,7 @@ static const int denied[] = {
 };
 
 /* What was loaded at the start is used; nothing new, and nothing of others (bpf(2)). */
-static const int denied_bpf[] = {BPF_PROG_LOAD, BPF_PROG_GET_FD_BY_ID, BPF_MAP_GET_FD_BY_ID,
+static const uint64_t denied_bpf[] = {BPF_PROG_LOAD, BPF_PROG_GET_FD_BY_ID, BPF_MAP_GET_FD_BY_ID,
 				 BPF_LINK_GET_FD_BY_ID, BPF_RAW_TRACEPOINT_OPEN,
 				 BPF_TASK_FD_QUERY};
 
@@ -61,9 +61,10 @@ static int deny_parts(scmp_filter_ctx filter)
 {
 	int err = 0;
 
+	/* an int: the upper half of its register is not looked at by the kernel, nor here */
 	for (size_t i = 0; !err && i < LEN(denied_bpf); i++)
 		err = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(bpf), 1,
-				       SCMP_A0_32(SCMP_CMP_EQ, (uint32_t)denied_bpf[i]));
+				       SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, denied_bpf[i]));
 	for (size_t i = 0; !err && i < LEN(namespaces); i++)
 		err = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
 				       SCMP_A0(SCMP_CMP_MASKED_EQ, namespaces[i], namespaces[i]));
