@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The keeper's own process: see keeper.h. */
+#include "capture/keeper_child.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "capture/keeper_wire.h"
+
+/* A daemon that does not read its reports for so long is no daemon any more. */
+#define REPORT_MS 1000
+
+struct child {
+	int fd, signal_fd;
+	struct nft_table *table;
+	struct keeper_inbox inbox;
+	char *texts; /* owned; both, each with its NUL; NULL: nothing is to be loaded */
+	bool loaded, has_owner;
+	uint32_t watchdog_ms;
+	int64_t beat_ms; /* the last one */
+};
+
+static void report(struct child *child, enum keeper_event event, int error, const char *text)
+{
+	const struct keeper_said said = {.event = event,
+					 .error = error,
+					 .loaded = child->loaded,
+					 .has_owner = child->loaded && child->has_owner};
+
+	keeper_wire_send(child->fd, KEEPER_MESSAGE_REPORT, &said, sizeof(said), text,
+			 strlen(text) + 1, REPORT_MS);
+}
+
+/*
+ * With an owner the rules cannot outlive this process, so it may be killed together with the daemon, even
+ * while it is stopped; without, it has to take them out itself.
+ */
+static void follow_daemon(const struct child *child)
+{
+	prctl(PR_SET_PDEATHSIG, child->loaded && child->has_owner ? SIGKILL : SIGTERM);
+}
+
+/* Load these texts; what was loaded before stays when they are refused. */
+static int load(struct child *child, const char *texts, enum keeper_event done)
+{
+	char error[NFT_TABLE_ERROR] = "";
+	bool has_owner;
+	int err = nft_table_load(child->table, texts, texts + strlen(texts) + 1, &has_owner, error,
+				 sizeof(error));
+
+	/* The work's own time is nobody's stall. */
+	child->beat_ms = keeper_wire_now_ms();
+	if (!err) {
+		child->loaded = true;
+		child->has_owner = has_owner;
+		follow_daemon(child);
+	}
+	report(child, err ? KEEPER_FAILED : done, err, error);
+	return err;
+}
+
+/* 0, or -errno with a sentence; then the process has to end, which withdraws what has an owner. */
+static int withdraw(struct child *child, char *error, size_t error_len)
+{
+	int err = nft_table_remove(child->table, error, error_len);
+
+	if (!err)
+		child->loaded = false;
+	follow_daemon(child);
+	return err;
+}
+
+_Noreturn static void end(struct child *child)
+{
+	char error[NFT_TABLE_ERROR];
+
+	nft_table_remove(child->table, error, sizeof(error));
+	nft_table_free(child->table);
+	_exit(0);
+}
+
+static void remove_as_told(struct child *child)
+{
+	char error[NFT_TABLE_ERROR] = "";
+	int err = withdraw(child, error, sizeof(error));
+
+	free(child->texts);
+	child->texts = NULL;
+	report(child, err ? KEEPER_FAILED : KEEPER_REMOVED, err, error);
+	if (err)
+		end(child);
+}
+
+static void load_as_told(struct child *child, const char *body, size_t len)
+{
+	const char *second = len ? memchr(body, '\0', len - 1) : NULL;
+	char *texts;
+
+	if (!second || body[len - 1]) {
+		report(child, KEEPER_FAILED, -EPROTO, "an order that is not complete");
+		return;
+	}
+	texts = malloc(len);
+	if (!texts) {
+		report(child, KEEPER_FAILED, -ENOMEM, "out of memory");
+		return;
+	}
+	memcpy(texts, body, len);
+	if (load(child, texts, KEEPER_LOADED)) {
+		free(texts);
+		return;
+	}
+	free(child->texts);
+	child->texts = texts;
+}
+
+static void beat(struct child *child)
+{
+	child->beat_ms = keeper_wire_now_ms();
+	if (!child->texts || child->loaded)
+		return;
+	if (load(child, child->texts, KEEPER_RESUMED)) {
+		/* The daemon decides whether to try again. */
+		free(child->texts);
+		child->texts = NULL;
+	}
+}
+
+static void obey(struct child *child, const struct keeper_head *head, const char *body)
+{
+	switch (head->message) {
+	case KEEPER_MESSAGE_BEAT: beat(child); break;
+	case KEEPER_MESSAGE_LOAD: load_as_told(child, body, head->len); break;
+	case KEEPER_MESSAGE_REMOVE: remove_as_told(child); break;
+	default: break;
+	}
+}
+
+static void read_orders(struct child *child)
+{
+	struct keeper_head head;
+	const char *body;
+	int err = keeper_wire_read(&child->inbox, child->fd);
+
+	if (err)
+		end(child); /* the daemon is gone: what it has said last does not count */
+	while (keeper_wire_next(&child->inbox, &head, &body)) {
+		obey(child, &head, body);
+		keeper_wire_drop(&child->inbox);
+	}
+}
+
+static void check_beat(struct child *child)
+{
+	char text[NFT_TABLE_ERROR];
+	int err;
+
+	if (!child->loaded || keeper_wire_now_ms() - child->beat_ms < child->watchdog_ms)
+		return;
+	err = withdraw(child, text, sizeof(text));
+	report(child, err ? KEEPER_FAILED : KEEPER_STALLED, err, err ? text : "");
+	if (err)
+		end(child);
+}
+
+/* Milliseconds until the beat is missed; -1: nothing to miss. */
+static int patience(const struct child *child)
+{
+	int64_t left = child->beat_ms + child->watchdog_ms - keeper_wire_now_ms();
+
+	if (!child->loaded)
+		return -1;
+	if (left < 0)
+		return 0;
+	return left > INT_MAX ? INT_MAX : (int)left;
+}
+
+static int open_signals(void)
+{
+	sigset_t all, term;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	sigemptyset(&term);
+	sigaddset(&term, SIGTERM);
+	return signalfd(-1, &term, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* A copy of a listener of the daemon's would go on taking connections that nobody serves. */
+static void close_others(int fd)
+{
+	if (fd > 3)
+		close_range(3, (unsigned int)fd - 1, 0);
+	close_range((unsigned int)fd + 1, ~0u, 0);
+}
+
+_Noreturn void keeper_child_run(int fd, const struct keeper_options *options)
+{
+	struct child child = {.fd = fd, .watchdog_ms = options->watchdog_ms};
+	char error[NFT_TABLE_ERROR];
+
+	setsid();
+	prctl(PR_SET_NAME, "ksplit-keeper");
+	close_others(fd);
+	child.signal_fd = open_signals();
+	follow_daemon(&child);
+	if (child.signal_fd < 0 || nft_table_new(options->table, &child.table))
+		_exit(1);
+	/* What a ksplitd that was killed on an old kernel has left leads nowhere. */
+	nft_table_remove(child.table, error, sizeof(error));
+	for (;;) {
+		struct pollfd fds[] = {{.fd = child.fd, .events = POLLIN},
+				       {.fd = child.signal_fd, .events = POLLIN}};
+
+		if (poll(fds, 2, patience(&child)) < 0 && errno != EINTR)
+			end(&child);
+		if (fds[1].revents)
+			end(&child);
+		/* First what was said: after a time in which the keeper itself stood still. */
+		if (fds[0].revents)
+			read_orders(&child);
+		check_beat(&child);
+	}
+}
