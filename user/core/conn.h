@@ -84,6 +84,7 @@ struct conn {
 	struct own_socket own; /* the upstream socket, where rules could bring it back to us */
 	struct relay_flow flow[FLOWS];
 	struct stream_tap tap; /* who sees the plaintext */
+	bool self_test;	       /* both ends are ksplitd's own (capture/self_test.h) */
 	bool observed;	       /* the observer knows of it */
 	struct aggregate_tcp tcp; /* of the origin's socket, at its end */
 	enum relay_result flow_result[FLOWS];

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "capture/original_dst.h"
+#include "capture/self_test.h"
 #include "capture/steer.h"
 #include "core/conn.h"
 #include "core/log.h"
@@ -130,8 +131,14 @@ static void find_original(struct conn *conn)
 void conn_destination_find(struct conn *conn)
 {
 	const struct config_listener *listener = conn->listener;
-	union conn_address address;
+	union conn_address address = {0};
 
+	if (self_test_destination(capturing_self_test(conn->worker->server->capturing),
+				  &conn->info.client.sa, &address.sa)) {
+		conn->self_test = true;
+		connect_to(conn, &address);
+		return;
+	}
 	switch (listener->destination) {
 	case DESTINATION_STATIC:
 		if (address_of_text(listener->host, listener->port, &address))

@@ -18,6 +18,15 @@ static socklen_t address_len(const union conn_address *address)
 	return address->sa.sa_family == AF_INET6 ? sizeof(address->in6) : sizeof(address->in);
 }
 
+/* So that rules leave it alone. Where it may not be marked, no rules were loaded (core/capturing.c). */
+static void mark(const struct conn *conn, int fd)
+{
+	const struct capture *capture = &conn->worker->server->config->capture;
+
+	if (capture_has_rules(capture) || capture_has_hook(capture))
+		setsockopt(fd, SOL_SOCKET, SO_MARK, &capture->mark, sizeof(capture->mark));
+}
+
 /* 0: under way or done; -errno: this address is none. */
 static int connect_address(struct conn *conn, const union conn_address *address)
 {
@@ -29,6 +38,7 @@ static int connect_address(struct conn *conn, const union conn_address *address)
 	if (side->fd < 0)
 		return -errno;
 	setsockopt(side->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	mark(conn, side->fd);
 	conn->info.upstream = *address;
 	err = conn_service_take_source(conn, side->fd, address->sa.sa_family);
 	if (err) {
@@ -117,6 +127,8 @@ void conn_upstream_connect(struct conn *conn)
  */
 static const char *verify_name(const struct conn *conn)
 {
+	if (conn->self_test)
+		return NULL;
 	if (conn->info.sni[0])
 		return conn->info.sni;
 	return conn->listener->destination == DESTINATION_STATIC ? conn->listener->host : NULL;
@@ -132,6 +144,7 @@ static void handshake_begin(struct conn *conn)
 		.verify_name = verify_name(conn),
 		.alpn = conn->hello->alpn,
 		.alpn_len = conn->hello->alpn_len,
+		.unverified = conn->self_test,
 	};
 
 	info->rx_reason = server_ktls_reason(server);

@@ -65,7 +65,9 @@ static int wait_signal(const sigset_t *set, int timeout_ms)
 static void serve(struct server *server, const sigset_t *set)
 {
 	for (;;) {
-		switch (wait_signal(set, service_watch_ms(server))) {
+		switch (server->capturing
+				? capturing_wait(server->capturing, set, service_watch_ms(server))
+				: wait_signal(set, service_watch_ms(server))) {
 		case -1: service_watch(server); break;
 		case SIGTERM:
 		case SIGINT: return;
@@ -197,27 +199,12 @@ static int check(const struct config *config)
 	return EXIT_OK;
 }
 
-/* Would a configuration that asks for capture only seem to be obeyed? */
-static int refuse_capture(const struct config *config)
-{
-	if (!capture_has_rules(&config->capture))
-		return EXIT_OK;
-	fprintf(stderr, "ksplitd: \"capture\": this version does not load its rules yet; load them "
-			"yourself (ksplitd --print-rules=nft | nft -f -) and remove the section\n");
-	return EXIT_CONFIG;
-}
-
 static int obey(const struct config *config, char **argv)
 {
-	int status;
-
 	if (config->print_rules)
 		return print_rules(config);
 	if (config->check)
 		return check(config);
-	status = refuse_capture(config);
-	if (status != EXIT_OK)
-		return status;
 	bind_now(argv);
 	log_setup(config->log_level, false);
 	return start(config);

@@ -283,8 +283,11 @@ static int start_services(struct server *server, char *error, size_t error_len)
 
 int server_start(struct server *server, char *error, size_t error_len)
 {
-	int err = start_services(server, error, error_len);
+	/* Its process first: it has none of the threads' memory then. */
+	int err = capturing_new(server, &server->capturing, error, error_len);
 
+	if (!err)
+		err = start_services(server, error, error_len);
 	if (!err)
 		err = set_limits(server, error, error_len);
 	if (err) {
@@ -296,6 +299,8 @@ int server_start(struct server *server, char *error, size_t error_len)
 	snprintf(error, error_len, "cannot start a worker thread");
 	for (size_t i = 0; !err && i < server->workers_len; i++)
 		err = worker_start(&server->workers[i]);
+	if (!err)
+		capturing_begin(server->capturing);
 	return err;
 }
 
@@ -303,6 +308,8 @@ void server_drain(struct server *server)
 {
 	atomic_store(&server->draining, true);
 	capture_hook_stop(server);
+	/* Nobody may be led to a listener that is closed. */
+	capturing_end(server->capturing);
 	for (size_t i = 0; i < server->workers_len; i++)
 		worker_drain(&server->workers[i]);
 }
@@ -325,6 +332,7 @@ bool server_ended(const struct server *server)
 void server_destroy(struct server *server)
 {
 	capture_hook_stop(server);
+	capturing_end(server->capturing);
 	server_stop(server);
 	/* First those that look at workers, then the workers, then what workers use. */
 	control_close(server->control);
@@ -342,6 +350,7 @@ void server_destroy(struct server *server)
 		worker_destroy(&server->workers[i]);
 	free(server->workers);
 	steer_free(server->steer);
+	capturing_free(server->capturing);
 	own_sockets_free(server->own_sockets);
 	overload_free(server->overload);
 	learned_pass_free(server->learned);

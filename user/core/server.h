@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/capturing.h"
 #include "core/config.h"
 #include "core/own_sockets.h"
 #include "core/resolver.h"
@@ -53,6 +54,7 @@ struct server {
 	struct metrics_http *metrics;  /* NULL: none */
 	struct otlp *otlp;	       /* NULL: none */
 	struct steer *steer;	       /* capture by connect hook; NULL: none */
+	struct capturing *capturing;   /* NULL: nothing is captured by rules */
 	struct worker *workers;
 	size_t workers_len;
 	size_t workers_ready; /* of these are set up */

@@ -32,16 +32,25 @@ uint64_t worker_clock_us(void)
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-void worker_post(struct worker *worker, struct worker_post *post)
+void worker_wake(struct worker *worker)
 {
 	const uint64_t one = 1;
-	ssize_t n;
+	ssize_t n = write(worker->wake_fd, &one, sizeof(one));
 
+	(void)n; /* EAGAIN: the counter is full, so a wake-up is on its way */
+}
+
+uint64_t worker_turns(const struct worker *worker)
+{
+	return atomic_load_explicit(&worker->turns, memory_order_relaxed);
+}
+
+void worker_post(struct worker *worker, struct worker_post *post)
+{
 	pthread_mutex_lock(&worker->posts_lock);
 	STAILQ_INSERT_TAIL(&worker->posts, post, link);
 	pthread_mutex_unlock(&worker->posts_lock);
-	n = write(worker->wake_fd, &one, sizeof(one));
-	(void)n; /* EAGAIN: the counter is full, so a wake-up is on its way */
+	worker_wake(worker);
 }
 
 static void posts_run(struct worker *worker)
@@ -178,6 +187,8 @@ static void turn(struct worker *worker)
 	again_run(worker);
 	deadlines_run(&worker->deadlines, worker->now_us);
 	dead_free(worker);
+	/* Behind the work: a turn that hangs in it does not count. */
+	atomic_store_explicit(&worker->turns, worker_turns(worker) + 1, memory_order_relaxed);
 }
 
 static void close_all(struct worker *worker)

@@ -76,6 +76,7 @@ struct worker {
 	uint64_t next_conn_id;
 	bool draining;
 	bool stop;
+	_Atomic uint64_t turns;	     /* of its loop: written here, read anywhere */
 	_Atomic bool ended;	     /* read anywhere: the thread has come to its end */
 };
 
@@ -91,6 +92,10 @@ int worker_start(struct worker *worker);
 
 /* Have a call made on the worker's thread. Any thread. */
 void worker_post(struct worker *worker, struct worker_post *post);
+
+/* Any thread: have its loop make a turn, and how many it has made. */
+void worker_wake(struct worker *worker);
+uint64_t worker_turns(const struct worker *worker);
 
 /*
  * Any thread: stop accepting and end when the last connection has gone; or end at once, closing

@@ -66,6 +66,7 @@ struct tls_upstream_target {
 	const char *verify_name; /* that the certificate must have; NULL: any */
 	const uint8_t *alpn;	 /* ProtocolNameList of the client, sent on as it is */
 	size_t alpn_len;
+	bool unverified;	 /* whatever certificate it has: both ends are our own */
 };
 
 /*

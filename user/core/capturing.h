@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KSPLIT_CORE_CAPTURING_H
+#define KSPLIT_CORE_CAPTURING_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "observe/capture_status.h"
+
+struct capturing;
+struct self_test;
+struct server;
+
+/*
+ * Capture as the daemon sees it: rules are loaded by the keeper (capture/keeper.h) when a self-test has
+ * passed, while workers are alive, and unless somebody has switched them off; a keeper that is gone is
+ * replaced. Functions are for the main thread, but for those that say otherwise.
+ */
+
+/*
+ * Make it, and the keeper's process: before there are threads. *out stays NULL when the configuration captures
+ * nothing by rules. `server` must outlive it. 0, -ENOMEM, or another -errno with a sentence in `error`.
+ */
+int capturing_new(struct server *server, struct capturing **out, char *error, size_t error_len);
+
+/*
+ * The workers accept: test, and load the rules. What goes wrong is logged and told by status: the daemon
+ * goes on without capture. NULL: nothing to do, as in all that follow.
+ */
+void capturing_begin(struct capturing *capturing);
+
+/*
+ * Until a signal of `set` comes (they are blocked): have the workers tell that they are alive, tell the
+ * keeper, obey commands, replace a keeper. The signal's number.
+ */
+int capturing_wait(struct capturing *capturing, const sigset_t *set);
+
+/* Withdraw the rules for good, and wait until they are: before the listeners close. */
+void capturing_end(struct capturing *capturing);
+void capturing_free(struct capturing *capturing);
+
+/* Any thread: how it is. */
+void capturing_read(struct capturing *capturing, struct capture_status *out);
+
+/*
+ * Any thread but the main one: switch on or off. `by` says who asks. Waits until it is done or cannot be done,
+ * but no longer than a few seconds: status tells what became of it.
+ */
+void capturing_switch(struct capturing *capturing, bool on, const char *by);
+
+/* Any thread: the self-test that may be under way; NULL: none ever is. */
+struct self_test *capturing_self_test(const struct capturing *capturing);
+
+#endif
