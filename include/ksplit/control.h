@@ -8,6 +8,7 @@
  *
  *   request  {"version": 1, "command": "summary" | "connections" | "kernel" |
  *                                     "endpoints" | "requests" | "passes"}
+ *           {"version": 1, "command": "capture", "action": "on" | "off" | "status"}
  *   answer   {"version": 1, "ok": true, "data": {...}}
  *            {"version": 1, "ok": false, "error": "what was wrong"}
  *
@@ -24,5 +25,11 @@
 #define KSPLIT_COMMAND_ENDPOINTS   "endpoints"
 #define KSPLIT_COMMAND_REQUESTS    "requests"
 #define KSPLIT_COMMAND_PASSES      "passes"
+#define KSPLIT_COMMAND_CAPTURE     "capture"
+
+/* The member "action" of a request `capture`; without it: status. */
+#define KSPLIT_ACTION_ON     "on"
+#define KSPLIT_ACTION_OFF    "off"
+#define KSPLIT_ACTION_STATUS "status"
 
 #endif

@@ -27,6 +27,7 @@ static const struct command commands[] = {
 	 .rows = "passes",
 	 .keys = print_passes_keys,
 	 .print_rows = print_passes},
+	{.name = KSPLIT_COMMAND_CAPTURE, .print = print_capture, .acts = true},
 };
 
 static const char *const later_commands[] = {"certs"};
@@ -78,6 +79,19 @@ static int print_sorted(const struct command *command, const struct control_answ
 	return 0;
 }
 
+/* Is something not as it should be, or not as it was just asked for? */
+static bool is_degraded(const struct command *command, const struct view *view, const cJSON *data)
+{
+	const char *state = json_text(data, "state");
+
+	/* Only the summary has the member, so only it can tell. */
+	if (!command->acts)
+		return *json_text(data, "degraded");
+	if (view->action && strcmp(view->action, KSPLIT_ACTION_STATUS) != 0)
+		return strcmp(view->action, state) != 0;
+	return strcmp(state, "failed") == 0 || strcmp(state, "withdrawn") == 0;
+}
+
 int command_run(const struct command *command, const char *path, const struct view *view, FILE *out,
 		FILE *err)
 {
@@ -85,15 +99,14 @@ int command_run(const struct command *command, const char *path, const struct vi
 	char error[512], text[600];
 	int rc;
 
-	rc = control_client_ask(path, command->name, &answer, error, sizeof(error));
+	rc = control_client_ask(path, command->name, view->action, &answer, error, sizeof(error));
 	if (rc == -EINTR)
 		return rc;
 	if (rc) {
 		fprintf(err, "ksplit-status: %s\n", text_safe(error, text, sizeof(text)));
 		return STATUS_UNREACHABLE;
 	}
-	/* Only the summary has the member, so only it can tell. */
-	rc = *json_text(answer.data, "degraded") ? STATUS_DEGRADED : STATUS_UP;
+	rc = is_degraded(command, view, answer.data) ? STATUS_DEGRADED : STATUS_UP;
 	if (command->rows && print_sorted(command, &answer, view, out)) {
 		fputs("ksplit-status: out of memory\n", err);
 		rc = STATUS_UNREACHABLE;

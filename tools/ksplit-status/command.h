@@ -15,6 +15,7 @@ enum status_exit { STATUS_UP = 0, STATUS_DEGRADED = 1, STATUS_UNREACHABLE = 2, S
 struct command {
 	const char *name; /* on the command line and in the protocol */
 	void (*print)(FILE *out, const cJSON *data);
+	bool acts; /* takes on or off behind its name */
 	/* Instead, of those that are tables: the array in the answer, what it can be sorted by. */
 	const char *rows;
 	const struct row_key *keys;

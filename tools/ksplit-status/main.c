@@ -24,8 +24,7 @@ struct arguments {
 };
 
 static const char usage[] =
-	"usage: ksplit-status [OPTION]... [summary | connections | endpoints | requests | kernel |\n"
-	"                      passes]\n"
+	"usage: ksplit-status [OPTION]... COMMAND\n"
 	"\n"
 	"Shows what ksplitd is doing. See ksplit-status(1).\n"
 	"\n"
@@ -35,6 +34,7 @@ static const char usage[] =
 	"  requests           requests by server, URI, status ...: how many, how slow\n"
 	"  passes             what was passed through unread, and why\n"
 	"  kernel             what this kernel's TLS can do, and what samples the plaintext\n"
+	"  capture [on|off]   are the rules that bring connections here loaded? Load, withdraw them\n"
 	"\n"
 	"  --control PATH     the daemon's socket (default " KSPLIT_CONTROL_PATH ")\n"
 	"  --sort KEY         of requests: count (default), throughput, latency, p50, p90, p99,\n"
@@ -48,7 +48,7 @@ static const char usage[] =
 	"  --help             this text\n"
 	"  --version          the version\n"
 	"\n"
-	"Exit status: 0 up, 1 degraded (summary), 2 not reachable, 64 wrong usage.\n";
+	"Exit status: 0 up, 1 degraded (summary, capture), 2 not reachable, 64 wrong usage.\n";
 
 /* One line about a wrong argument; STATUS_USAGE. */
 static int refuse(const char *argument, const char *what)
@@ -101,17 +101,31 @@ static int read_top(const char *text, unsigned int *top)
 	return refuse("--top", "expected a whole number of rows, at least 1");
 }
 
+/* What a command that does something shall do. */
+static int read_action(const char *argument, struct arguments *arguments)
+{
+	static const char *const actions[] = {KSPLIT_ACTION_ON, KSPLIT_ACTION_OFF,
+					      KSPLIT_ACTION_STATUS};
+
+	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
+		if (strcmp(argument, actions[i]) == 0)
+			arguments->view.action = actions[i];
+	return arguments->view.action ? 0 : refuse(argument, "expected on, off or status");
+}
+
 static int read_command(const char *argument, struct arguments *arguments)
 {
 	if (command_is_later(argument))
 		return refuse(argument, "not supported yet by this version");
+	if (arguments->command && arguments->command->acts && !arguments->view.action)
+		return read_action(argument, arguments);
 	if (arguments->command)
 		return refuse(argument, "one command at a time");
 	arguments->command = command_find(argument);
 	if (!arguments->command)
 		return refuse(argument,
 			      "unknown command, expected summary, connections, endpoints, "
-			      "requests, kernel or passes");
+			      "requests, kernel, passes or capture");
 	return 0;
 }
 
@@ -200,6 +214,8 @@ static int read_arguments(int argc, char **argv, struct arguments *arguments)
 	}
 	if (!arguments->command)
 		arguments->command = command_find(KSPLIT_COMMAND_SUMMARY);
+	if (!code && arguments->watch && arguments->view.action)
+		code = refuse("--watch", "nothing is switched again and again");
 	if (arguments->view.form == VIEW_JSON && arguments->watch)
 		arguments->view.form = VIEW_JSON_LINE;
 	return code || arguments->exit ? code : check_table(arguments);

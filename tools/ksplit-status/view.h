@@ -18,6 +18,7 @@ struct view {
 	const struct row_key *sort; /* of tables; NULL: the command's first */
 	unsigned int top;           /* rows of tables; 0: all */
 	unsigned int columns;       /* of the paper */
+	const char *action;         /* what is to be done, of commands that do; NULL: nothing */
 };
 
 /* Columns of the terminal that `out` is, else $COLUMNS, else 80. */

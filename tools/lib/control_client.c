@@ -82,15 +82,17 @@ static int exchange_connect(struct exchange *exchange, const char *path)
 	return 0;
 }
 
-static int exchange_send(struct exchange *exchange, const char *command)
+static int exchange_send(struct exchange *exchange, const char *command, const char *action)
 {
 	char request[128];
 	size_t len, sent = 0;
 	ssize_t n;
 	int rc;
 
-	len = (size_t)snprintf(request, sizeof(request), "{\"version\":%d,\"command\":\"%s\"}\n",
-			       KSPLIT_CONTROL_VERSION, command);
+	len = (size_t)snprintf(request, sizeof(request),
+			       "{\"version\":%d,\"command\":\"%s\"%s%s%s}\n",
+			       KSPLIT_CONTROL_VERSION, command, action ? ",\"action\":\"" : "",
+			       action ? action : "", action ? "\"" : "");
 	while (sent < len) {
 		n = send(exchange->fd, request + sent, len - sent, MSG_NOSIGNAL);
 		if (n >= 0) {
@@ -223,8 +225,8 @@ void control_answer_free(struct control_answer *answer)
 	memset(answer, 0, sizeof(*answer));
 }
 
-int control_client_ask(const char *path, const char *command, struct control_answer *answer,
-		       char *error, size_t error_len)
+int control_client_ask(const char *path, const char *command, const char *action,
+		       struct control_answer *answer, char *error, size_t error_len)
 {
 	struct exchange exchange = {.fd = -1, .end_ms = now_ms() + CONTROL_TOTAL_MS};
 	int rc;
@@ -232,7 +234,7 @@ int control_client_ask(const char *path, const char *command, struct control_ans
 	memset(answer, 0, sizeof(*answer));
 	rc = exchange_connect(&exchange, path);
 	if (rc == 0)
-		rc = exchange_send(&exchange, command);
+		rc = exchange_send(&exchange, command, action);
 	if (rc == 0)
 		rc = exchange_receive(&exchange);
 	if (rc)

@@ -21,12 +21,13 @@ struct control_answer {
 };
 
 /*
+ * `action` goes with commands that can do something; NULL: none. Both are words of the protocol.
  * 0 with *answer filled, to be freed with control_answer_free. -EINTR when a signal came; other
  * -errno with one line in `error`: what went wrong and where. Signals are to be blocked by the
  * caller; they are let in while waiting.
  */
-int control_client_ask(const char *path, const char *command, struct control_answer *answer,
-		       char *error, size_t error_len);
+int control_client_ask(const char *path, const char *command, const char *action,
+		       struct control_answer *answer, char *error, size_t error_len);
 
 void control_answer_free(struct control_answer *answer);
 

@@ -88,11 +88,25 @@ static void read_summary(void *ctx, struct control_summary *out)
 	_Static_assert(sizeof(out->ktls_tx) == sizeof(server->ktls.tx), "same indexes");
 	memcpy(out->ktls_tx, server->ktls.tx, sizeof(out->ktls_tx));
 	memcpy(out->ktls_rx, server->ktls.rx, sizeof(out->ktls_rx));
+	capturing_read(server->capturing, &out->capture);
 	read_open(server, out);
 	read_leaf_cache(server, out);
 	if (config->ktls == KTLS_REQUIRE && !server->ktls.ulp)
 		out->degraded = "kernel TLS is required and this kernel has none: every "
 				"intercepted connection is closed";
+	else if (out->capture.state == CAPTURE_FAILED)
+		out->degraded = "capture could not be switched on: connections go past ksplit "
+				"(ksplit-status capture tells why)";
+	else if (out->capture.state == CAPTURE_WITHDRAWN)
+		out->degraded = "capture was withdrawn and comes back by itself: until then "
+				"connections go past ksplit (ksplit-status capture tells why)";
+}
+
+static void switch_capture(void *ctx, bool on, const char *by)
+{
+	struct server *server = ctx;
+
+	capturing_switch(server->capturing, on, by);
 }
 
 /*
@@ -264,6 +278,7 @@ void status_source(struct server *server, struct control_source *source)
 		.read_stats = read_stats,
 		.read_summary = read_summary,
 		.read_connections = read_connections,
+		.switch_capture = switch_capture,
 		.read_aggregate = read_aggregate,
 		.read_observer = read_observer,
 		.read_otlp = read_otlp,

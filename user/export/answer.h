@@ -21,6 +21,10 @@ int answer_endpoints(const struct control_source *source, cJSON *data, char erro
 int answer_requests(const struct control_source *source, cJSON *data, char error[ANSWER_ERROR]);
 int answer_passes(const struct control_source *source, cJSON *data, char error[ANSWER_ERROR]);
 
+/* The same for a command that has more to it than its name: `request` is the whole request. */
+int answer_capture(const struct control_source *source, const cJSON *request, cJSON *data,
+		   char error[ANSWER_ERROR]);
+
 /* The wall clock, milliseconds since the epoch. */
 int64_t answer_wall_ms(void);
 

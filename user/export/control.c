@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -121,6 +122,19 @@ static bool client_read(struct client *client)
 	return true;
 }
 
+/* Answers differ by who asks only where somebody is to be named for it (unix(7), SO_PEERCRED). */
+static char *answer_to(const struct control *control, const struct client *client, size_t len)
+{
+	struct control_source source = control->source;
+	struct ucred peer;
+	socklen_t peer_len = sizeof(peer);
+
+	if (getsockopt(client->fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_len) == 0)
+		snprintf(source.client, sizeof(source.client), "command of user %u, process %d",
+			 (unsigned int)peer.uid, (int)peer.pid);
+	return control_answer(&source, client->in, len);
+}
+
 /* Answer the next request if there is one. false: close. */
 static bool client_answer(const struct control *control, struct client *client, int64_t now)
 {
@@ -133,7 +147,7 @@ static bool client_answer(const struct control *control, struct client *client, 
 	if (client->refused)
 		return !client->eof;
 	if (len >= 0 && len <= KSPLIT_CONTROL_LINE) {
-		answer = control_answer(&control->source, client->in, (size_t)len);
+		answer = answer_to(control, client, (size_t)len);
 		drop_line(client, (size_t)len);
 		/* the daemon may have been slow: its time is not the client's */
 		return client_take_answer(client, answer, monotonic_ms());

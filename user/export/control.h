@@ -8,6 +8,7 @@
 
 #include "export/otlp_stats.h"
 #include "observe/aggregate.h"
+#include "observe/capture_status.h"
 #include "observe/conn_info.h"
 #include "observe/observer.h"
 #include "observe/stats.h"
@@ -31,6 +32,7 @@ struct control_summary {
 	int ktls_ulp_errno;
 	bool ktls_tx[2][4], ktls_rx[2][4];
 	const char *openssl;  /* library version string */
+	struct capture_status capture;
 	const char *degraded; /* NULL, or one sentence: why the daemon is not whole */
 };
 
@@ -97,6 +99,13 @@ struct control_source {
 	int (*read_passes)(void *ctx, struct control_passes *out);
 	/* Capture by connect hook; false, or NULL: not asked for. */
 	bool (*read_hook)(void *ctx, struct control_hook *out);
+	/*
+	 * Switch capture on or off; `by` says who asks, and is copied. Waits a few seconds at most: what
+	 * became of it is in read_summary. NULL: there is nothing to switch.
+	 */
+	void (*switch_capture)(void *ctx, bool on, const char *by);
+	/* Who is at the other end of the socket, for `by`; filled for each client. */
+	char client[CAPTURE_BY];
 };
 
 void control_passes_free(struct control_passes *passes);

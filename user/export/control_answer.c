@@ -21,13 +21,17 @@ int64_t answer_wall_ms(void)
 static const struct command {
 	const char *name;
 	int (*answer)(const struct control_source *source, cJSON *data, char error[ANSWER_ERROR]);
+	/* instead, of commands that have members of their own */
+	int (*answer_request)(const struct control_source *source, const cJSON *request,
+			      cJSON *data, char error[ANSWER_ERROR]);
 } commands[] = {
-	{KSPLIT_COMMAND_SUMMARY, answer_summary},
-	{KSPLIT_COMMAND_CONNECTIONS, answer_connections},
-	{KSPLIT_COMMAND_KERNEL, answer_kernel},
-	{KSPLIT_COMMAND_ENDPOINTS, answer_endpoints},
-	{KSPLIT_COMMAND_REQUESTS, answer_requests},
-	{KSPLIT_COMMAND_PASSES, answer_passes},
+	{.name = KSPLIT_COMMAND_SUMMARY, .answer = answer_summary},
+	{.name = KSPLIT_COMMAND_CONNECTIONS, .answer = answer_connections},
+	{.name = KSPLIT_COMMAND_KERNEL, .answer = answer_kernel},
+	{.name = KSPLIT_COMMAND_ENDPOINTS, .answer = answer_endpoints},
+	{.name = KSPLIT_COMMAND_REQUESTS, .answer = answer_requests},
+	{.name = KSPLIT_COMMAND_PASSES, .answer = answer_passes},
+	{.name = KSPLIT_COMMAND_CAPTURE, .answer_request = answer_capture},
 };
 
 static const struct command *find_command(const char *name)
@@ -81,7 +85,7 @@ static const struct command *read_request(const cJSON *request, char error[ANSWE
 		if (!found)
 			snprintf(error, ANSWER_ERROR,
 				 "unknown command `%s`; known: summary, connections, "
-				 "kernel, endpoints, requests, passes",
+				 "kernel, endpoints, requests, passes, capture",
 				 name);
 	}
 	return found;
@@ -107,6 +111,13 @@ static char *print_answer(cJSON *data, const char *error)
 	return text;
 }
 
+static int answer_command(const struct control_source *source, const struct command *command,
+			  const cJSON *request, cJSON *data, char error[ANSWER_ERROR])
+{
+	return command->answer_request ? command->answer_request(source, request, data, error)
+				       : command->answer(source, data, error);
+}
+
 char *control_answer(const struct control_source *source, const char *line, size_t len)
 {
 	char error[ANSWER_ERROR] = "out of memory";
@@ -114,10 +125,10 @@ char *control_answer(const struct control_source *source, const char *line, size
 	const struct command *command = read_request(request, error);
 	cJSON *data = command ? cJSON_CreateObject() : NULL;
 
-	cJSON_Delete(request);
-	if (data && command->answer(source, data, error) != 0) {
+	if (data && answer_command(source, command, request, data, error) != 0) {
 		cJSON_Delete(data);
 		data = NULL;
 	}
+	cJSON_Delete(request);
 	return print_answer(data, error);
 }

@@ -201,6 +201,27 @@ static void write_otlp(FILE *out, const struct otlp_stats *otlp)
 				otlp->rejected_points);
 }
 
+static void write_capture(FILE *out, const struct capture_status *capture)
+{
+	prometheus_write_family(out, "ksplit_capture_state", GAUGE,
+				"1 for the state that the capture rules are in.");
+	for (unsigned int i = 0; i < CAPTURE_STATES; i++)
+		write_labelled(out, "ksplit_capture_state", "state",
+			       capture_state_name((enum capture_state)i), capture->state == i);
+	prometheus_write_single(out, "ksplit_capture_loads_total", COUNTER,
+				"How often capture rules were loaded.", capture->loaded);
+	prometheus_write_family(out, "ksplit_capture_withdrawals_total", COUNTER,
+				"How often capture rules were withdrawn: by command, by the "
+				"watchdog, with their keeper, at the end.");
+	for (unsigned int i = 0; i < CAPTURE_WITHDRAWALS; i++)
+		write_labelled(out, "ksplit_capture_withdrawals_total", "reason",
+			       capture_withdrawal_name((enum capture_withdrawal)i),
+			       capture->withdrawn[i]);
+	prometheus_write_single(out, "ksplit_capture_self_tests_failed_total", COUNTER,
+				"Self-tests before capture that failed.",
+				capture->self_test_failed);
+}
+
 static void write_aggregate(FILE *out, const struct aggregate_snapshot *aggregate)
 {
 	prometheus_write_single(out, "ksplit_series", GAUGE,
@@ -228,6 +249,7 @@ void prometheus_families_daemon(FILE *out, const struct metrics_moment *moment)
 	write_stats(out, &moment->stats);
 	write_reasons(out, &moment->stats);
 	write_leaf_cache(out, &moment->summary);
+	write_capture(out, &moment->summary.capture);
 	write_sampler(out, &moment->observer);
 	write_losses(out, &moment->observer);
 	if (moment->has_otlp)
