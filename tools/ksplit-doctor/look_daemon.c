@@ -58,7 +58,7 @@ void look_control(struct look *look)
 		look_tell(look, VERDICT_NOT_TRIED, path, NULL, "ksplitd does not run");
 		return;
 	}
-	rc = control_client_ask(path, KSPLIT_COMMAND_SUMMARY, &answer, error, sizeof(error));
+	rc = control_client_ask(path, KSPLIT_COMMAND_SUMMARY, NULL, &answer, error, sizeof(error));
 	if (rc == 0) {
 		tell_answer(look, path, answer.data);
 		control_answer_free(&answer);

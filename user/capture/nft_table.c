@@ -3,6 +3,9 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <nftables/libnftables.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,22 +42,84 @@ int nft_table_new(const char *name, struct nft_table **out)
 	if (!table)
 		return -ENOMEM;
 	memcpy(table->name, name, strlen(name));
-	table->ctx = nft_ctx_new(NFT_CTX_DEFAULT);
-	if (!table->ctx || nft_ctx_buffer_error(table->ctx) || nft_ctx_buffer_output(table->ctx)) {
-		nft_table_free(table);
-		return -ENOMEM;
-	}
 	*out = table;
 	return 0;
+}
+
+static void close_context(struct nft_table *table)
+{
+	if (table->ctx)
+		nft_ctx_free(table->ctx);
+	table->ctx = NULL;
+	table->owns = false;
 }
 
 void nft_table_free(struct nft_table *table)
 {
 	if (!table)
 		return;
-	if (table->ctx)
-		nft_ctx_free(table->ctx);
+	close_context(table);
 	free(table);
+}
+
+/*
+ * May nftables be spoken to? libnftables ends the process when it may not (mnl_genid_get in 1.0.6), so
+ * the same question, for the ruleset's generation, is asked here first. 0 or -errno.
+ */
+static int ask_generation(struct mnl_socket *sock)
+{
+	char buffer[512] = {0};
+	struct nlmsghdr *head = mnl_nlmsg_put_header(buffer);
+	struct nfgenmsg *body;
+	ssize_t n;
+
+	head->nlmsg_type = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN;
+	head->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	body = mnl_nlmsg_put_extra_header(head, sizeof(*body));
+	body->version = NFNETLINK_V0;
+	if (mnl_socket_sendto(sock, head, head->nlmsg_len) < 0)
+		return -errno;
+	do {
+		n = mnl_socket_recvfrom(sock, buffer, sizeof(buffer));
+		if (n < 0)
+			return -errno;
+		n = mnl_cb_run(buffer, (size_t)n, 0, mnl_socket_get_portid(sock), NULL, NULL);
+	} while (n > 0);
+	return n < 0 ? -errno : 0;
+}
+
+static int check_kernel(void)
+{
+	struct mnl_socket *sock = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+	int err;
+
+	if (!sock)
+		return -errno;
+	err = mnl_socket_bind(sock, 0, MNL_SOCKET_AUTOPID) ? -errno : ask_generation(sock);
+	mnl_socket_close(sock);
+	return err;
+}
+
+static int open_context(struct nft_table *table, char *error, size_t error_len)
+{
+	int err;
+
+	if (table->ctx)
+		return 0;
+	err = check_kernel();
+	if (err) {
+		snprintf(error, error_len,
+			 "nftables of this kernel does not answer: %s (is nf_tables there? "
+			 "modprobe nf_tables)",
+			 strerror(-err));
+		return err;
+	}
+	table->ctx = nft_ctx_new(NFT_CTX_DEFAULT);
+	if (table->ctx && !nft_ctx_buffer_error(table->ctx) && !nft_ctx_buffer_output(table->ctx))
+		return 0;
+	close_context(table);
+	snprintf(error, error_len, "out of memory");
+	return -ENOMEM;
 }
 
 /* libnftables tells errors as text alone; strerror(3) is part of it. */
@@ -113,9 +178,12 @@ static int find_whose(struct nft_table *table, enum whose *whose, char *error, s
 	const char *listing;
 	int err;
 
+	*whose = WHOSE_NOBODY;
+	err = open_context(table, error, error_len);
+	if (err)
+		return err;
 	snprintf(command, sizeof(command), "list table inet %s\n", table->name);
 	err = run(table, command, error, error_len);
-	*whose = WHOSE_NOBODY;
 	if (err == -ENOENT)
 		return 0;
 	if (err)

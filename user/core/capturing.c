@@ -127,7 +127,8 @@ static void keeper_lost(struct capturing *capturing, const char *why)
 	capturing->keeper = NULL;
 	capturing->answer_us = NEVER;
 	if (!capturing->wanted) {
-		set_state(capturing, CAPTURE_OFF, capturing->by, "");
+		if (state != CAPTURE_FAILED)
+			set_state(capturing, CAPTURE_OFF, capturing->by, "");
 		return;
 	}
 	if (state == CAPTURE_ON)
@@ -359,9 +360,9 @@ static void told_failed(struct capturing *capturing, const struct keeper_report 
 
 static void told_removed(struct capturing *capturing)
 {
+	capturing->answer_us = NEVER;
 	if (state_of(capturing) == CAPTURE_FAILED)
 		return;
-	capturing->answer_us = NEVER;
 	log_info("capture is off: by %s", capturing->by);
 	set_state(capturing, CAPTURE_OFF, capturing->by, "");
 }
