@@ -107,6 +107,11 @@ class Site:
     def table(self):
         return "table inet %s\n" % TABLE in self.nft("list", "tables")
 
+    def capturing(self):
+        """Is anything led to ksplitd?"""
+        return self.table() and any(word in self.nft("list", "table", "inet", TABLE)
+                                    for word in ("redirect to", "tproxy to"))
+
     def captured(self):
         """How many connections rules have led to ksplitd."""
         listing = self.nft("list", "table", "inet", TABLE)
@@ -167,6 +172,10 @@ class Capturing(Ksplitd):
     def wait_table(self, there):
         wait_for(lambda: self.site.table() == there,
                  lambda: "the table to be %s\n%s" % ("there" if there else "gone", self.tail()))
+
+    def wait_capturing(self, wanted):
+        wait_for(lambda: self.site.capturing() == wanted,
+                 lambda: "calls to be captured: %s\n%s" % (wanted, self.tail()))
 
     def signal(self, number):
         os.kill(self.pid, number)

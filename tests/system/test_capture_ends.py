@@ -91,12 +91,11 @@ def test_stopped_and_continued(site):
     with Capturing(site, OUTGOING) as daemon:
         try:
             daemon.signal(signal.SIGSTOP)
-            daemon.wait_table(False)
+            daemon.wait_capturing(False)
             assert site.issuer() == "origin"
         finally:
             daemon.resume()
-        told = daemon.wait_state("on")
-        daemon.wait_table(True)
+        daemon.wait_capturing(True)
         wait_for(lambda: daemon.capture()["loads"] == 2, "rules to be loaded again")
         told = daemon.capture()
         assert told["withdrawals"]["watchdog"] == 1 and told["by"] == "watchdog", told
@@ -134,7 +133,7 @@ def test_one_worker_hangs(site):
         try:
             told = daemon.wait_state("withdrawn")
             assert (told["by"], told["withdrawals"]["watchdog"]) == ("watchdog", 1), told
-            assert_gone_and_direct(site)
+            assert not site.capturing() and site.issuer() == "origin"
             code, text = daemon.tool("capture")
             assert code == 1 and "withdrawn since" in text, text
             assert "withdrawn" in daemon.summary()["degraded"]
@@ -175,7 +174,7 @@ def test_withdrawn_before_the_listeners_close(site):
     sock = in_namespace(site.row.gateway, lambda: stages.connect((Row.ORIGIN[4], 443)))
     with context.wrap_socket(sock, server_hostname="origin.test") as held:
         daemon.terminate()
-        daemon.wait_table(False)
+        daemon.wait_capturing(False)
         assert site.issuer() == "origin"
         assert daemon.running(), daemon.tail()
         assert daemon.capture()["state"] == "off"
@@ -184,6 +183,25 @@ def test_withdrawn_before_the_listeners_close(site):
         held.sendall(b"GET / HTTP/1.0\r\nHost: origin.test\r\n\r\n")
         assert held.recv(65536).startswith(b"HTTP/1.1 200")
     daemon.stop()
+    assert_gone_and_direct(site)
+
+
+@pytest.mark.parametrize("family", (4, 6), ids=("IPv4", "IPv6"))
+def test_open_connections_outlive_a_withdrawal(site, family):
+    """Nothing is captured any more, but what was is translated until its end; then the table goes."""
+    with Capturing(site, OUTGOING) as daemon:
+        context = client_context(site.pki.ca)
+        sock = in_namespace(site.row.gateway,
+                            lambda: stages.connect((Row.ORIGIN[family], 443)))
+        with context.wrap_socket(sock, server_hostname="origin.test") as held:
+            assert daemon.capture("off")["state"] == "off"
+            assert site.table() and not site.capturing()
+            assert site.issuer(family) == "origin"
+            held.sendall(b"GET / HTTP/1.0\r\nHost: origin.test\r\n\r\n")
+            assert held.recv(65536).startswith(b"HTTP/1.1 200")
+        daemon.wait_table(False)
+        assert daemon.capture("on")["state"] == "on"
+        assert site.issuer(family) == "ksplit"
     assert_gone_and_direct(site)
 
 

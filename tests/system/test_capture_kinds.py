@@ -132,6 +132,7 @@ def test_tables_of_others_are_never_touched(site):
             during = site.rules()
             assert during.replace(site.nft("-s", "list", "table", "inet", "ksplit"), "") == before
             daemon.capture("off")
+            daemon.wait_table(False)
             assert site.rules() == before
             daemon.capture("on")
             daemon.wait_state("on")
@@ -171,7 +172,8 @@ def test_off_and_on_by_command(site):
         code, told = daemon.tool_json("capture", "off")
         assert code == 0 and told["state"] == "off", told
         assert told["by"].startswith("command of user 0, process "), told
-        assert not site.table() and site.issuer() == "origin"
+        assert not site.capturing() and site.issuer() == "origin"
+        daemon.wait_table(False)
         code, text = daemon.tool("capture")
         assert code == 0 and "off since" in text and "by command 1" in text, text
         code, told = daemon.tool_json("capture", "on")

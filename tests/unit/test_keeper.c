@@ -41,7 +41,9 @@ static struct keeper_report expect(struct keeper *keeper, enum keeper_event even
 
 static struct keeper_report load(struct keeper *keeper, const char *owned, const char *plain)
 {
-	assert_int_equal(keeper_load(keeper, owned, plain), 0);
+	const struct keeper_rules rules = {owned, plain, "", ""};
+
+	assert_int_equal(keeper_load(keeper, &rules), 0);
 	return expect(keeper, KEEPER_LOADED);
 }
 
@@ -78,12 +80,13 @@ static void test_orders(void **state)
 /* Rules that are refused are told of, and change nothing. */
 static void test_refused_rules(void **state)
 {
+	const struct keeper_rules nonsense = {"nonsense\n", "nonsense\n", "", ""};
 	struct keeper *keeper = start(LONG_MS);
 	struct keeper_report report;
 
 	(void)state;
 	load(keeper, RIG_OWNED("8443"), RIG_PLAIN("8443"));
-	assert_int_equal(keeper_load(keeper, "nonsense\n", "nonsense\n"), 0);
+	assert_int_equal(keeper_load(keeper, &nonsense), 0);
 	report = expect(keeper, KEEPER_FAILED);
 	assert_int_equal(report.error, -EINVAL);
 	assert_non_null(strstr(report.text, "syntax error"));
@@ -136,6 +139,36 @@ static void test_no_beat_and_beats_again(void **state)
 	/* Told to be off: a beat does not load. */
 	keeper_beat(keeper);
 	assert_int_equal(keeper_wait(keeper, &report, 2 * WATCHDOG_MS), 0);
+	assert_false(rig_has(RIG_TABLE));
+	keeper_stop(keeper, LONG_MS);
+}
+
+/* Open connections keep their rules while nothing is captured, and until the end. */
+static void test_what_open_connections_need(void **state)
+{
+	const struct keeper_rules rules = {RIG_OWNED("8443"), RIG_PLAIN("8443"), RIG_OWNED("7443"),
+					   RIG_PLAIN("7443")};
+	struct keeper *keeper = start(WATCHDOG_MS);
+	struct keeper_report report;
+
+	(void)state;
+	assert_int_equal(keeper_load(keeper, &rules), 0);
+	expect(keeper, KEEPER_LOADED);
+	report = expect(keeper, KEEPER_STALLED);
+	assert_true(report.held && !report.loaded);
+	assert_true(rig_has(":7443") && !rig_has(":8443"));
+	keeper_beat(keeper);
+	expect(keeper, KEEPER_RESUMED);
+	assert_true(rig_has(":8443") && !rig_has(":7443"));
+	assert_int_equal(keeper_withdraw(keeper), 0);
+	report = expect(keeper, KEEPER_REMOVED);
+	assert_true(report.held && !report.loaded);
+	assert_true(rig_has(":7443") && !rig_has(":8443"));
+	keeper_beat(keeper);
+	assert_int_equal(keeper_wait(keeper, &report, 2 * WATCHDOG_MS), 0);
+	assert_int_equal(keeper_remove(keeper), 0);
+	report = expect(keeper, KEEPER_REMOVED);
+	assert_false(report.held);
 	assert_false(rig_has(RIG_TABLE));
 	keeper_stop(keeper, LONG_MS);
 }
@@ -213,12 +246,13 @@ static void test_daemon_killed(void **state)
 	daemon = fork();
 	if (daemon == 0) {
 		const struct keeper_options options = {.table = RIG_TABLE, .watchdog_ms = LONG_MS};
+		const struct keeper_rules rules = {RIG_OWNED("8443"), RIG_PLAIN("8443"), "", ""};
 		struct keeper_report report;
 		struct keeper *keeper;
 		pid_t pid;
 
 		if (keeper_start(&options, &keeper) ||
-		    keeper_load(keeper, RIG_OWNED("8443"), RIG_PLAIN("8443")) ||
+		    keeper_load(keeper, &rules) ||
 		    keeper_wait(keeper, &report, LONG_MS) != 1)
 			_exit(1);
 		pid = keeper_pid(keeper);
@@ -291,6 +325,7 @@ int main(void)
 		cmocka_unit_test(test_refused_rules),
 		cmocka_unit_test(test_large_rules),
 		cmocka_unit_test(test_no_beat_and_beats_again),
+		cmocka_unit_test(test_what_open_connections_need),
 		cmocka_unit_test(test_beats_keep_the_rules),
 		cmocka_unit_test(test_killed),
 		cmocka_unit_test(test_told_to_end),

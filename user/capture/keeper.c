@@ -76,10 +76,30 @@ pid_t keeper_pid(const struct keeper *keeper)
 	return keeper->pid;
 }
 
-int keeper_load(struct keeper *keeper, const char *owned, const char *plain)
+int keeper_load(struct keeper *keeper, const struct keeper_rules *rules)
 {
-	return keeper_wire_send(keeper->fd, KEEPER_MESSAGE_LOAD, owned, strlen(owned) + 1, plain,
-				strlen(plain) + 1, ORDER_MS);
+	const char *const texts[] = {rules->owned, rules->plain, rules->open_owned,
+				     rules->open_plain};
+	char *all = NULL;
+	size_t len, size = 0;
+	FILE *stream = open_memstream(&all, &len);
+	int err;
+
+	if (!stream)
+		return -errno;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		size += fwrite(texts[i], 1, strlen(texts[i]) + 1, stream);
+	err = fclose(stream) ? -errno : 0;
+	if (!err)
+		err = keeper_wire_send(keeper->fd, KEEPER_MESSAGE_LOAD, all, size, NULL, 0,
+				       ORDER_MS);
+	free(all);
+	return err;
+}
+
+int keeper_withdraw(struct keeper *keeper)
+{
+	return keeper_wire_send(keeper->fd, KEEPER_MESSAGE_WITHDRAW, NULL, 0, NULL, 0, ORDER_MS);
 }
 
 int keeper_remove(struct keeper *keeper)
@@ -106,6 +126,7 @@ static bool take_report(struct keeper *keeper, struct keeper_report *report)
 				.event = (enum keeper_event)said.event,
 				.error = said.error,
 				.loaded = said.loaded,
+				.held = said.held,
 				.has_owner = said.has_owner};
 			snprintf(report->text, sizeof(report->text), "%.*s",
 				 (int)(head.len - sizeof(said)), body + sizeof(said));

@@ -29,10 +29,19 @@ struct keeper_options {
 	uint32_t watchdog_ms; /* at least 1 */
 };
 
+/*
+ * What a keeper loads: each with the owner flag and without (nft_table_load). `open` is for connections that
+ * were captured before, while the rules are withdrawn (rules_text_make_open); "": nothing stays then.
+ */
+struct keeper_rules {
+	const char *owned, *plain;
+	const char *open_owned, *open_plain;
+};
+
 /* What a keeper tells. */
 enum keeper_event {
 	KEEPER_LOADED,	/* as it was told */
-	KEEPER_REMOVED, /* as it was told */
+	KEEPER_REMOVED, /* as it was told: withdrawn, or removed altogether */
 	KEEPER_STALLED, /* no beat: withdrawn by the watchdog */
 	KEEPER_RESUMED, /* beats again: loaded again */
 	KEEPER_FAILED,	/* to do what was asked: `error`, `text`; `loaded` as it was before */
@@ -41,8 +50,9 @@ enum keeper_event {
 struct keeper_report {
 	enum keeper_event event;
 	int error;	/* 0 or -errno */
-	bool loaded;	/* there are rules now */
-	bool has_owner; /* and their table has the owner flag */
+	bool loaded;	/* rules capture now */
+	bool held;	/* withdrawn, but what open connections need is there */
+	bool has_owner; /* the table that is there has the owner flag */
 	char text[NFT_TABLE_ERROR];
 };
 
@@ -61,9 +71,11 @@ pid_t keeper_pid(const struct keeper *keeper);
 
 /*
  * Orders; each is answered by a report (LOADED or REMOVED, or FAILED). Loading begins the watch
- * for beats. The texts (nft_table_load) are copied. 0, or -errno: it does not listen, so end it.
+ * for beats. The texts are copied. Withdrawing leaves what open connections need, removing nothing. 0, or
+ * -errno: it does not listen, so end it.
  */
-int keeper_load(struct keeper *keeper, const char *owned, const char *plain);
+int keeper_load(struct keeper *keeper, const struct keeper_rules *rules);
+int keeper_withdraw(struct keeper *keeper);
 int keeper_remove(struct keeper *keeper);
 
 /* All is well. Never waits: a keeper that does not read is noticed elsewhere. */

@@ -22,8 +22,11 @@ struct child {
 	int fd, signal_fd;
 	struct nft_table *table;
 	struct keeper_inbox inbox;
-	char *texts; /* owned; both, each with its NUL; NULL: nothing is to be loaded */
-	bool loaded, has_owner;
+	char *texts; /* owned; those of struct keeper_rules, each with its NUL; NULL: none yet */
+	bool wanted; /* told to load them */
+	bool loaded; /* they are */
+	bool held;   /* those for open connections are */
+	bool has_owner;
 	uint32_t watchdog_ms;
 	int64_t beat_ms; /* the last one */
 };
@@ -33,7 +36,8 @@ static void report(struct child *child, enum keeper_event event, int error, cons
 	const struct keeper_said said = {.event = event,
 					 .error = error,
 					 .loaded = child->loaded,
-					 .has_owner = child->loaded && child->has_owner};
+					 .held = child->held,
+					 .has_owner = child->has_owner};
 
 	keeper_wire_send(child->fd, KEEPER_MESSAGE_REPORT, &said, sizeof(said), text,
 			 strlen(text) + 1, REPORT_MS);
@@ -45,7 +49,13 @@ static void report(struct child *child, enum keeper_event event, int error, cons
  */
 static void follow_daemon(const struct child *child)
 {
-	prctl(PR_SET_PDEATHSIG, child->loaded && child->has_owner ? SIGKILL : SIGTERM);
+	prctl(PR_SET_PDEATHSIG, child->has_owner ? SIGKILL : SIGTERM);
+}
+
+/* The text after this one. */
+static const char *next_text(const char *text)
+{
+	return text + strlen(text) + 1;
 }
 
 /* Load these texts; what was loaded before stays when they are refused. */
@@ -53,13 +63,14 @@ static int load(struct child *child, const char *texts, enum keeper_event done)
 {
 	char error[NFT_TABLE_ERROR] = "";
 	bool has_owner;
-	int err = nft_table_load(child->table, texts, texts + strlen(texts) + 1, &has_owner, error,
+	int err = nft_table_load(child->table, texts, next_text(texts), &has_owner, error,
 				 sizeof(error));
 
 	/* The work's own time is nobody's stall. */
 	child->beat_ms = keeper_wire_now_ms();
 	if (!err) {
 		child->loaded = true;
+		child->held = false;
 		child->has_owner = has_owner;
 		follow_daemon(child);
 	}
@@ -67,15 +78,31 @@ static int load(struct child *child, const char *texts, enum keeper_event done)
 	return err;
 }
 
-/* 0, or -errno with a sentence; then the process has to end, which withdraws what has an owner. */
-static int withdraw(struct child *child, char *error, size_t error_len)
+/* No table at all. 0, or -errno with a sentence; then the process has to end, which removes what has an owner. */
+static int remove_table(struct child *child, char *error, size_t error_len)
 {
 	int err = nft_table_remove(child->table, error, error_len);
 
 	if (!err)
-		child->loaded = false;
+		child->loaded = child->held = child->has_owner = false;
 	follow_daemon(child);
 	return err;
+}
+
+/* Nothing is captured any more; open connections keep what they need, if that can be had. */
+static int withdraw(struct child *child, char *error, size_t error_len)
+{
+	const char *open = child->texts ? next_text(next_text(child->texts)) : "";
+	bool has_owner;
+
+	if (!*open || nft_table_load(child->table, open, next_text(open), &has_owner, error,
+				     error_len))
+		return remove_table(child, error, error_len);
+	child->loaded = false;
+	child->held = true;
+	child->has_owner = has_owner;
+	follow_daemon(child);
+	return 0;
 }
 
 _Noreturn static void end(struct child *child)
@@ -87,24 +114,44 @@ _Noreturn static void end(struct child *child)
 	_exit(0);
 }
 
-static void remove_as_told(struct child *child)
+static void answer_removal(struct child *child, int err, const char *error)
 {
-	char error[NFT_TABLE_ERROR] = "";
-	int err = withdraw(child, error, sizeof(error));
-
-	free(child->texts);
-	child->texts = NULL;
-	report(child, err ? KEEPER_FAILED : KEEPER_REMOVED, err, error);
+	report(child, err ? KEEPER_FAILED : KEEPER_REMOVED, err, err ? error : "");
 	if (err)
 		end(child);
 }
 
+static void withdraw_as_told(struct child *child)
+{
+	char error[NFT_TABLE_ERROR] = "";
+
+	child->wanted = false;
+	answer_removal(child, child->loaded ? withdraw(child, error, sizeof(error)) : 0, error);
+}
+
+static void remove_as_told(struct child *child)
+{
+	char error[NFT_TABLE_ERROR] = "";
+
+	child->wanted = false;
+	answer_removal(child, remove_table(child, error, sizeof(error)), error);
+}
+
+/* Four texts and nothing behind them? */
+static bool is_complete(const char *body, size_t len)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < len; i++)
+		count += body[i] == '\0';
+	return count == 4 && body[len - 1] == '\0';
+}
+
 static void load_as_told(struct child *child, const char *body, size_t len)
 {
-	const char *second = len ? memchr(body, '\0', len - 1) : NULL;
 	char *texts;
 
-	if (!second || body[len - 1]) {
+	if (!is_complete(body, len)) {
 		report(child, KEEPER_FAILED, -EPROTO, "an order that is not complete");
 		return;
 	}
@@ -120,18 +167,15 @@ static void load_as_told(struct child *child, const char *body, size_t len)
 	}
 	free(child->texts);
 	child->texts = texts;
+	child->wanted = true;
 }
 
 static void beat(struct child *child)
 {
 	child->beat_ms = keeper_wire_now_ms();
-	if (!child->texts || child->loaded)
-		return;
-	if (load(child, child->texts, KEEPER_RESUMED)) {
-		/* The daemon decides whether to try again. */
-		free(child->texts);
-		child->texts = NULL;
-	}
+	/* What fails is not tried again here: the daemon decides. */
+	if (child->wanted && !child->loaded && load(child, child->texts, KEEPER_RESUMED))
+		child->wanted = false;
 }
 
 static void obey(struct child *child, const struct keeper_head *head, const char *body)
@@ -139,6 +183,7 @@ static void obey(struct child *child, const struct keeper_head *head, const char
 	switch (head->message) {
 	case KEEPER_MESSAGE_BEAT: beat(child); break;
 	case KEEPER_MESSAGE_LOAD: load_as_told(child, body, head->len); break;
+	case KEEPER_MESSAGE_WITHDRAW: withdraw_as_told(child); break;
 	case KEEPER_MESSAGE_REMOVE: remove_as_told(child); break;
 	default: break;
 	}

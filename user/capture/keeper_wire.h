@@ -13,7 +13,8 @@
  */
 enum keeper_message {
 	KEEPER_MESSAGE_BEAT = 1, /* to the keeper: the workers are alive */
-	KEEPER_MESSAGE_LOAD,	 /* to it: two texts with their NUL, with the owner flag and without */
+	KEEPER_MESSAGE_LOAD,	 /* to it: the texts of struct keeper_rules, each with its NUL */
+	KEEPER_MESSAGE_WITHDRAW, /* to it */
 	KEEPER_MESSAGE_REMOVE,	 /* to it */
 	KEEPER_MESSAGE_REPORT,	 /* from it: struct keeper_said, then a text with its NUL */
 };
@@ -27,7 +28,7 @@ struct keeper_head {
 struct keeper_said {
 	int32_t event; /* enum keeper_event */
 	int32_t error; /* 0 or -errno */
-	uint32_t loaded;
+	uint32_t loaded, held;
 	uint32_t has_owner;
 };
 

@@ -19,6 +19,7 @@ struct chain {
 	const struct capture *capture;
 	enum capture_kind kind;
 	const char *protocol; /* "tcp", "udp" */
+	bool open; /* only what connections need that were captured before */
 };
 
 static const struct capture_part *part_of(const struct chain *chain)
@@ -296,6 +297,13 @@ static void write_gap(const struct chain *chain, sa_family_t family)
 			listens ? "none of its networks is listed" : "no listener for it");
 }
 
+static void write_choosing(const struct chain *chain)
+{
+	write_exempt(chain);
+	write_capturing(chain, AF_INET);
+	write_capturing(chain, AF_INET6);
+}
+
 static void write_chain(const struct chain *chain)
 {
 	static const char *const what[] = {
@@ -306,9 +314,12 @@ static void write_chain(const struct chain *chain)
 	const char *hook = chain->kind == CAPTURE_OUTGOING ? "output" : "prerouting";
 	const struct capture_part *part = part_of(chain);
 
-	fprintf(chain->out, "\n\t# capture.%s: %s\n", name_of(chain), what[chain->kind]);
-	write_gap(chain, AF_INET);
-	write_gap(chain, AF_INET6);
+	fprintf(chain->out, "\n\t# capture.%s: %s%s\n", name_of(chain), what[chain->kind],
+		chain->open ? ", those that are open" : "");
+	if (!chain->open) {
+		write_gap(chain, AF_INET);
+		write_gap(chain, AF_INET6);
+	}
 	if (part->method == CAPTURE_TPROXY)
 		rules_part_write_routing(chain->out, chain->capture, "\t# ");
 	fprintf(chain->out, "\tchain %s {\n", name_of(chain));
@@ -318,12 +329,16 @@ static void write_chain(const struct chain *chain)
 	else
 		fprintf(chain->out, "\t\ttype nat hook %s priority %d; policy accept;\n", hook,
 			NAT_PRIORITY);
-	write_left_alone(chain);
+	if (!chain->open || part->method == CAPTURE_TPROXY)
+		write_left_alone(chain);
 	if (part->method == CAPTURE_TPROXY)
 		write_captured_before(chain);
-	write_exempt(chain);
-	write_capturing(chain, AF_INET);
-	write_capturing(chain, AF_INET6);
+	else if (chain->open)
+		fputs("\t\tct state established return comment \"open connections stay "
+		      "translated\"\n",
+		      chain->out);
+	if (!chain->open)
+		write_choosing(chain);
 	fputs("\t}\n", chain->out);
 }
 
@@ -349,9 +364,9 @@ static void write_quic_chain(const struct chain *chain)
 	fputs("\t}\n", chain->out);
 }
 
-static void write_table(FILE *out, const struct capture *capture, bool owner)
+static void write_table(FILE *out, const struct capture *capture, bool owner, bool open)
 {
-	struct chain chain = {.out = out, .capture = capture};
+	struct chain chain = {.out = out, .capture = capture, .open = open};
 
 	fprintf(out,
 		"# Made by ksplitd from the section \"capture\" of its configuration, "
@@ -368,13 +383,14 @@ static void write_table(FILE *out, const struct capture *capture, bool owner)
 		chain.protocol = "tcp";
 		write_chain(&chain);
 		chain.protocol = "udp";
-		if (capture->refuse_quic && rules_part_has_port(&part_of(&chain)->match, 443))
+		if (!open && capture->refuse_quic &&
+		    rules_part_has_port(&part_of(&chain)->match, 443))
 			write_quic_chain(&chain);
 	}
 	fputs("}\n", out);
 }
 
-int rules_text_make(const struct capture *capture, bool owner, char **out)
+static int make(const struct capture *capture, bool owner, bool open, char **out)
 {
 	size_t len;
 	FILE *stream;
@@ -385,10 +401,20 @@ int rules_text_make(const struct capture *capture, bool owner, char **out)
 	stream = open_memstream(out, &len);
 	if (!stream)
 		return -errno;
-	write_table(stream, capture, owner);
+	write_table(stream, capture, owner, open);
 	if (fclose(stream) == 0)
 		return 0;
 	free(*out);
 	*out = NULL;
 	return -ENOMEM;
+}
+
+int rules_text_make(const struct capture *capture, bool owner, char **out)
+{
+	return make(capture, owner, false, out);
+}
+
+int rules_text_make_open(const struct capture *capture, bool owner, char **out)
+{
+	return make(capture, owner, true, out);
 }

@@ -28,13 +28,15 @@
 #define BEATS_A_WATCHDOG 6
 #define BEAT_MIN_US	20000
 #define BEAT_MAX_US	500000
+#define CLEAR_US	1000000 /* between two looks whether connections are open */
 #define NEVER		UINT64_MAX
+#define TEXTS		4
 
 struct capturing {
 	struct server *server;
 	const struct capture *capture;
 	struct self_test *self_test;
-	char *owned, *plain; /* the rules, with the owner flag and without */
+	char *texts[TEXTS];  /* of struct keeper_rules, in its order */
 	uint64_t *turns;     /* of each worker, at the last beat */
 	int wake_fd;	     /* a command has come */
 	int signal_fd;	     /* -1 until there is something to wait for */
@@ -43,7 +45,7 @@ struct capturing {
 	bool wanted;	       /* told to be on */
 	bool recovering;       /* it was on, and shall be again without being told */
 	bool ended;
-	uint64_t beat_us, answer_us, retry_us; /* when these are due; NEVER */
+	uint64_t beat_us, answer_us, retry_us, clear_us; /* when these are due; NEVER */
 	uint64_t retry_delay_us;
 	char by[CAPTURE_BY]; /* who gave the order under way */
 	pthread_mutex_t lock;
@@ -105,7 +107,7 @@ static void give_up(struct capturing *capturing, const char *why)
 	capturing->wanted = capturing->recovering = false;
 	capturing->answer_us = capturing->retry_us = NEVER;
 	if (capturing->keeper)
-		keeper_remove(capturing->keeper);
+		keeper_withdraw(capturing->keeper);
 	set_state(capturing, CAPTURE_FAILED, capturing->by, why);
 }
 
@@ -186,6 +188,12 @@ static void beat(struct capturing *capturing)
 
 static void order_load(struct capturing *capturing)
 {
+	const struct keeper_rules rules = {
+		.owned = capturing->texts[0],
+		.plain = capturing->texts[1],
+		.open_owned = capturing->texts[2],
+		.open_plain = capturing->texts[3],
+	};
 	int err = start_keeper(capturing);
 
 	if (err) {
@@ -202,7 +210,7 @@ static void order_load(struct capturing *capturing)
 	}
 	capturing->beat_us = worker_clock_us();
 	capturing->answer_us = worker_clock_us() + ORDER_US;
-	if (keeper_load(capturing->keeper, capturing->owned, capturing->plain))
+	if (keeper_load(capturing->keeper, &rules))
 		keeper_lost(capturing, "the keeper takes no orders");
 }
 
@@ -281,7 +289,7 @@ static void switch_on(struct capturing *capturing, const char *by)
 	snprintf(capturing->by, sizeof(capturing->by), "%s", by);
 	capturing->wanted = true;
 	capturing->recovering = false;
-	capturing->retry_us = NEVER;
+	capturing->retry_us = capturing->clear_us = NEVER;
 	capturing->retry_delay_us = RETRY_FIRST_US;
 	set_state(capturing, CAPTURE_STARTING, by, "");
 	if (!can_mark(capturing, why, sizeof(why)) ||
@@ -304,7 +312,7 @@ static void switch_off(struct capturing *capturing, const char *by,
 		return;
 	}
 	capturing->answer_us = worker_clock_us() + ORDER_US;
-	if (keeper_remove(capturing->keeper))
+	if (keeper_withdraw(capturing->keeper))
 		keeper_lost(capturing, "the keeper takes no orders");
 }
 
@@ -358,13 +366,38 @@ static void told_failed(struct capturing *capturing, const struct keeper_report 
 	retry_later(capturing);
 }
 
-static void told_removed(struct capturing *capturing)
+static bool has_open_connections(const struct capturing *capturing)
 {
+	const struct server *server = capturing->server;
+
+	for (size_t i = 0; i < server->workers_len; i++)
+		for (int state = 0; state < CONN_STATES; state++)
+			if (atomic_load_explicit(&server->workers[i].open_by_state[state],
+						 memory_order_relaxed))
+				return true;
+	return false;
+}
+
+static void told_removed(struct capturing *capturing, const struct keeper_report *report)
+{
+	enum capture_state state = state_of(capturing);
+
 	capturing->answer_us = NEVER;
-	if (state_of(capturing) == CAPTURE_FAILED)
+	/* What is left for open connections goes with the last of them. */
+	capturing->clear_us = report->held ? worker_clock_us() : NEVER;
+	if (state == CAPTURE_FAILED || state == CAPTURE_OFF)
 		return;
 	log_info("capture is off: by %s", capturing->by);
 	set_state(capturing, CAPTURE_OFF, capturing->by, "");
+}
+
+static void clear_if_idle(struct capturing *capturing)
+{
+	bool idle = !has_open_connections(capturing);
+
+	capturing->clear_us = idle ? NEVER : worker_clock_us() + CLEAR_US;
+	if (idle && capturing->keeper)
+		keeper_remove(capturing->keeper);
 }
 
 static void obey_report(struct capturing *capturing, const struct keeper_report *report)
@@ -384,7 +417,7 @@ static void obey_report(struct capturing *capturing, const struct keeper_report 
 		break;
 	case KEEPER_REMOVED:
 		if (!wanted)
-			told_removed(capturing);
+			told_removed(capturing, report);
 		break;
 	case KEEPER_FAILED: told_failed(capturing, report); break;
 	}
@@ -440,6 +473,8 @@ static void run_due(struct capturing *capturing)
 		capturing->retry_us = NEVER;
 		order_load(capturing);
 	}
+	if (now >= capturing->clear_us)
+		clear_if_idle(capturing);
 	if (!capturing->keeper || !capturing->wanted)
 		capturing->beat_us = NEVER;
 	if (now >= capturing->beat_us)
@@ -454,6 +489,8 @@ static int next_ms(const struct capturing *capturing)
 		next = capturing->answer_us;
 	if (capturing->retry_us < next)
 		next = capturing->retry_us;
+	if (capturing->clear_us < next)
+		next = capturing->clear_us;
 	if (next == NEVER)
 		return -1;
 	return next <= now ? 0 : (int)((next - now + 999) / 1000);
@@ -493,9 +530,15 @@ int capturing_wait(struct capturing *capturing, const sigset_t *set)
 
 static int make_texts(struct capturing *capturing)
 {
-	int err = rules_text_make(capturing->capture, true, &capturing->owned);
+	const struct capture *capture = capturing->capture;
+	char **texts = capturing->texts;
+	int err = rules_text_make(capture, true, &texts[0]);
 
-	return err ? err : rules_text_make(capturing->capture, false, &capturing->plain);
+	if (!err)
+		err = rules_text_make(capture, false, &texts[1]);
+	if (!err)
+		err = rules_text_make_open(capture, true, &texts[2]);
+	return err ? err : rules_text_make_open(capture, false, &texts[3]);
 }
 
 static int set_up(struct capturing *capturing)
@@ -528,7 +571,8 @@ int capturing_new(struct server *server, struct capturing **out, char *error, si
 	capturing->server = server;
 	capturing->capture = capture;
 	capturing->wake_fd = capturing->signal_fd = -1;
-	capturing->beat_us = capturing->answer_us = capturing->retry_us = NEVER;
+	capturing->beat_us = capturing->answer_us = NEVER;
+	capturing->retry_us = capturing->clear_us = NEVER;
 	pthread_mutex_init(&capturing->lock, NULL);
 	pthread_cond_init(&capturing->settled, NULL);
 	capturing->status.state = CAPTURE_STARTING;
@@ -569,8 +613,6 @@ void capturing_end(struct capturing *capturing)
 			break;
 		obey_report(capturing, &report);
 	}
-	keeper_stop(capturing->keeper, END_MS);
-	capturing->keeper = NULL;
 	set_state(capturing, CAPTURE_OFF, "end", "");
 }
 
@@ -587,8 +629,8 @@ void capturing_free(struct capturing *capturing)
 	pthread_cond_destroy(&capturing->settled);
 	pthread_mutex_destroy(&capturing->lock);
 	free(capturing->turns);
-	free(capturing->owned);
-	free(capturing->plain);
+	for (size_t i = 0; i < TEXTS; i++)
+		free(capturing->texts[i]);
 	free(capturing);
 }
 

@@ -36,7 +36,8 @@ void capturing_begin(struct capturing *capturing);
  */
 int capturing_wait(struct capturing *capturing, const sigset_t *set);
 
-/* Withdraw the rules for good, and wait until they are: before the listeners close. */
+/* Withdraw the rules for good, and wait until they are: before the listeners close. What open connections
+ * need goes with the keeper's process, in capturing_free. */
 void capturing_end(struct capturing *capturing);
 void capturing_free(struct capturing *capturing);
 
