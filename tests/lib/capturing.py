@@ -109,8 +109,9 @@ class Site:
 
     def capturing(self):
         """Is anything led to ksplitd?"""
-        return self.table() and any(word in self.nft("list", "table", "inet", TABLE)
-                                    for word in ("redirect to", "tproxy to"))
+        ours = self.nft("list", "ruleset").partition("table inet %s {" % TABLE)[2]
+        ours = ours.partition("\n}\n")[0]
+        return "redirect to" in ours or "tproxy " in ours
 
     def captured(self):
         """How many connections rules have led to ksplitd."""

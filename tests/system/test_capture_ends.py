@@ -82,7 +82,8 @@ def test_killed_under_load(site):
         assert_gone_and_direct(site)
         answered, failed = load.answered, load.failed
         wait_for(lambda: load.answered >= answered + 25, "calls to be answered directly")
-        assert load.failed == failed
+        # The one that was under way may have found out late.
+        assert load.failed - failed <= 1
     wait_for(lambda: not os.path.exists("/proc/%d" % keeper), "the keeper to be gone")
 
 

@@ -17,6 +17,7 @@
 
 /* A daemon that does not read its reports for so long is no daemon any more. */
 #define REPORT_MS 1000
+#define MOURN_MS  150
 
 struct child {
 	int fd, signal_fd;
@@ -189,6 +190,23 @@ static void obey(struct child *child, const struct keeper_head *head, const char
 	}
 }
 
+/*
+ * The daemon has died: nothing is captured from now on, but while the kernel closes its sockets their
+ * last words still have to be translated, or clients would wait for an answer until they give up.
+ */
+_Noreturn static void mourn(struct child *child)
+{
+	char error[NFT_TABLE_ERROR];
+
+	prctl(PR_SET_PDEATHSIG, 0);
+	if (child->loaded && !withdraw(child, error, sizeof(error))) {
+		prctl(PR_SET_PDEATHSIG, 0);
+		if (child->held)
+			poll(NULL, 0, MOURN_MS);
+	}
+	end(child);
+}
+
 static void read_orders(struct child *child)
 {
 	struct keeper_head head;
@@ -196,7 +214,7 @@ static void read_orders(struct child *child)
 	int err = keeper_wire_read(&child->inbox, child->fd);
 
 	if (err)
-		end(child); /* the daemon is gone: what it has said last does not count */
+		mourn(child); /* what it has said last does not count */
 	while (keeper_wire_next(&child->inbox, &head, &body)) {
 		obey(child, &head, body);
 		keeper_wire_drop(&child->inbox);

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "capture/capture.h"
+
 /*
  * One table of nftables, `inet NAME`, put in and taken out as a whole (libnftables(3)). The object
  * holds a netlink socket. A table that is loaded with `flags owner` (nft(8), Linux 5.12) belongs to
@@ -17,7 +19,7 @@
 struct nft_table;
 
 /* Every text that is loaded has to have it as the comment of its table. */
-#define NFT_TABLE_COMMENT "loaded by ksplitd"
+#define NFT_TABLE_COMMENT CAPTURE_TABLE_COMMENT
 
 #define NFT_TABLE_ERROR 600 /* bytes for what libnftables says */
 

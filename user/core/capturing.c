@@ -496,8 +496,18 @@ static int next_ms(const struct capturing *capturing)
 	return next <= now ? 0 : (int)((next - now + 999) / 1000);
 }
 
-int capturing_wait(struct capturing *capturing, const sigset_t *set)
+/* The shorter of the two, where -1 is for ever. */
+static int sooner_ms(int a, int b)
 {
+	if (a < 0 || b < 0)
+		return a < 0 ? b : a;
+	return a < b ? a : b;
+}
+
+int capturing_wait(struct capturing *capturing, const sigset_t *set, int timeout_ms)
+{
+	uint64_t end_us = timeout_ms < 0 ? NEVER
+					 : worker_clock_us() + (uint64_t)timeout_ms * 1000;
 	const struct timespec none = {0};
 	int sig;
 
@@ -514,7 +524,9 @@ int capturing_wait(struct capturing *capturing, const sigset_t *set)
 		run_due(capturing);
 		if (fds[2].fd >= 0 && !capturing->keeper)
 			continue; /* it was ended meanwhile, and its descriptor with it */
-		if (poll(fds, 3, next_ms(capturing)) < 0)
+		if (worker_clock_us() >= end_us)
+			return -1;
+		if (poll(fds, 3, sooner_ms(next_ms(capturing), timeout_ms)) < 0)
 			continue;
 		if (fds[2].revents)
 			read_keeper(capturing);
@@ -620,6 +632,8 @@ void capturing_free(struct capturing *capturing)
 {
 	if (!capturing)
 		return;
+	if (capturing->keeper)
+		keeper_remove(capturing->keeper);
 	keeper_stop(capturing->keeper, END_MS);
 	if (capturing->wake_fd >= 0)
 		close(capturing->wake_fd);

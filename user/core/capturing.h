@@ -31,10 +31,10 @@ int capturing_new(struct server *server, struct capturing **out, char *error, si
 void capturing_begin(struct capturing *capturing);
 
 /*
- * Until a signal of `set` comes (they are blocked): have the workers tell that they are alive, tell the
- * keeper, obey commands, replace a keeper. The signal's number.
+ * Until a signal of `set` comes (they are blocked), or `timeout_ms` have passed (-1: never): have the workers tell that they are alive, tell the
+ * keeper, obey commands, replace a keeper. The signal's number, -1: none came.
  */
-int capturing_wait(struct capturing *capturing, const sigset_t *set);
+int capturing_wait(struct capturing *capturing, const sigset_t *set, int timeout_ms);
 
 /* Withdraw the rules for good, and wait until they are: before the listeners close. What open connections
  * need goes with the keeper's process, in capturing_free. */

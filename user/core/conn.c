@@ -207,7 +207,8 @@ void conn_accept(struct worker *worker, const struct config_listener *listener, 
 	conn->deadline.expired = deadline_expired;
 	conn->settle.expired = settle_expired;
 	info_init(conn, peer);
-	conn->info.incoming = listener->incoming;
+	conn_destination_look_for_self(conn);
+	conn->info.incoming = conn->listener->incoming;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	LIST_INSERT_HEAD(&worker->conns, conn, link);
 	worker->conns_len++;

@@ -121,6 +121,9 @@ void conn_peek_expired(struct conn *conn);
 
 /* --- conn_destination.c: where does it want to go? --- */
 
+/* A client that was just accepted: is it ksplitd's own self-test? */
+void conn_destination_look_for_self(struct conn *conn);
+
 /* Find the origin's addresses, then connect. Raw or not is decided already. */
 void conn_destination_find(struct conn *conn);
 

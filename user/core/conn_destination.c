@@ -128,14 +128,30 @@ static void find_original(struct conn *conn)
 		connect_to(conn, &address);
 }
 
+static struct self_test *self_test_of(const struct conn *conn)
+{
+	return capturing_self_test(conn->worker->server->capturing);
+}
+
+void conn_destination_look_for_self(struct conn *conn)
+{
+	/* What a listener does for a service in particular is not what is tried. */
+	static const struct config_listener plain = {.destination = DESTINATION_STATIC};
+	union conn_address origin;
+
+	if (!self_test_destination(self_test_of(conn), &conn->info.client.sa, &origin.sa))
+		return;
+	conn->self_test = true;
+	conn->listener = &plain;
+}
+
 void conn_destination_find(struct conn *conn)
 {
 	const struct config_listener *listener = conn->listener;
 	union conn_address address = {0};
 
-	if (self_test_destination(capturing_self_test(conn->worker->server->capturing),
-				  &conn->info.client.sa, &address.sa)) {
-		conn->self_test = true;
+	if (conn->self_test && self_test_destination(self_test_of(conn), &conn->info.client.sa,
+						     &address.sa)) {
 		connect_to(conn, &address);
 		return;
 	}
