@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -155,6 +157,15 @@ static bool writable(int fd)
 	return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLOUT);
 }
 
+/* After a reset there is nobody to acknowledge what was sent, and the count of it stays as it was. */
+static bool is_reset(int fd)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+
+	return !getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) && info.tcpi_state == TCP_CLOSE;
+}
+
 /*
  * net/tls/tls_sw.c keeps records that tcp_sendmsg had no room for and goes on with them from a work
  * item when the socket has room again; a FIN in between would cut them off. There is no question
@@ -171,6 +182,8 @@ bool relay_end_settled(struct relay_end *end)
 	if (!end->backed_up && writable(end->fd))
 		return true;
 	if (ioctl(end->fd, SIOCOUTQ, &unacked) || unacked > 0) {
+		if (is_reset(end->fd))
+			return true;
 		end->backed_up = true;
 		return false;
 	}
