@@ -209,6 +209,31 @@ static void case_settled(struct end_rig *rig)
 	assert_int_equal(peer_await(&rig->peer, got, 1, &len, &alert), PEER_FIN);
 }
 
+/* A peer that resets the connection acknowledges nothing any more: that is not waited for. */
+static void test_reset_has_settled(void **state)
+{
+	static const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+	static char bytes[16384];
+	struct relay_end end = {.tx = &relay_tx_kernel, .backed_up = true};
+	struct pollfd poll_fd = {.events = POLLIN};
+	struct tcp_pair pair;
+
+	(void)state;
+	tcp_pair_open(&pair, TCP_PAIR_V4);
+	while (send(pair.server, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+		;
+	end.fd = pair.server;
+	for (int i = 0; i < 5; i++)
+		assert_false(relay_end_settled(&end));
+	setsockopt(pair.client, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+	close(pair.client);
+	pair.client = -1;
+	poll_fd.fd = pair.server;
+	assert_int_equal(poll(&poll_fd, 1, PATIENCE_MS), 1);
+	assert_true(relay_end_settled(&end));
+	tcp_pair_close(&pair);
+}
+
 static void test_settled(void **state)
 {
 	(void)state;
@@ -280,6 +305,7 @@ int main(void)
 		cmocka_unit_test(test_tickets),
 		cmocka_unit_test(test_large_ticket),
 		cmocka_unit_test(test_settled),
+		cmocka_unit_test(test_reset_has_settled),
 		cmocka_unit_test(test_drain_garbage),
 	};
 
