@@ -4,7 +4,9 @@ that speaks TLS; names that no identity has."""
 
 import re
 import ssl
+import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -183,6 +185,21 @@ def test_changed_files_are_shown_and_no_connection_drops(ksplitd, service, ident
     old.sendall(request)
     assert stream.receive_exactly(old, 12) == b"HTTP/1.1 200"
     old.close()
+
+
+def test_files_that_the_daemons_user_may_not_read_are_told_early(service, identities, pki):
+    """They were read as root; a renewal would not be seen, and that is said before there is one."""
+    identities.shop.key.chmod(0o600)
+    with tempfile.TemporaryDirectory(prefix="ksplit-test-") as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        with Ksplitd(pki, incoming("127.0.0.1:%d" % service.plain, upstream_tls=False),
+                     settings(identities.settings(identities.shop), user="daemon"),
+                     folder=folder) as daemon:
+            env.wait_for(lambda: "%s: was read at the start, but" % identities.shop.key
+                         in daemon.stderr(), daemon.tail)
+            assert fingerprint_shown(daemon.address, "shop.test") == fingerprint(identities.shop)
+            assert "files have changed" not in daemon.stderr()
 
 
 def test_bad_files_change_nothing_and_the_log_says_why_once(ksplitd, service, identities, pki):
