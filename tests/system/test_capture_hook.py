@@ -4,8 +4,10 @@ rules. Needs root. Everything that goes direct is tried in tests/unit/test_steer
 
 import json
 import os
+import pwd
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -192,6 +194,24 @@ with socket.create_connection(("127.0.0.1", int(sys.argv[1])), 60) as sock:
     with context.wrap_socket(sock, server_hostname="origin.test"):
         pass
 """
+
+
+def test_daemon_without_root(pki, app, origins):
+    """As a user of its own, with few capabilities and behind its seccomp filter, it finds the cgroup
+    of a service that was started again."""
+    port = origins[4].port
+    daemon = hook_daemon(pki, app, [port])
+    daemon.config["user"] = "www-data"
+    daemon.folder.chmod(0o777)
+    with daemon:
+        assert "Uid:\t%d\t" % pwd.getpwnam("www-data").pw_uid in Path(
+            "/proc/%d/status" % daemon.pid).read_text()
+        curl(4, port, pki.ca, *app.prefix)
+        app.remove()
+        with Cgroup(app.name) as again:
+            env.wait_for(lambda: links_of(again) == LINKS, "the hook on the new cgroup")
+            curl(4, port, pki.ca, *again.prefix)
+        app.path.mkdir()
 
 
 @pytest.mark.needs("unshare")
