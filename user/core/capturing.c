@@ -44,7 +44,6 @@ struct capturing {
 	struct keeper *keeper; /* NULL: none now */
 	bool wanted;	       /* told to be on */
 	bool recovering;       /* it was on, and shall be again without being told */
-	bool ended;
 	uint64_t beat_us, answer_us, retry_us, clear_us; /* when these are due; NEVER */
 	uint64_t retry_delay_us;
 	char by[CAPTURE_BY]; /* who gave the order under way */
@@ -52,6 +51,7 @@ struct capturing {
 	pthread_cond_t settled;
 	/* under lock */
 	struct capture_status status;
+	bool ended; /* nothing is switched any more */
 	bool asked_on;
 	char asked_by[CAPTURE_BY];
 	uint64_t asked, seen, done; /* commands, by number */
@@ -612,13 +612,25 @@ void capturing_begin(struct capturing *capturing)
 		obey_report(capturing, &report);
 }
 
+/* false: that was done before. Who waits for a command waits no longer. */
+static bool end_commands(struct capturing *capturing)
+{
+	bool first;
+
+	pthread_mutex_lock(&capturing->lock);
+	first = !capturing->ended;
+	capturing->ended = true;
+	pthread_cond_broadcast(&capturing->settled);
+	pthread_mutex_unlock(&capturing->lock);
+	return first;
+}
+
 void capturing_end(struct capturing *capturing)
 {
 	struct keeper_report report;
 
-	if (!capturing || capturing->ended)
+	if (!capturing || !end_commands(capturing))
 		return;
-	capturing->ended = true;
 	switch_off(capturing, "end", CAPTURE_BY_END);
 	while (capturing->keeper && capturing->answer_us != NEVER) {
 		if (keeper_wait(capturing->keeper, &report, END_MS) <= 0)
@@ -678,7 +690,7 @@ void capturing_switch(struct capturing *capturing, bool on, const char *by)
 	number = ++capturing->asked;
 	n = write(capturing->wake_fd, &one, sizeof(one));
 	(void)n; /* EAGAIN: it is readable already */
-	while (capturing->done < number && !err)
+	while (!capturing->ended && capturing->done < number && !err)
 		err = pthread_cond_timedwait(&capturing->settled, &capturing->lock, &until);
 	pthread_mutex_unlock(&capturing->lock);
 }
