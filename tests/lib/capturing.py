@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""ksplitd that captures by rules of its own, on the gateway of a row of namespaces (lib/netns.py), with
-nginx behind it and curl on both sides."""
+"""ksplitd that captures by rules of its own, on the gateway of a row of namespaces
+(lib/netns.py), with nginx behind it and curl on both sides."""
 
 import json
 import os
@@ -44,7 +44,7 @@ http {{
 
 
 def within(name, *argv):
-    """A command line for a namespace. Unlike ip-netns(8) it leaves /sys, and so cgroups, as they are."""
+    """A command line for a namespace. Unlike ip-netns(8) it leaves /sys as it is."""
     return ["nsenter", "--net=/run/netns/" + name, *[str(a) for a in argv]]
 
 
@@ -87,8 +87,8 @@ class Site:
         """A call of curl from `place` (default: the gateway itself): "ksplit" or "origin", by whose
         leaf it got; else curl's own words."""
         host = Row.ORIGIN[family] if family == 4 else "[%s]" % Row.ORIGIN[family]
-        done = run(*within(place or self.row.gateway, "curl", "-sS", "--max-time", 20, "--noproxy", "*",
-                           "--cacert", self._both, "--connect-to", "origin.test:443:%s:443" % host,
+        done = run(*within(place or self.row.gateway, "curl", "-sS", "--max-time", 20,
+                           "--noproxy", "*", "--cacert", self._both, "--connect-to", "origin.test:443:%s:443" % host,
                            "-o", "/dev/null", "-w", "%{http_code}\n%{certs}",
                            "https://origin.test/"), check=False)
         text = done.stdout.decode(errors="replace")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Capture must not cause downtime: whatever becomes of ksplitd, of a worker or of the keeper, the rules
-go, calls go past it, and nothing is left behind."""
+"""Capture must not cause downtime: whatever becomes of ksplitd, of a worker or of the keeper, the
+rules go, calls go past it, and nothing is left behind."""
 
 import ctypes
 import json
@@ -108,7 +108,7 @@ PTRACE_ATTACH, PTRACE_DETACH, WALL = 16, 17, 0x40000000
 
 
 def hold_thread(tid, until):
-    """Stop one thread of another process (ptrace(2)) until the event; by the thread that began it."""
+    """Stop one thread of another process (ptrace(2)) until the event, on one thread of ours."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
     assert libc.ptrace(PTRACE_ATTACH, tid, None, None) == 0, os.strerror(ctypes.get_errno())
@@ -189,7 +189,7 @@ def test_withdrawn_before_the_listeners_close(site):
 
 @pytest.mark.parametrize("family", (4, 6), ids=("IPv4", "IPv6"))
 def test_open_connections_outlive_a_withdrawal(site, family):
-    """Nothing is captured any more, but what was is translated until its end; then the table goes."""
+    """Nothing is captured any more; what was is translated until its end, then the table goes."""
     with Capturing(site, OUTGOING) as daemon:
         context = client_context(site.pki.ca)
         sock = in_namespace(site.row.gateway,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Rules that ksplitd loads itself: what is captured, what is left alone, and what they are told to be."""
+"""Rules that ksplitd loads itself: what is captured, what is left alone, and what is told."""
 
 import contextlib
 
@@ -63,7 +63,8 @@ def tproxy_route(site):
     """What docs/capture.md has the administrator set: marked packets are this host's."""
     commands = [["ip", "-%d" % family] for family in FAMILIES]
     for command in commands:
-        run(*within(site.row.gateway, *command, "rule", "add", "fwmark", "0x6b74", "lookup", "27507"))
+        run(*within(site.row.gateway, *command, "rule", "add", "fwmark", "0x6b74", "lookup",
+                    "27507"))
         run(*within(site.row.gateway, *command, "route", "add", "local", "default", "dev", "lo",
                     "table", "27507"))
     try:
@@ -86,7 +87,7 @@ def test_forwarded_calls_by_tproxy(site):
 
 
 def test_own_calls_are_not_captured(site):
-    """Each call is one connection of ksplitd's and no more: what it calls itself carries the mark."""
+    """Each call is one connection of ksplitd's and no more: its own have the mark."""
     with Capturing(site, OUTGOING) as daemon:
         before = site.captured()
         for _ in range(5):
@@ -159,7 +160,8 @@ def test_somebodys_table_of_our_name(site):
 def test_leftover_of_an_earlier_one_is_replaced(site):
     """Of a ksplitd that was killed on a kernel without owners of tables."""
     site.row.rules("table inet ksplit {\n\tcomment \"loaded by ksplitd\"\n\tchain dead {\n\t\t"
-                   "type nat hook output priority -101;\n\t\ttcp dport 443 redirect to :9\n\t}\n}\n")
+                   "type nat hook output priority -101;\n\t\t"
+                   "tcp dport 443 redirect to :9\n\t}\n}\n")
     assert site.issuer().startswith("curl: 7")
     with Capturing(site, OUTGOING):
         assert "dead" not in site.rules()
@@ -213,8 +215,8 @@ def test_metrics_tell_of_it(site):
 def test_self_test_that_fails_keeps_capture_off(site):
     """Somebody's rule shuts the listener off: no rules are loaded, and the daemon goes on."""
     daemon = Capturing(site, OUTGOING)
-    site.row.rules("table inet wall {\n\tchain output {\n\t\ttype filter hook output priority 0;\n\t\t"
-                   "tcp dport %d reject with tcp reset\n\t}\n}\n" % daemon.port)
+    site.row.rules("table inet wall {\n\tchain output {\n\t\t"
+                   "type filter hook output priority 0;\n\t\ttcp dport %d reject with tcp reset\n\t}\n}\n" % daemon.port)
     try:
         with daemon:
             told = daemon.capture()

@@ -22,7 +22,8 @@
 #define RIG_OWNED(port) RIG_TEXT("\tflags owner\n", port)
 #define RIG_PLAIN(port) RIG_TEXT("", port)
 
-/* false: this user may not have one, or the kernel has no nftables; told, since nothing is tested then. */
+/* false: this user may not have one, or the kernel has no nftables; told, since nothing is tested
+ * then. */
 static inline bool rig_enter(void)
 {
 	struct nft_ctx *ctx;
@@ -36,7 +37,8 @@ static inline bool rig_enter(void)
 	nft_ctx_buffer_error(ctx);
 	err = nft_run_cmd_from_buffer(ctx, "add table inet rig_try\ndelete table inet rig_try\n");
 	if (err)
-		printf("# no nftables: %s; nothing is tested here\n", nft_ctx_get_error_buffer(ctx));
+		printf("# no nftables: %s; nothing is tested here\n",
+		       nft_ctx_get_error_buffer(ctx));
 	nft_ctx_free(ctx);
 	return !err;
 }

@@ -55,8 +55,7 @@ static cJSON *ask(const struct control_source *source, const char *action, const
 	return json;
 }
 
-static void check_refused(const struct control_source *source, const char *action,
-			  const char *why)
+static void check_refused(const struct control_source *source, const char *action, const char *why)
 {
 	const cJSON *data;
 	cJSON *json = ask(source, action, &data);

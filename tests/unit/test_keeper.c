@@ -16,7 +16,7 @@
 #include "capture/keeper.h"
 #include "nft_rig.h"
 
-#define LONG_MS	    20000 /* a wait that only a failure makes long */
+#define LONG_MS     20000 /* a wait that only a failure makes long */
 #define WATCHDOG_MS 300
 
 static struct keeper *start(uint32_t watchdog_ms)
@@ -99,8 +99,9 @@ static void test_refused_rules(void **state)
 /* More text than a socket's buffer holds. */
 static void test_large_rules(void **state)
 {
-	static const char head[] = "table inet " RIG_TABLE " {\n\tcomment \"" NFT_TABLE_COMMENT
-				   "\"\n\tset nets {\n\t\ttype ipv4_addr\n\t\telements = { 10.0.0.0";
+	static const char head[] =
+		"table inet " RIG_TABLE " {\n\tcomment \"" NFT_TABLE_COMMENT
+		"\"\n\tset nets {\n\t\ttype ipv4_addr\n\t\telements = { 10.0.0.0";
 	struct keeper *keeper = start(LONG_MS);
 	char *text = malloc(2000000);
 	size_t used = strlen(strcpy(text, head));
@@ -234,7 +235,8 @@ static void test_stopped_keeper_is_killed(void **state)
 		rig_run("delete table inet " RIG_TABLE "\n");
 }
 
-/* A daemon that dies, by a process of its own: the keeper is not its only child's child for long. */
+/* A daemon that dies, by a process of its own: the keeper is not its only child's child for long.
+ */
 static void test_daemon_killed(void **state)
 {
 	int ready[2];
@@ -251,8 +253,7 @@ static void test_daemon_killed(void **state)
 		struct keeper *keeper;
 		pid_t pid;
 
-		if (keeper_start(&options, &keeper) ||
-		    keeper_load(keeper, &rules) ||
+		if (keeper_start(&options, &keeper) || keeper_load(keeper, &rules) ||
 		    keeper_wait(keeper, &report, LONG_MS) != 1)
 			_exit(1);
 		pid = keeper_pid(keeper);

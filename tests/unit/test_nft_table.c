@@ -21,9 +21,8 @@ static struct nft_table *make(void)
 
 static void test_names_that_rules_cannot_hide_in(void **state)
 {
-	static const char *const bad[] = {"",	 "1a",	    "a b",  "a;b", "a\nb",
-					  "a{",	 "../etc",  "a\"b", "-a",  "_a",
-					  "a\tb", "k\xc3\xa4"};
+	static const char *const bad[] = {"",       "1a",   "a b", "a;b", "a\nb", "a{",
+					  "../etc", "a\"b", "-a",  "_a",  "a\tb", "k\xc3\xa4"};
 	char too_long[100];
 	struct nft_table *table;
 
@@ -47,11 +46,13 @@ static void test_load_replace_remove(void **state)
 
 	(void)state;
 	assert_int_equal(nft_table_load(table, RIG_OWNED("8443"), RIG_PLAIN("8443"), &owner, error,
-					sizeof(error)), 0);
+					sizeof(error)),
+			 0);
 	assert_true(rig_has("redirect to :8443"));
 	assert_int_equal(rig_has("flags owner"), owner);
 	assert_int_equal(nft_table_load(table, RIG_OWNED("9443"), RIG_PLAIN("9443"), &owner, error,
-					sizeof(error)), 0);
+					sizeof(error)),
+			 0);
 	assert_true(rig_has("redirect to :9443"));
 	assert_false(rig_has("redirect to :8443"));
 	assert_int_equal(nft_table_remove(table, error, sizeof(error)), 0);
@@ -71,7 +72,8 @@ static void test_bad_text_changes_nothing(void **state)
 
 	(void)state;
 	assert_int_equal(nft_table_load(table, RIG_OWNED("8443"), RIG_PLAIN("8443"), &owner, error,
-					sizeof(error)), 0);
+					sizeof(error)),
+			 0);
 	before = rig_ruleset();
 	assert_int_equal(nft_table_load(table, nonsense, nonsense, &owner, error, sizeof(error)),
 			 -EINVAL);
@@ -94,7 +96,8 @@ static void test_owned_table_goes_with_its_socket(void **state)
 
 	(void)state;
 	assert_int_equal(nft_table_load(table, RIG_OWNED("8443"), RIG_PLAIN("8443"), &owner, error,
-					sizeof(error)), 0);
+					sizeof(error)),
+			 0);
 	nft_table_free(table);
 	assert_int_equal(rig_has(RIG_TABLE), !owner);
 	if (!owner)
@@ -112,11 +115,13 @@ static void test_without_the_flag(void **state)
 
 	(void)state;
 	assert_int_equal(nft_table_load(table, unknown_flag, RIG_PLAIN("8443"), &owner, error,
-					sizeof(error)), 0);
+					sizeof(error)),
+			 0);
 	assert_false(owner);
 	assert_true(rig_has("redirect to :8443"));
 	assert_int_equal(nft_table_load(table, unknown_flag, RIG_PLAIN("9443"), &owner, error,
-					sizeof(error)), 0);
+					sizeof(error)),
+			 0);
 	assert_true(rig_has("redirect to :9443"));
 	assert_int_equal(nft_table_remove(table, error, sizeof(error)), 0);
 	assert_false(rig_has(RIG_TABLE));
@@ -132,7 +137,8 @@ static void test_leftover_is_replaced_and_removed(void **state)
 	(void)state;
 	rig_run(RIG_PLAIN("7443"));
 	assert_int_equal(nft_table_load(table, RIG_OWNED("8443"), RIG_PLAIN("8443"), &owner, error,
-					sizeof(error)), 0);
+					sizeof(error)),
+			 0);
 	assert_false(rig_has(":7443"));
 	assert_true(rig_has(":8443"));
 	assert_int_equal(nft_table_remove(table, error, sizeof(error)), 0);
@@ -152,12 +158,14 @@ static void test_table_of_somebody_stays(void **state)
 
 	(void)state;
 	/* The comment of a chain or a rule is not the table's. */
-	rig_run("table inet " RIG_TABLE " {\n\tchain mine {\n\t\tcomment \"" NFT_TABLE_COMMENT "\"\n"
+	rig_run("table inet " RIG_TABLE " {\n\tchain mine {\n\t\tcomment \"" NFT_TABLE_COMMENT
+		"\"\n"
 		"\t\ttcp dport 22 accept comment \"" NFT_TABLE_COMMENT "\"\n\t}\n}\n"
 		"table ip other {\n\tchain c {\n\t}\n}\n");
 	before = rig_ruleset();
 	assert_int_equal(nft_table_load(table, RIG_OWNED("8443"), RIG_PLAIN("8443"), &owner, error,
-					sizeof(error)), -EEXIST);
+					sizeof(error)),
+			 -EEXIST);
 	assert_non_null(strstr(error, "capture.table"));
 	assert_int_equal(nft_table_remove(table, error, sizeof(error)), 0);
 	after = rig_ruleset();
@@ -176,10 +184,12 @@ static void test_table_of_another_owner_stays(void **state)
 
 	(void)state;
 	assert_int_equal(nft_table_load(first, RIG_OWNED("8443"), RIG_PLAIN("8443"), &owner, error,
-					sizeof(error)), 0);
+					sizeof(error)),
+			 0);
 	if (owner) {
 		assert_int_equal(nft_table_load(second, RIG_OWNED("9443"), RIG_PLAIN("9443"),
-						&owner, error, sizeof(error)), -EEXIST);
+						&owner, error, sizeof(error)),
+				 -EEXIST);
 		assert_int_equal(nft_table_remove(second, error, sizeof(error)), 0);
 		assert_true(rig_has(":8443"));
 	}

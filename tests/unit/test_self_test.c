@@ -21,10 +21,10 @@
 #define TIMEOUT_MS 2000
 
 enum manner {
-	PASSES,	       /* bytes, to the origin and back, as policy may have it */
-	WRONG_LEAF,    /* answers by itself, with a leaf of nobody's */
-	RIGHT_LEAF,    /* the CA's leaf, and the right byte, but never asks the origin */
-	CLOSES,	       /* takes the connection and ends it */
+	PASSES,     /* bytes, to the origin and back, as policy may have it */
+	WRONG_LEAF, /* answers by itself, with a leaf of nobody's */
+	RIGHT_LEAF, /* the CA's leaf, and the right byte, but never asks the origin */
+	CLOSES,     /* takes the connection and ends it */
 };
 
 /* A stand-in for ksplitd's listener: serves one call on its own thread. */
@@ -48,7 +48,8 @@ static X509 *make_certificate(EVP_PKEY *key)
 	ASN1_INTEGER_set(X509_get_serialNumber(cert), 7);
 	X509_gmtime_adj(X509_getm_notBefore(cert), -60);
 	X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
-	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"ca", -1, -1, 0);
+	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"ca", -1, -1,
+				   0);
 	X509_set_issuer_name(cert, name);
 	X509_set_pubkey(cert, key);
 	assert_true(X509_sign(cert, key, EVP_sha256()));
@@ -219,7 +220,8 @@ static void test_nobody_listens(void **state)
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	assert_int_equal(self_test_new(&test), 0);
 	assert_int_equal(self_test_run(test, (struct sockaddr *)&address, ca, TIMEOUT_MS, error,
-				       sizeof(error)), -ECONNREFUSED);
+				       sizeof(error)),
+			 -ECONNREFUSED);
 	assert_non_null(strstr(error, "cannot connect"));
 	self_test_free(test);
 	self_test_free(NULL);
@@ -233,11 +235,11 @@ static void test_nobody_is_a_caller_without_a_test(void **state)
 	struct self_test *test;
 
 	(void)state;
-	assert_false(self_test_destination(NULL, (struct sockaddr *)&client,
-					   (struct sockaddr *)&out));
+	assert_false(
+		self_test_destination(NULL, (struct sockaddr *)&client, (struct sockaddr *)&out));
 	assert_int_equal(self_test_new(&test), 0);
-	assert_false(self_test_destination(test, (struct sockaddr *)&client,
-					   (struct sockaddr *)&out));
+	assert_false(
+		self_test_destination(test, (struct sockaddr *)&client, (struct sockaddr *)&out));
 	self_test_free(test);
 }
 

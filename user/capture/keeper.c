@@ -15,7 +15,7 @@
 #include "capture/keeper_wire.h"
 
 #define ORDER_MS 2000 /* to hand an order over */
-#define REAP_MS	 5	/* between two looks whether it has ended */
+#define REAP_MS  5    /* between two looks whether it has ended */
 
 struct keeper {
 	pid_t pid;
@@ -122,12 +122,11 @@ static bool take_report(struct keeper *keeper, struct keeper_report *report)
 	while (!found && keeper_wire_next(&keeper->inbox, &head, &body)) {
 		if (head.message == KEEPER_MESSAGE_REPORT && head.len > sizeof(said)) {
 			memcpy(&said, body, sizeof(said));
-			*report = (struct keeper_report){
-				.event = (enum keeper_event)said.event,
-				.error = said.error,
-				.loaded = said.loaded,
-				.held = said.held,
-				.has_owner = said.has_owner};
+			*report = (struct keeper_report){.event = (enum keeper_event)said.event,
+							 .error = said.error,
+							 .loaded = said.loaded,
+							 .held = said.held,
+							 .has_owner = said.has_owner};
 			snprintf(report->text, sizeof(report->text), "%.*s",
 				 (int)(head.len - sizeof(said)), body + sizeof(said));
 			found = true;

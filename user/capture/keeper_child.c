@@ -45,8 +45,8 @@ static void report(struct child *child, enum keeper_event event, int error, cons
 }
 
 /*
- * With an owner the rules cannot outlive this process, so it may be killed together with the daemon, even
- * while it is stopped; without, it has to take them out itself.
+ * With an owner the rules cannot outlive this process, so it may be killed together with the
+ * daemon, even while it is stopped; without, it has to take them out itself.
  */
 static void follow_daemon(const struct child *child)
 {
@@ -79,7 +79,8 @@ static int load(struct child *child, const char *texts, enum keeper_event done)
 	return err;
 }
 
-/* No table at all. 0, or -errno with a sentence; then the process has to end, which removes what has an owner. */
+/* No table at all. 0, or -errno with a sentence; then the process has to end, which removes what
+ * has an owner. */
 static int remove_table(struct child *child, char *error, size_t error_len)
 {
 	int err = nft_table_remove(child->table, error, error_len);
@@ -96,8 +97,8 @@ static int withdraw(struct child *child, char *error, size_t error_len)
 	const char *open = child->texts ? next_text(next_text(child->texts)) : "";
 	bool has_owner;
 
-	if (!*open || nft_table_load(child->table, open, next_text(open), &has_owner, error,
-				     error_len))
+	if (!*open ||
+	    nft_table_load(child->table, open, next_text(open), &has_owner, error, error_len))
 		return remove_table(child, error, error_len);
 	child->loaded = false;
 	child->held = true;
@@ -191,8 +192,9 @@ static void obey(struct child *child, const struct keeper_head *head, const char
 }
 
 /*
- * The daemon has died: nothing is captured from now on, but while the kernel closes its sockets their
- * last words still have to be translated, or clients would wait for an answer until they give up.
+ * The daemon has died: nothing is captured from now on, but while the kernel closes its sockets
+ * their last words still have to be translated, or clients would wait for an answer until they give
+ * up.
  */
 _Noreturn static void mourn(struct child *child)
 {

@@ -70,8 +70,7 @@ int keeper_wire_read(struct keeper_inbox *inbox, int fd)
 	return 0;
 }
 
-bool keeper_wire_next(const struct keeper_inbox *inbox, struct keeper_head *head,
-		      const char **body)
+bool keeper_wire_next(const struct keeper_inbox *inbox, struct keeper_head *head, const char **body)
 {
 	if (!read_head(inbox, head) || inbox->len - sizeof(*head) < head->len)
 		return false;

@@ -13,10 +13,10 @@
  */
 enum keeper_message {
 	KEEPER_MESSAGE_BEAT = 1, /* to the keeper: the workers are alive */
-	KEEPER_MESSAGE_LOAD,	 /* to it: the texts of struct keeper_rules, each with its NUL */
+	KEEPER_MESSAGE_LOAD,     /* to it: the texts of struct keeper_rules, each with its NUL */
 	KEEPER_MESSAGE_WITHDRAW, /* to it */
-	KEEPER_MESSAGE_REMOVE,	 /* to it */
-	KEEPER_MESSAGE_REPORT,	 /* from it: struct keeper_said, then a text with its NUL */
+	KEEPER_MESSAGE_REMOVE,   /* to it */
+	KEEPER_MESSAGE_REPORT,   /* from it: struct keeper_said, then a text with its NUL */
 };
 
 struct keeper_head {
@@ -41,14 +41,14 @@ struct keeper_inbox {
 };
 
 /*
- * Read what is there without waiting. 0: nothing more now; -EPIPE: the other end is gone (what came before
- * is still in the inbox); -ENOMEM, -EPROTO (a head that makes no sense).
+ * Read what is there without waiting. 0: nothing more now; -EPIPE: the other end is gone (what came
+ * before is still in the inbox); -ENOMEM, -EPROTO (a head that makes no sense).
  */
 int keeper_wire_read(struct keeper_inbox *inbox, int fd);
 
 /*
- * The oldest whole message: its head, and its bytes in *body until the next call of another function
- * here. false: there is none.
+ * The oldest whole message: its head, and its bytes in *body until the next call of another
+ * function here. false: there is none.
  */
 bool keeper_wire_next(const struct keeper_inbox *inbox, struct keeper_head *head,
 		      const char **body);
@@ -58,8 +58,9 @@ void keeper_wire_drop(struct keeper_inbox *inbox);
 void keeper_wire_free(struct keeper_inbox *inbox);
 
 /*
- * Send a message made of two parts (either may be empty), waiting for room for at most `timeout_ms`.
- * 0, -ETIMEDOUT (nothing of it was sent), -EPIPE or another -errno: of no use any more.
+ * Send a message made of two parts (either may be empty), waiting for room for at most
+ * `timeout_ms`. 0, -ETIMEDOUT (nothing of it was sent), -EPIPE or another -errno: of no use any
+ * more.
  */
 int keeper_wire_send(int fd, enum keeper_message message, const void *first, size_t first_len,
 		     const void *second, size_t second_len, int timeout_ms);

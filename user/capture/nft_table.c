@@ -63,8 +63,8 @@ void nft_table_free(struct nft_table *table)
 }
 
 /*
- * May nftables be spoken to? libnftables ends the process when it may not (mnl_genid_get in 1.0.6), so
- * the same question, for the ruleset's generation, is asked here first. 0 or -errno.
+ * May nftables be spoken to? libnftables ends the process when it may not (mnl_genid_get in 1.0.6),
+ * so the same question, for the ruleset's generation, is asked here first. 0 or -errno.
  */
 static int ask_generation(struct mnl_socket *sock)
 {
@@ -142,8 +142,8 @@ static void keep_error(const char *said, char *error, size_t error_len)
 	if (!len)
 		snprintf(error, error_len, "libnftables gave no reason");
 	else if (*place && *place != ' ')
-		snprintf(error, error_len, "%.*s: %.*s", (int)len, said,
-			 (int)strcspn(place, "\n"), place);
+		snprintf(error, error_len, "%.*s: %.*s", (int)len, said, (int)strcspn(place, "\n"),
+			 place);
 	else
 		snprintf(error, error_len, "%.*s", (int)len, said);
 }
@@ -248,7 +248,8 @@ int nft_table_load(struct nft_table *table, const char *owned, const char *plain
 	*has_owner = true;
 	err = load(table, whose, owned, error, error_len);
 	if (err && err != -EPERM && err != -ENOMEM) {
-		/* Linux before 5.12 and libnftables before 0.9.9 refuse the flag, with no errno of its own. */
+		/* Linux before 5.12 and libnftables before 0.9.9 refuse the flag, with no errno of
+		 * its own. */
 		int owned_err = err;
 		char plain_error[NFT_TABLE_ERROR];
 

@@ -24,26 +24,27 @@ struct nft_table;
 #define NFT_TABLE_ERROR 600 /* bytes for what libnftables says */
 
 /*
- * Make an object for table `name` (letters, digits, '_' and '-'; -EINVAL else). Nothing is asked of the
- * kernel yet. Caller owns *out. 0, -EINVAL, -ENOMEM.
+ * Make an object for table `name` (letters, digits, '_' and '-'; -EINVAL else). Nothing is asked of
+ * the kernel yet. Caller owns *out. 0, -EINVAL, -ENOMEM.
  */
 int nft_table_new(const char *name, struct nft_table **out);
 
-/* A table of ours without an owner stays in the kernel: nft_table_remove comes first. NULL allowed. */
+/* A table of ours without an owner stays in the kernel: nft_table_remove comes first. NULL allowed.
+ */
 void nft_table_free(struct nft_table *table);
 
 /*
- * Load `owned`, or where this kernel (or library) does not know the owner flag `plain`, which is the same
- * without it; *has_owner says which. One transaction: what was loaded before is replaced, or stays as
- * it is. 0; or -EPERM (CAP_NET_ADMIN), -EEXIST (a table of that name is somebody else's), -EINVAL
- * (the text), -EIO, with a sentence in `error`.
+ * Load `owned`, or where this kernel (or library) does not know the owner flag `plain`, which is
+ * the same without it; *has_owner says which. One transaction: what was loaded before is replaced,
+ * or stays as it is. 0; or -EPERM (CAP_NET_ADMIN), -EEXIST (a table of that name is somebody
+ * else's), -EINVAL (the text), -EIO, with a sentence in `error`.
  */
 int nft_table_load(struct nft_table *table, const char *owned, const char *plain, bool *has_owner,
 		   char *error, size_t error_len);
 
 /*
- * Remove the table: ours, or what an earlier ksplitd has left. It is no error when it is not there, or is
- * somebody else's. 0, or -errno as above.
+ * Remove the table: ours, or what an earlier ksplitd has left. It is no error when it is not there,
+ * or is somebody else's. 0, or -errno as above.
  */
 int nft_table_remove(struct nft_table *table, char *error, size_t error_len);
 

@@ -15,7 +15,7 @@
 #include <openssl/ssl.h>
 
 #define KEY_TYPE "P-256"
-#define VALID_S	 3600
+#define VALID_S  3600
 
 union address {
 	struct sockaddr sa;
@@ -33,8 +33,8 @@ struct self_test {
 /* One test under way. */
 struct trial {
 	int timeout_ms;
-	int listen_fd;	 /* of the origin */
-	X509 *cert;	 /* the origin's */
+	int listen_fd; /* of the origin */
+	X509 *cert;    /* the origin's */
 	EVP_PKEY *key;
 	pthread_t thread;
 	bool origin_served; /* by the origin's thread; read when it has ended */
@@ -122,8 +122,8 @@ static int open_origin(struct trial *trial, union address *address)
 {
 	socklen_t len = sizeof(address->in);
 
-	*address = (union address){.in = {.sin_family = AF_INET,
-					  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
+	*address = (union address){
+		.in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
 	trial->listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (trial->listen_fd < 0 || bind(trial->listen_fd, &address->sa, len) ||
 	    listen(trial->listen_fd, 4) || getsockname(trial->listen_fd, &address->sa, &len))
@@ -251,8 +251,8 @@ static bool leaf_is_right(const struct trial *trial, const SSL *ssl, X509 *ca)
 {
 	X509 *leaf = SSL_get0_peer_certificate(ssl);
 
-	return leaf && (X509_verify(leaf, X509_get0_pubkey(ca)) == 1 ||
-			X509_cmp(leaf, trial->cert) == 0);
+	return leaf &&
+	       (X509_verify(leaf, X509_get0_pubkey(ca)) == 1 || X509_cmp(leaf, trial->cert) == 0);
 }
 
 static int talk(const struct trial *trial, SSL *ssl, X509 *ca, char *error, size_t error_len)
@@ -281,8 +281,7 @@ static int call(struct self_test *test, const struct trial *trial, const union a
 		err = fd;
 		snprintf(error, error_len, "cannot open a socket at the listener's address: %s",
 			 strerror(-fd));
-	} else if (!ssl || !SSL_set_fd(ssl, fd) ||
-		   !SSL_set_tlsext_host_name(ssl, SELF_TEST_NAME)) {
+	} else if (!ssl || !SSL_set_fd(ssl, fd) || !SSL_set_tlsext_host_name(ssl, SELF_TEST_NAME)) {
 		err = fail(error, error_len, "out of memory");
 	} else if (connect(fd, &target->sa, address_len(target))) {
 		err = -errno;
@@ -298,8 +297,8 @@ static int call(struct self_test *test, const struct trial *trial, const union a
 	return err;
 }
 
-int self_test_run(struct self_test *test, const struct sockaddr *listener, X509 *ca,
-		  int timeout_ms, char *error, size_t error_len)
+int self_test_run(struct self_test *test, const struct sockaddr *listener, X509 *ca, int timeout_ms,
+		  char *error, size_t error_len)
 {
 	struct trial trial = {.timeout_ms = timeout_ms, .listen_fd = -1};
 	union address target, origin;

@@ -13,31 +13,33 @@ struct self_test;
 struct server;
 
 /*
- * Capture as the daemon sees it: rules are loaded by the keeper (capture/keeper.h) when a self-test has
- * passed, while workers are alive, and unless somebody has switched them off; a keeper that is gone is
- * replaced. Functions are for the main thread, but for those that say otherwise.
+ * Capture as the daemon sees it: rules are loaded by the keeper (capture/keeper.h) when a self-test
+ * has passed, while workers are alive, and unless somebody has switched them off; a keeper that is
+ * gone is replaced. Functions are for the main thread, but for those that say otherwise.
  */
 
 /*
- * Make it, and the keeper's process: before there are threads. *out stays NULL when the configuration captures
- * nothing by rules. `server` must outlive it. 0, -ENOMEM, or another -errno with a sentence in `error`.
+ * Make it, and the keeper's process: before there are threads. *out stays NULL when the
+ * configuration captures nothing by rules. `server` must outlive it. 0, -ENOMEM, or another -errno
+ * with a sentence in `error`.
  */
 int capturing_new(struct server *server, struct capturing **out, char *error, size_t error_len);
 
 /*
- * The workers accept: test, and load the rules. What goes wrong is logged and told by status: the daemon
- * goes on without capture. NULL: nothing to do, as in all that follow.
+ * The workers accept: test, and load the rules. What goes wrong is logged and told by status: the
+ * daemon goes on without capture. NULL: nothing to do, as in all that follow.
  */
 void capturing_begin(struct capturing *capturing);
 
 /*
- * Until a signal of `set` comes (they are blocked), or `timeout_ms` have passed (-1: never): have the workers tell that they are alive, tell the
- * keeper, obey commands, replace a keeper. The signal's number, -1: none came.
+ * Until a signal of `set` comes (they are blocked), or `timeout_ms` have passed (-1: never): have
+ * the workers tell that they are alive, tell the keeper, obey commands, replace a keeper. The
+ * signal's number, -1: none came.
  */
 int capturing_wait(struct capturing *capturing, const sigset_t *set, int timeout_ms);
 
-/* Withdraw the rules for good, and wait until they are: before the listeners close. What open connections
- * need goes with the keeper's process, in capturing_free. */
+/* Withdraw the rules for good, and wait until they are: before the listeners close. What open
+ * connections need goes with the keeper's process, in capturing_free. */
 void capturing_end(struct capturing *capturing);
 void capturing_free(struct capturing *capturing);
 
@@ -45,8 +47,8 @@ void capturing_free(struct capturing *capturing);
 void capturing_read(struct capturing *capturing, struct capture_status *out);
 
 /*
- * Any thread but the main one: switch on or off. `by` says who asks. Waits until it is done or cannot be done,
- * but no longer than a few seconds: status tells what became of it.
+ * Any thread but the main one: switch on or off. `by` says who asks. Waits until it is done or
+ * cannot be done, but no longer than a few seconds: status tells what became of it.
  */
 void capturing_switch(struct capturing *capturing, bool on, const char *by);
 

@@ -48,8 +48,7 @@ static bool add_status(cJSON *data, const struct capture_status *status)
 	       json_add_text(data, "why", status->why[0] ? status->why : NULL) &&
 	       json_add_u64(data, "keeper", (uint64_t)status->keeper_pid) &&
 	       json_add_bool(data, "owner", status->has_owner) &&
-	       json_add_u64(data, "loads", status->loaded) &&
-	       add_withdrawals(data, status) &&
+	       json_add_u64(data, "loads", status->loaded) && add_withdrawals(data, status) &&
 	       json_add_u64(data, "self_tests_failed", status->self_test_failed);
 }
 

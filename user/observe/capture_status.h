@@ -8,11 +8,12 @@
 /* How it is with the rules that bring connections here. Names are part of the user interface. */
 enum capture_state {
 	CAPTURE_NOT_CONFIGURED,
-	CAPTURE_STARTING,  /* self-test, or rules on their way */
+	CAPTURE_STARTING, /* self-test, or rules on their way */
 	CAPTURE_ON,
-	CAPTURE_OFF,	   /* by command, or because the daemon ends */
-	CAPTURE_WITHDRAWN, /* by the watchdog, or with a keeper that is gone: comes back by itself */
-	CAPTURE_FAILED,	   /* could not be switched on: `why`; until it is asked for again */
+	CAPTURE_OFF,       /* by command, or because the daemon ends */
+	CAPTURE_WITHDRAWN, /* by the watchdog, or with a keeper that is gone: comes back by itself
+			    */
+	CAPTURE_FAILED,    /* could not be switched on: `why`; until it is asked for again */
 	CAPTURE_STATES,
 };
 
@@ -21,7 +22,7 @@ enum capture_withdrawal {
 	CAPTURE_BY_COMMAND,
 	CAPTURE_BY_WATCHDOG, /* a worker, or the whole daemon, did not move */
 	CAPTURE_BY_KEEPER,   /* its process was gone */
-	CAPTURE_BY_END,	     /* the daemon drains */
+	CAPTURE_BY_END,      /* the daemon drains */
 	CAPTURE_WITHDRAWALS,
 };
 
@@ -30,10 +31,10 @@ enum capture_withdrawal {
 
 struct capture_status {
 	enum capture_state state;
-	bool has_owner;	       /* on: the kernel withdraws the rules when their keeper dies */
-	int64_t since_ms;      /* wall clock, of this state; 0: never was another */
-	int keeper_pid;	       /* 0: none */
-	uint64_t loaded;       /* how often rules were loaded */
+	bool has_owner;   /* on: the kernel withdraws the rules when their keeper dies */
+	int64_t since_ms; /* wall clock, of this state; 0: never was another */
+	int keeper_pid;   /* 0: none */
+	uint64_t loaded;  /* how often rules were loaded */
 	uint64_t self_test_failed;
 	uint64_t withdrawn[CAPTURE_WITHDRAWALS];
 	char by[CAPTURE_BY];   /* who brought this state about */

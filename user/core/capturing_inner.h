@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KSPLIT_CORE_CAPTURING_INNER_H
+#define KSPLIT_CORE_CAPTURING_INNER_H
+
+#include <pthread.h>
+#include <stdint.h>
+
+#include "capture/keeper.h"
+#include "core/capturing.h"
+
+/* What the files capturing*.c share, and nobody else sees. */
+
+#define CAPTURING_NEVER UINT64_MAX
+#define CAPTURING_TEXTS 4
+
+struct capturing {
+	struct server *server;
+	const struct capture *capture;
+	struct self_test *self_test;
+	char *texts[CAPTURING_TEXTS]; /* of struct keeper_rules, in its order */
+	uint64_t *turns;              /* of each worker, at the last beat */
+	int wake_fd;                  /* a command has come */
+	int signal_fd;                /* -1 until there is something to wait for */
+	/* of the main thread */
+	struct keeper *keeper; /* NULL: none now */
+	bool wanted;           /* told to be on */
+	bool recovering;       /* it was on, and shall be again without being told */
+	uint64_t beat_us, answer_us, retry_us, clear_us; /* when these are due; CAPTURING_NEVER */
+	uint64_t retry_delay_us;
+	char by[CAPTURE_BY]; /* who gave the order under way */
+	pthread_mutex_t lock;
+	pthread_cond_t settled;
+	/* under lock */
+	struct capture_status status;
+	bool ended; /* nothing is switched any more */
+	bool asked_on;
+	char asked_by[CAPTURE_BY];
+	uint64_t asked, seen, done; /* commands, by number */
+};
+
+/* --- capturing_state.c: how it is --- */
+
+enum capture_state capturing_state(struct capturing *capturing);
+void capturing_set_state(struct capturing *capturing, enum capture_state state, const char *by,
+			 const char *why);
+void capturing_count_withdrawn(struct capturing *capturing, enum capture_withdrawal withdrawal);
+
+/* --- capturing_try.c: may rules be loaded? --- */
+
+/* Can our own calls be marked, does a call go through every listener? Else `why` has a sentence. */
+bool capturing_try(struct capturing *capturing, char *why, size_t why_len);
+
+/* --- capturing_order.c: on and off --- */
+
+int capturing_start_keeper(struct capturing *capturing);
+void capturing_switch_on(struct capturing *capturing, const char *by);
+void capturing_switch_off(struct capturing *capturing, const char *by,
+			  enum capture_withdrawal withdrawal);
+
+/* Have rules loaded again that were loaded before, without trying anything. */
+void capturing_load(struct capturing *capturing);
+
+/* The keeper cannot be used any more: end it, and make another in a while. */
+void capturing_lose_keeper(struct capturing *capturing, const char *why);
+
+/* Off until somebody asks for it again; retry_later: on again by itself. */
+void capturing_give_up(struct capturing *capturing, const char *why);
+void capturing_retry_later(struct capturing *capturing);
+
+/* --- capturing_report.c: what the keeper tells --- */
+
+void capturing_obey(struct capturing *capturing, const struct keeper_report *report);
+
+/* Take away what was left for open connections once there are none. */
+void capturing_clear(struct capturing *capturing);
+
+#endif

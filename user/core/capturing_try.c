@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/capturing_inner.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "capture/self_test.h"
+#include "core/server.h"
+
+#define SELF_TEST_MS 4000
+
+/* Without the mark our own calls would be captured. */
+static bool can_mark(const struct capturing *capturing, char *why, size_t why_len)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int err = 0;
+
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_MARK, &capturing->capture->mark,
+				 sizeof(capturing->capture->mark)))
+		err = errno;
+	if (fd >= 0)
+		close(fd);
+	if (err)
+		snprintf(why, why_len,
+			 "ksplitd's own calls cannot be marked (SO_MARK: %s), so rules would "
+			 "capture them; run it as root or with CAP_NET_ADMIN",
+			 strerror(err));
+	return !err;
+}
+
+static bool listener_works(struct capturing *capturing, const struct sockaddr *listener, char *why,
+			   size_t why_len)
+{
+	union conn_address address = {0};
+	char error[200], name[64];
+
+	if (self_test_run(capturing->self_test, listener, capturing->server->ca->cert, SELF_TEST_MS,
+			  error, sizeof(error)) == 0)
+		return true;
+	memcpy(&address, listener,
+	       listener->sa_family == AF_INET6 ? sizeof(address.in6) : sizeof(address.in));
+	snprintf(why, why_len, "the self-test of listener %s failed: %s",
+		 conn_address_print(&address, name, sizeof(name)), error);
+	pthread_mutex_lock(&capturing->lock);
+	capturing->status.self_test_failed++;
+	pthread_mutex_unlock(&capturing->lock);
+	return false;
+}
+
+static bool same_listener(const union capture_address *a, const union capture_address *b)
+{
+	return !memcmp(a, b, sizeof(*a));
+}
+
+/* A call through every listener that rules lead to, each once. */
+static bool listeners_work(struct capturing *capturing, char *why, size_t why_len)
+{
+	const union capture_address *tested[2 * CAPTURE_KINDS];
+	size_t count = 0;
+
+	for (size_t i = 0; i < CAPTURE_HOOK; i++) {
+		const struct capture_part *part = &capturing->capture->parts[i];
+		const union capture_address *both[] = {&part->listener, &part->listener6};
+
+		for (size_t j = 0; j < 2 && part->given; j++) {
+			bool known = !both[j]->sa.sa_family;
+
+			for (size_t k = 0; k < count && !known; k++)
+				known = same_listener(tested[k], both[j]);
+			if (known)
+				continue;
+			if (!listener_works(capturing, &both[j]->sa, why, why_len))
+				return false;
+			tested[count++] = both[j];
+		}
+	}
+	return true;
+}
+
+bool capturing_try(struct capturing *capturing, char *why, size_t why_len)
+{
+	return can_mark(capturing, why, why_len) && listeners_work(capturing, why, why_len);
+}
