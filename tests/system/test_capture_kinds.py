@@ -101,6 +101,16 @@ def test_own_calls_are_not_captured(site):
         assert site.captured() == before + 5
 
 
+def test_own_exports_are_not_captured(site):
+    """A collector behind a port that is captured: nginx, which takes nothing but TLS there."""
+    otlp = {"endpoint": "http://%s:443/v1/metrics" % Row.ORIGIN[4], "interval_ms": 1000}
+    with Capturing(site, OUTGOING, settings={"metrics": {"otlp": otlp}}) as daemon:
+        before = site.captured()
+        wait_for(lambda: daemon.ask("summary")["otlp"]["last_error"], "an answer to an export")
+        assert site.captured() == before
+        assert {entry["sni"] for entry in daemon.access_log()} <= {"self-test.ksplit.invalid"}
+
+
 OTHERS = """
 table inet mine {
 	set nets {

@@ -162,7 +162,7 @@ int main(int argc, char **argv)
 	log_setup(LOG_LEVEL_INFO, false);
 	options = (struct otlp_options){argv[1], (uint32_t)strtoul(argv[2], NULL, 10),
 					(uint32_t)strtoul(argv[3], NULL, 10),
-					(uint32_t)strtoul(argv[4], NULL, 10)};
+					(uint32_t)strtoul(argv[4], NULL, 10), 0};
 	limits = (struct aggregate_limits){(uint32_t)series, 1};
 	if (aggregate_new(&limits, &aggregate) != 0) {
 		fputs("otlp_feed: no memory\n", stderr);

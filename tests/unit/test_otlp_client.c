@@ -93,7 +93,7 @@ static int tear_down(void **state)
 static void open_at(struct fixture *f, uint16_t port, uint32_t timeout_ms, uint32_t queue)
 {
 	char url[64], error[128];
-	struct otlp_options options = {url, 30, timeout_ms, queue};
+	struct otlp_options options = {url, 30, timeout_ms, queue, 0};
 
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u", port);
 	assert_int_equal(otlp_open(&options, &source, &f->otlp, error, sizeof(error)), 0);
@@ -172,7 +172,7 @@ static void test_urls(void **state)
 
 static void test_open_refuses_a_bad_url(void **state)
 {
-	struct otlp_options options = {"gopher://x", 1000, 1000, 1};
+	struct otlp_options options = {"gopher://x", 1000, 1000, 1, 0};
 	struct otlp *otlp = NULL;
 	char error[128];
 
@@ -214,7 +214,7 @@ static void test_secrets_of_the_url_are_not_told(void **state)
 {
 	struct fixture *f = *state;
 	struct otlp_stats stats;
-	struct otlp_options options = {NULL, 30, 5000, 5};
+	struct otlp_options options = {NULL, 30, 5000, 5, 0};
 	char url[96], endpoint[96], error[128];
 	time_t start = time(NULL);
 
@@ -322,7 +322,7 @@ static void test_close_sends_the_last_figures(void **state)
 {
 	struct fixture *f = *state;
 	char url[64], error[128];
-	struct otlp_options options = {url, 3600000, 5000, 3};
+	struct otlp_options options = {url, 3600000, 5000, 3, 0};
 	int threads = count_threads(), fds;
 
 	f->server.answers[0] = HTTP_ANSWER("200 OK", "", "{}");

@@ -56,6 +56,11 @@ bool capture_has_hook(const struct capture *capture)
 	return capture->parts[CAPTURE_HOOK].given;
 }
 
+uint32_t capture_own_mark(const struct capture *capture)
+{
+	return capture_has_rules(capture) || capture_has_hook(capture) ? capture->mark : 0;
+}
+
 uint32_t capture_tproxy_mark(const struct capture *capture)
 {
 	return capture->mark + 1;

@@ -21,10 +21,10 @@ static socklen_t address_len(const union conn_address *address)
 /* So that rules leave it alone. Where it may not be marked, no rules were loaded (core/capturing.c). */
 static void mark(const struct conn *conn, int fd)
 {
-	const struct capture *capture = &conn->worker->server->config->capture;
+	uint32_t own = capture_own_mark(&conn->worker->server->config->capture);
 
-	if (capture_has_rules(capture) || capture_has_hook(capture))
-		setsockopt(fd, SOL_SOCKET, SO_MARK, &capture->mark, sizeof(capture->mark));
+	if (own)
+		setsockopt(fd, SOL_SOCKET, SO_MARK, &own, sizeof(own));
 }
 
 /* 0: under way or done; -errno: this address is none. */

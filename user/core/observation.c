@@ -117,7 +117,8 @@ static int start_exports(struct server *server, char *error, size_t error_len)
 	const struct otlp_options options = {.endpoint = config->otlp_endpoint,
 					     .interval_ms = config->otlp_interval,
 					     .timeout_ms = config->otlp_timeout,
-					     .queue = config->otlp_queue};
+					     .queue = config->otlp_queue,
+					     .mark = capture_own_mark(&server->config->capture)};
 	struct metrics_source source;
 	int err = 0;
 

@@ -320,7 +320,7 @@ static int otlp_set_up(struct otlp *otlp, const struct otlp_options *options, ch
 	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed))
 		seed = (unsigned int)getpid();
 	otlp_backoff_set_up(&otlp->backoff, otlp->interval_ms, seed);
-	err = otlp_post_new(otlp->url, &otlp->post);
+	err = otlp_post_new(otlp->url, options->mark, &otlp->post);
 	return err ? err : start_thread(otlp);
 }
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <ksplit/text.h>
 #include <ksplit/version.h>
@@ -20,6 +21,7 @@ struct otlp_post {
 	CURLM *multi;
 	CURL *easy;
 	struct curl_slist *headers;
+	uint32_t mark; /* SO_MARK of its connections; 0: none */
 	bool busy;
 	bool quoted; /* the collector's words may be passed on */
 	char curl_error[CURL_ERROR_SIZE];
@@ -145,13 +147,28 @@ static bool add_header(struct otlp_post *post, const char *line)
 	return list;
 }
 
+/* Where it may not be marked, no rules were loaded (core/capturing.c). */
+static int mark_socket(void *ctx, curl_socket_t fd, curlsocktype purpose)
+{
+	const struct otlp_post *post = ctx;
+
+	(void)purpose;
+	setsockopt(fd, SOL_SOCKET, SO_MARK, &post->mark, sizeof(post->mark));
+	return CURL_SOCKOPT_OK;
+}
+
 /*
  * What does not change from one request to the next. QUICK_EXIT: whoever gives up a request does
  * not wait for the thread that still resolves its name.
  */
-static bool easy_set_up(struct otlp_post *post, const char *url)
+static bool easy_set_up(struct otlp_post *post, const char *url, uint32_t mark)
 {
 	CURL *easy = post->easy;
+
+	post->mark = mark;
+	if (mark && (curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, mark_socket) ||
+		     curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, post)))
+		return false;
 
 	return add_header(post, "Content-Type: application/json") &&
 	       add_header(post, "Accept: application/json") && add_header(post, "Expect:") &&
@@ -170,7 +187,7 @@ static bool easy_set_up(struct otlp_post *post, const char *url)
 	       !curl_easy_setopt(easy, CURLOPT_HEADERDATA, post);
 }
 
-int otlp_post_new(const char *url, struct otlp_post **out)
+int otlp_post_new(const char *url, uint32_t mark, struct otlp_post **out)
 {
 	struct otlp_post *post = calloc(1, sizeof(*post));
 
@@ -181,7 +198,7 @@ int otlp_post_new(const char *url, struct otlp_post **out)
 	post->text = malloc(ANSWER_MAX + 1);
 	post->multi = curl_multi_init();
 	post->easy = curl_easy_init();
-	if (!post->text || !post->multi || !post->easy || !easy_set_up(post, url)) {
+	if (!post->text || !post->multi || !post->easy || !easy_set_up(post, url, mark)) {
 		otlp_post_free(post);
 		return -ENOMEM;
 	}

@@ -32,8 +32,11 @@ struct otlp_answer {
  */
 int otlp_url_parse(const char *endpoint, char **url, char **name, char *error, size_t len);
 
-/* Caller owns *out. 0 or -ENOMEM. */
-int otlp_post_new(const char *url, struct otlp_post **out);
+/*
+ * `mark`: SO_MARK (socket(7)) of its connections, so that ksplitd's own rules leave them alone; 0: none.
+ * Caller owns *out. 0 or -ENOMEM.
+ */
+int otlp_post_new(const char *url, uint32_t mark, struct otlp_post **out);
 
 /* Begin to send; `body` stays the caller's and must stay as it is until the end. 0 or -ENOMEM. */
 int otlp_post_start(struct otlp_post *post, const char *body, uint32_t timeout_ms);
