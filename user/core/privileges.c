@@ -166,12 +166,13 @@ static int own_files(const struct config *config, const struct user *user, char 
 	return 0;
 }
 
-/* What the process does not have (a container's) it cannot keep. */
-static void choose_capabilities(uint64_t needed)
+/* What the process does not have (a container's) it cannot keep. False: /proc cannot be read. */
+static bool choose_capabilities(uint64_t needed)
 {
 	uint64_t kept = 0;
 
-	capng_get_caps_process();
+	if (capng_get_caps_process())
+		return false;
 	for (unsigned int cap = 0; cap < 64; cap++)
 		if ((needed & BIT(cap)) && capng_have_capability(CAPNG_PERMITTED, cap))
 			kept |= BIT(cap);
@@ -179,13 +180,17 @@ static void choose_capabilities(uint64_t needed)
 	for (unsigned int cap = 0; cap < 64; cap++)
 		if (kept & BIT(cap))
 			capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, cap);
+	return true;
 }
 
 static int become(const struct user *user, uint64_t needed, char *error, size_t error_len)
 {
 	int rc;
 
-	choose_capabilities(needed);
+	if (!choose_capabilities(needed))
+		return fail(error, error_len, -EIO,
+			    "\"user\": the capabilities of this process cannot be read; is /proc "
+			    "mounted?");
 	rc = capng_change_id((int)user->uid, (int)user->gid,
 			     CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING);
 	if (rc)
