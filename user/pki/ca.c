@@ -2,21 +2,14 @@
 #include "pki/ca.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <openssl/bio.h>
-#include <openssl/crypto.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdarg.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#define PEM_FILE_MAX (1024 * 1024)
+#include "pki/pem_file.h"
 
 /* Where the one line for the user goes. */
 struct complaint {
@@ -36,165 +29,18 @@ __attribute__((format(printf, 3, 4))) static int complain(struct complaint *to, 
 	return err;
 }
 
-static int complain_errno(struct complaint *to, const char *path, int err)
-{
-	int code = err == ENOENT || err == EACCES || err == ENOMEM ? -err : -EINVAL;
-
-	return complain(to, code, "%s: %s", path, strerror(err));
-}
-
 static int no_memory(struct complaint *to)
 {
 	return complain(to, -ENOMEM, "out of memory");
 }
 
-/* Read until EOF or `len` bytes. Bytes read or -errno. */
-static ssize_t read_all(int fd, char *buf, size_t len)
-{
-	size_t have = 0;
-
-	while (have < len) {
-		ssize_t n = read(fd, buf + have, len - have);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		have += (size_t)n;
-	}
-	return (ssize_t)have;
-}
-
-/*
- * A whole file in memory (not stdio: its buffer would keep the key after fclose). Caller owns *out,
- * PEM_FILE_MAX bytes, and gives it back with OPENSSL_clear_free.
- */
-static int read_pem_file(const char *path, char **out, size_t *out_len, struct complaint *to)
-{
-	char *buf;
-	ssize_t n;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return complain_errno(to, path, errno);
-	buf = OPENSSL_malloc(PEM_FILE_MAX);
-	if (!buf) {
-		close(fd);
-		return no_memory(to);
-	}
-	n = read_all(fd, buf, PEM_FILE_MAX);
-	close(fd);
-	if (n < 0 || n == PEM_FILE_MAX) {
-		OPENSSL_clear_free(buf, PEM_FILE_MAX);
-		return n < 0 ? complain_errno(to, path, (int)-n)
-			     : complain(to, -EINVAL, "%s: larger than a PEM file can sensibly be",
-					path);
-	}
-	*out = buf;
-	*out_len = (size_t)n;
-	return 0;
-}
-
-/* Why the last PEM call found nothing: no block left (true) or a broken one (false). */
-static bool pem_at_end(void)
-{
-	unsigned long err = ERR_peek_last_error();
-
-	return ERR_GET_LIB(err) == ERR_LIB_PEM && ERR_GET_REASON(err) == PEM_R_NO_START_LINE;
-}
-
 /* The first certificate is the CA's, those after it its chain. */
-static int parse_certs(void *out, const char *path, BIO *bio, struct complaint *to)
+static int load_certs(struct ca *ca, const char *path, struct complaint *to)
 {
-	struct ca *ca = out;
-	X509 *cert;
-	int n = 0;
+	int err = pem_file_certs(path, &ca->chain, to->text, to->len);
 
-	ca->chain = sk_X509_new_null();
-	if (!ca->chain)
-		return no_memory(to);
-	while ((cert = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
-		n++;
-		if (!ca->cert) {
-			ca->cert = cert;
-		} else if (!sk_X509_push(ca->chain, cert)) {
-			X509_free(cert);
-			return no_memory(to);
-		}
-	}
-	if (!pem_at_end())
-		return complain(to, -EINVAL, "%s: certificate %d in it is damaged", path, n + 1);
-	if (!n)
-		return complain(
-			to, -EINVAL,
-			"%s: no certificate in it; expected PEM (-----BEGIN CERTIFICATE-----)",
-			path);
-	return 0;
-}
-
-/* There is nobody to type a password: note that one was wanted, and fail. */
-static int password_wanted(char *buf, int size, int rwflag, void *arg)
-{
-	bool *wanted = arg;
-
-	(void)buf;
-	(void)size;
-	(void)rwflag;
-	*wanted = true;
-	return -1;
-}
-
-/* Before anything is read from it. */
-static bool names_a_key(BIO *bio)
-{
-	char *pem;
-	long len = BIO_get_mem_data(bio, &pem);
-
-	return len > 0 && memmem(pem, (size_t)len, "PRIVATE KEY-----", 16) != NULL;
-}
-
-static int parse_key(void *out, const char *path, BIO *bio, struct complaint *to)
-{
-	EVP_PKEY **key = out;
-	bool any_key = names_a_key(bio);
-	bool wanted = false;
-
-	*key = PEM_read_bio_PrivateKey(bio, NULL, password_wanted, &wanted);
-	if (*key)
-		return 0;
-	if (wanted)
-		return complain(to, -EINVAL,
-				"%s: the key is password-protected; remove the password with "
-				"`openssl pkey -in %s -out ca-key.pem`",
-				path, path);
-	if (any_key)
-		return complain(to, -EINVAL,
-				"%s: the private key in it is damaged or of a kind "
-				"that OpenSSL does not know",
-				path);
-	return complain(to, -EINVAL,
-			"%s: no private key in it; expected PEM (-----BEGIN PRIVATE KEY-----)",
-			path);
-}
-
-/* Have `parse` take what it looks for out of a PEM file. */
-static int load_pem(void *out, const char *path,
-		    int (*parse)(void *out, const char *path, BIO *bio, struct complaint *to),
-		    struct complaint *to)
-{
-	char *pem = NULL;
-	size_t len = 0;
-	BIO *bio;
-	int err = read_pem_file(path, &pem, &len, to);
-
-	if (err)
-		return err;
-	bio = BIO_new_mem_buf(pem, (int)len);
-	err = bio ? parse(out, path, bio, to) : no_memory(to);
-	BIO_free(bio);
-	OPENSSL_clear_free(pem, PEM_FILE_MAX);
+	if (!err)
+		ca->cert = sk_X509_shift(ca->chain);
 	return err;
 }
 
@@ -317,7 +163,7 @@ static void drop_roots(STACK_OF(X509) * chain)
 
 static int load_and_check(struct ca *ca, const char *cert_file, struct complaint *to)
 {
-	int err = load_pem(ca, cert_file, parse_certs, to);
+	int err = load_certs(ca, cert_file, to);
 
 	if (!err)
 		err = check_cert(ca->cert, cert_file, "the CA certificate", to);
@@ -355,7 +201,7 @@ int ca_load_key(const char *key_file, const char *cert_file, X509 *cert, EVP_PKE
 	int err;
 
 	ERR_set_mark();
-	err = load_pem(&key, key_file, parse_key, &to);
+	err = pem_file_key(key_file, &key, error, error_len);
 	if (!err && X509_check_private_key(cert, key) != 1)
 		err = complain(&to, -EINVAL,
 			       "%s: this key does not belong to the certificate in %s", key_file,
