@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+#include "capture/address.h"
+
 /*
  * What shall be brought to ksplitd: the "capture" section of the configuration, parsed, checked and
  * resolved (docs/capture.md tells every key). A connection belongs to a part when each list that is
@@ -73,13 +75,6 @@ struct capture_match {
 	struct capture_users users;       /* outgoing */
 	struct capture_names cgroups;     /* outgoing, hook */
 	struct capture_names units;       /* hook: systemd units, "app.service" */
-};
-
-/* A listener's address; sa.sa_family 0: there is none. */
-union capture_address {
-	struct sockaddr sa;
-	struct sockaddr_in in;
-	struct sockaddr_in6 in6;
 };
 
 struct capture_part {

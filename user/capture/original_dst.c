@@ -8,18 +8,14 @@
 #include <string.h>
 #include <linux/netfilter_ipv4.h>
 
+#include "capture/address.h"
+
 #ifndef IP6T_SO_ORIGINAL_DST
 #define IP6T_SO_ORIGINAL_DST 80
 #endif
 
-union address {
-	struct sockaddr sa;
-	struct sockaddr_in in;
-	struct sockaddr_in6 in6;
-};
-
 /* IPv4 seen through a dual-stack socket becomes plain IPv4. */
-static void unmap(union address *address)
+static void unmap(union capture_address *address)
 {
 	struct sockaddr_in in = {.sin_family = AF_INET};
 
@@ -30,7 +26,7 @@ static void unmap(union address *address)
 	address->in = in;
 }
 
-static int read_local(int fd, union address *local)
+static int read_local(int fd, union capture_address *local)
 {
 	socklen_t len = sizeof(*local);
 
@@ -44,7 +40,7 @@ static int read_local(int fd, union address *local)
 }
 
 /* Of the local address's family: conntrack keeps IPv4 and IPv6 connections apart. */
-static int read_tracked(int fd, const union address *local, union address *tracked)
+static int read_tracked(int fd, const union capture_address *local, union capture_address *tracked)
 {
 	bool v4 = local->sa.sa_family == AF_INET;
 	int level = v4 ? IPPROTO_IP : IPPROTO_IPV6;
@@ -58,18 +54,7 @@ static int read_tracked(int fd, const union address *local, union address *track
 	return errno == ENOPROTOOPT ? -ENOENT : -errno;
 }
 
-static bool same_address(const union address *a, const union address *b)
-{
-	if (a->sa.sa_family != b->sa.sa_family)
-		return false;
-	if (a->sa.sa_family == AF_INET)
-		return a->in.sin_port == b->in.sin_port &&
-		       a->in.sin_addr.s_addr == b->in.sin_addr.s_addr;
-	return a->in6.sin6_port == b->in6.sin6_port &&
-	       IN6_ARE_ADDR_EQUAL(&a->in6.sin6_addr, &b->in6.sin6_addr);
-}
-
-static void give(const union address *address, struct sockaddr *out, socklen_t *out_len)
+static void give(const union capture_address *address, struct sockaddr *out, socklen_t *out_len)
 {
 	*out_len = address->sa.sa_family == AF_INET ? sizeof(address->in) : sizeof(address->in6);
 	memcpy(out, address, *out_len);
@@ -77,7 +62,7 @@ static void give(const union address *address, struct sockaddr *out, socklen_t *
 
 int original_dst_read(int fd, struct sockaddr *out, socklen_t *out_len)
 {
-	union address local, tracked;
+	union capture_address local, tracked;
 	int err = read_local(fd, &local);
 
 	if (!err)
@@ -85,7 +70,7 @@ int original_dst_read(int fd, struct sockaddr *out, socklen_t *out_len)
 	if (err)
 		return err;
 	/* Tracked, but not translated: it was us whom the client called. */
-	if (same_address(&local, &tracked))
+	if (capture_address_same(&local, &tracked))
 		return -ENOENT;
 	give(&tracked, out, out_len);
 	return 0;
@@ -93,7 +78,7 @@ int original_dst_read(int fd, struct sockaddr *out, socklen_t *out_len)
 
 int original_dst_read_tproxy(int fd, struct sockaddr *out, socklen_t *out_len)
 {
-	union address local;
+	union capture_address local;
 	int err = read_local(fd, &local);
 
 	if (!err)

@@ -14,20 +14,15 @@
 
 #include <openssl/ssl.h>
 
+#include "capture/address.h"
+
 #define KEY_TYPE "P-256"
 #define VALID_S  3600
-
-union address {
-	struct sockaddr sa;
-	struct sockaddr_in in;
-	struct sockaddr_in6 in6;
-	struct sockaddr_storage any;
-};
 
 struct self_test {
 	_Atomic bool running; /* spares the lock on every connection but those of a test */
 	pthread_mutex_t lock;
-	union address caller, origin; /* under lock */
+	union capture_address caller, origin; /* under lock */
 };
 
 /* One test under way. */
@@ -59,25 +54,6 @@ void self_test_free(struct self_test *test)
 	free(test);
 }
 
-static socklen_t address_len(const union address *address)
-{
-	return address->sa.sa_family == AF_INET6 ? sizeof(address->in6) : sizeof(address->in);
-}
-
-static bool same_address(const union address *a, const struct sockaddr *b)
-{
-	const struct sockaddr_in *in = (const void *)b;
-	const struct sockaddr_in6 *in6 = (const void *)b;
-
-	if (a->sa.sa_family != b->sa_family)
-		return false;
-	if (b->sa_family == AF_INET)
-		return a->in.sin_port == in->sin_port &&
-		       a->in.sin_addr.s_addr == in->sin_addr.s_addr;
-	return a->in6.sin6_port == in6->sin6_port &&
-	       IN6_ARE_ADDR_EQUAL(&a->in6.sin6_addr, &in6->sin6_addr);
-}
-
 bool self_test_destination(struct self_test *test, const struct sockaddr *client,
 			   struct sockaddr *out)
 {
@@ -86,9 +62,9 @@ bool self_test_destination(struct self_test *test, const struct sockaddr *client
 	if (!test || !atomic_load(&test->running))
 		return false;
 	pthread_mutex_lock(&test->lock);
-	found = same_address(&test->caller, client);
+	found = capture_address_same(&test->caller, (const union capture_address *)client);
 	if (found)
-		memcpy(out, &test->origin, address_len(&test->origin));
+		memcpy(out, &test->origin, capture_address_len(&test->origin));
 	pthread_mutex_unlock(&test->lock);
 	return found;
 }
@@ -118,11 +94,11 @@ static int make_certificate(struct trial *trial)
 	return 0;
 }
 
-static int open_origin(struct trial *trial, union address *address)
+static int open_origin(struct trial *trial, union capture_address *address)
 {
 	socklen_t len = sizeof(address->in);
 
-	*address = (union address){
+	*address = (union capture_address){
 		.in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
 	trial->listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (trial->listen_fd < 0 || bind(trial->listen_fd, &address->sa, len) ||
@@ -198,7 +174,7 @@ static int start_origin(struct trial *trial)
 /* --- the caller --- */
 
 /* Whom to call: an address that listens for all is called on loopback. */
-static void target_of(const struct sockaddr *listener, union address *target)
+static void target_of(const struct sockaddr *listener, union capture_address *target)
 {
 	memset(target, 0, sizeof(*target));
 	memcpy(target, listener,
@@ -213,9 +189,9 @@ static void target_of(const struct sockaddr *listener, union address *target)
 
 /* A socket at the listener's own address, whose port nobody else can have: the workers know it. */
 static int open_caller(struct self_test *test, const struct trial *trial,
-		       const union address *target, const union address *origin)
+		       const union capture_address *target, const union capture_address *origin)
 {
-	union address caller = *target;
+	union capture_address caller = *target;
 	socklen_t len = sizeof(caller);
 	int fd = socket(target->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -225,7 +201,7 @@ static int open_caller(struct self_test *test, const struct trial *trial,
 		caller.in6.sin6_port = 0;
 	else
 		caller.in.sin_port = 0;
-	if (bind(fd, &caller.sa, address_len(&caller)) || getsockname(fd, &caller.sa, &len)) {
+	if (bind(fd, &caller.sa, capture_address_len(&caller)) || getsockname(fd, &caller.sa, &len)) {
 		int err = -errno;
 
 		close(fd);
@@ -270,8 +246,8 @@ static int talk(const struct trial *trial, SSL *ssl, X509 *ca, char *error, size
 	return 0;
 }
 
-static int call(struct self_test *test, const struct trial *trial, const union address *target,
-		const union address *origin, X509 *ca, char *error, size_t error_len)
+static int call(struct self_test *test, const struct trial *trial, const union capture_address *target,
+		const union capture_address *origin, X509 *ca, char *error, size_t error_len)
 {
 	int fd = open_caller(test, trial, target, origin), err;
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
@@ -283,7 +259,7 @@ static int call(struct self_test *test, const struct trial *trial, const union a
 			 strerror(-fd));
 	} else if (!ssl || !SSL_set_fd(ssl, fd) || !SSL_set_tlsext_host_name(ssl, SELF_TEST_NAME)) {
 		err = fail(error, error_len, "out of memory");
-	} else if (connect(fd, &target->sa, address_len(target))) {
+	} else if (connect(fd, &target->sa, capture_address_len(target))) {
 		err = -errno;
 		snprintf(error, error_len, "cannot connect to the listener: %s", strerror(-err));
 	} else {
@@ -301,7 +277,7 @@ int self_test_run(struct self_test *test, const struct sockaddr *listener, X509 
 		  char *error, size_t error_len)
 {
 	struct trial trial = {.timeout_ms = timeout_ms, .listen_fd = -1};
-	union address target, origin;
+	union capture_address target, origin;
 	int err = make_certificate(&trial);
 
 	snprintf(error, error_len, "cannot make an origin on 127.0.0.1");

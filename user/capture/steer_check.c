@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "capture/address.h"
 #include "capture/steer_lists.h"
 #include "capture/steer_targets.h"
 #include "ksplit.skel.h"
@@ -27,12 +28,6 @@
 
 /* 127.255.255.254, and mapped; of IPv6 loopback has but one. */
 #define HOST4 0x7ffffffeU
-
-union address {
-	struct sockaddr sa;
-	struct sockaddr_in in;
-	struct sockaddr_in6 in6;
-};
 
 /* --- who we are --- */
 
@@ -91,14 +86,14 @@ int steer_check_learn(struct ksplit_bpf *skel, char *why, size_t why_len)
 
 struct call {
 	int family;	   /* of the child's socket */
-	union address to;  /* as the child calls it */
-	union address original; /* as it is told to us */
+	union capture_address to;  /* as the child calls it */
+	union capture_address original; /* as it is told to us */
 	int listener;	   /* -1: this call is not made */
 };
 
 enum { CALLS = 3 };
 
-static int make_listener(int family, union address *address)
+static int make_listener(int family, union capture_address *address)
 {
 	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	socklen_t len = sizeof(*address);
@@ -120,34 +115,18 @@ static int make_listener(int family, union address *address)
 	return err ? err : fd;
 }
 
-static socklen_t length_of(const union address *address)
-{
-	return address->sa.sa_family == AF_INET ? sizeof(address->in) : sizeof(address->in6);
-}
-
-static bool same(const union address *a, const union address *b)
-{
-	if (a->sa.sa_family != b->sa.sa_family)
-		return false;
-	if (a->sa.sa_family == AF_INET)
-		return a->in.sin_port == b->in.sin_port &&
-		       a->in.sin_addr.s_addr == b->in.sin_addr.s_addr;
-	return a->in6.sin6_port == b->in6.sin6_port &&
-	       IN6_ARE_ADDR_EQUAL(&a->in6.sin6_addr, &b->in6.sin6_addr);
-}
-
 enum child_end { CHILD_GOOD, CHILD_NOT_MOVED, CHILD_NOT_CONNECTED, CHILD_NOT_TOLD };
 
 /* In the child: system calls only, this process has threads. */
 static enum child_end make_call(const struct call *call)
 {
-	union address peer;
+	union capture_address peer;
 	socklen_t len = sizeof(peer);
 	int fd = socket(call->family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	if (fd < 0 || connect(fd, &call->to.sa, length_of(&call->to)))
+	if (fd < 0 || connect(fd, &call->to.sa, capture_address_len(&call->to)))
 		return CHILD_NOT_CONNECTED;
-	if (getpeername(fd, &peer.sa, &len) || !same(&peer, &call->to))
+	if (getpeername(fd, &peer.sa, &len) || !capture_address_same(&peer, &call->to))
 		return CHILD_NOT_TOLD;
 	close(fd);
 	return CHILD_GOOD;
@@ -170,7 +149,7 @@ static enum child_end run_child(int procs, const struct call calls[CALLS])
 static int check_arrival(struct ksplit_bpf *skel, const struct call *call)
 {
 	struct pollfd wait = {.fd = call->listener, .events = POLLIN};
-	union address client, local, original;
+	union capture_address client, local, original;
 	struct ksplit_steer_address kept;
 	socklen_t client_len = sizeof(client), local_len = sizeof(local);
 	int fd, err;
@@ -187,7 +166,7 @@ static int check_arrival(struct ksplit_bpf *skel, const struct call *call)
 	if (err)
 		return err;
 	steer_unpack(&kept, &original.sa);
-	return same(&original, &call->original) ? 0 : -EBADMSG;
+	return capture_address_same(&original, &call->original) ? 0 : -EBADMSG;
 }
 
 static int explain(enum child_end end, int err, char *why, size_t why_len)
@@ -237,7 +216,7 @@ static void set_up(struct call calls[CALLS], bool ipv6, struct ksplit_steer_sett
 		   int listeners[2])
 {
 	const __u8 mapped[16] = {[10] = 0xff, [11] = 0xff, [12] = 127, 255, 255, 254};
-	union address address;
+	union capture_address address;
 
 	memset(calls, 0, CALLS * sizeof(*calls));
 	memset(settings, 0, sizeof(*settings));
