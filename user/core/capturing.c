@@ -14,6 +14,7 @@
 #include "capture/rules_text.h"
 #include "capture/self_test.h"
 #include "core/capturing_inner.h"
+#include "core/pulse.h"
 #include "core/server.h"
 
 #define BEGIN_MS         10000 /* for the keeper's first answer */
@@ -34,29 +35,10 @@ static uint64_t beat_interval_us(const struct capturing *capturing)
 	return interval < BEAT_MIN_US ? BEAT_MIN_US : interval;
 }
 
-static bool worker_moved(const struct capturing *capturing, size_t i)
-{
-	const struct worker *worker = &capturing->server->workers[i];
-
-	return atomic_load(&worker->ended) || worker_turns(worker) != capturing->turns[i];
-}
-
-/* Has every worker passed its loop since the last beat? Idle ones do because they are woken here.
- */
 static void beat(struct capturing *capturing)
 {
-	struct server *server = capturing->server;
-	bool all = true;
-
-	for (size_t i = 0; i < server->workers_len && all; i++)
-		all = worker_moved(capturing, i);
-	if (all) {
-		for (size_t i = 0; i < server->workers_len; i++)
-			capturing->turns[i] = worker_turns(&server->workers[i]);
+	if (pulse_look(capturing->pulse))
 		keeper_beat(capturing->keeper);
-	}
-	for (size_t i = 0; i < server->workers_len; i++)
-		worker_wake(&server->workers[i]);
 	capturing->beat_us = worker_clock_us() + beat_interval_us(capturing);
 }
 
@@ -194,12 +176,11 @@ static int set_up(struct capturing *capturing)
 {
 	int err = make_texts(capturing);
 
-	capturing->turns = calloc(capturing->server->workers_len, sizeof(*capturing->turns));
 	capturing->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (!err && capturing->wake_fd < 0)
 		err = -errno;
-	if (!err && !capturing->turns)
-		err = -ENOMEM;
+	if (!err)
+		err = pulse_new(capturing->server, &capturing->pulse);
 	if (!err)
 		err = self_test_new(&capturing->self_test);
 	return err ? err : capturing_start_keeper(capturing);
@@ -290,7 +271,7 @@ void capturing_free(struct capturing *capturing)
 	self_test_free(capturing->self_test);
 	pthread_cond_destroy(&capturing->settled);
 	pthread_mutex_destroy(&capturing->lock);
-	free(capturing->turns);
+	pulse_free(capturing->pulse);
 	for (size_t i = 0; i < CAPTURING_TEXTS; i++)
 		free(capturing->texts[i]);
 	free(capturing);

@@ -13,12 +13,14 @@
 #define CAPTURING_NEVER UINT64_MAX
 #define CAPTURING_TEXTS 4
 
+struct pulse;
+
 struct capturing {
 	struct server *server;
 	const struct capture *capture;
 	struct self_test *self_test;
 	char *texts[CAPTURING_TEXTS]; /* of struct keeper_rules, in its order */
-	uint64_t *turns;              /* of each worker, at the last beat */
+	struct pulse *pulse;          /* is a beat due? */
 	int wake_fd;                  /* a command has come */
 	int signal_fd;                /* -1 until there is something to wait for */
 	/* of the main thread */
