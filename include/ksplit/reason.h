@@ -64,6 +64,7 @@
 	X(PASS_SIGNER_BUSY, PASS, "signer_busy", "more new leaves than ca.sign_rate allows")       \
 	X(PASS_SIGNER_REFUSED, PASS, "signer_refused", "the signing process refused the leaf")     \
 	X(PASS_SIGNER_GONE, PASS, "signer_gone", "the signing process has ended or is silent")     \
+	X(PASS_OUTSIDE_CA, PASS, "outside_ca_constraints", "the CA may not sign for all its names") \
 	X(PASS_NO_IDENTITY, PASS, "no_identity", "no identity for the name, and no default")       \
 	X(PASS_RULE, PASS, "pass_rule", "a rule of the configuration (section \"pass\")")          \
 	X(PASS_LEARNED, PASS, "learned", "this client refused the forged leaf before")             \

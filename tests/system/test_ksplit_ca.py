@@ -272,11 +272,31 @@ def test_curl_takes_a_leaf_inside_the_constraints_alone(pki, authorities, tmp_pa
 
 @pytest.mark.needs("curl")
 def test_ksplitd_signs_with_it(ksplitd, nginx, authorities):
-    for options, code in (((), 0), (("--permit", "example.com"), 60)):
+    every_name = [word for name in ("test", "localhost", "127.0.0.1", "::1")
+                  for word in ("--permit", name)]
+    for options in ((), every_name):
         authority = authorities(*options)
         daemon = ksplitd("127.0.0.1:%d" % nginx.port, {"sampler": "off"}, ca=authority)
-        done = curl("origin.test", daemon.port, "--cacert", authority.cert, check=False)
-        assert done.returncode == code, done.stderr
+        curl("origin.test", daemon.port, "--cacert", authority.cert)
+        assert daemon.wait_log()[-1]["mode"] == "intercept"
+
+
+@pytest.mark.needs("curl")
+def test_ksplitd_passes_what_is_outside_of_the_constraints(pki, ksplitd, nginx, authorities):
+    """The client gets the origin's certificate, the first time as from the cache; and one name of
+    several that is outside is enough."""
+    for options, count in ((("--permit", "example.com"), 2), (("--exclude", "localhost"), 1)):
+        authority = authorities(*options)
+        daemon = ksplitd("127.0.0.1:%d" % nginx.port, {"sampler": "off"}, ca=authority)
+        for _ in range(count):
+            curl("origin.test", daemon.port, "--cacert", pki.origin_ca.cert)
+        for entry in daemon.wait_log(count=count):
+            assert (entry["mode"], entry["pass_reason"]) == ("pass", "outside_ca_constraints")
+        assert daemon.reason_count("outside_ca_constraints") == count
+        assert daemon.ask("summary")["leaf_cache"]["forged"] == 1
+        (row,) = daemon.ask("passes")["passes"]
+        assert (row["reason"], row["name"]) == ("outside_ca_constraints", "origin.test"), row
+        assert "passed through: the CA may not sign for all its names" in daemon.stderr()
 
 
 # -- show ----------------------------------------------------------------------------------------

@@ -441,6 +441,26 @@ static void chain_is_kept_without_its_root(void **state)
 	free_tree(&t);
 }
 
+/* The root is not sent to clients, but they hold us to what it says. */
+static void name_constraints_of_the_root_are_kept(void **state)
+{
+	struct fixture *f = *state;
+	struct tree t = make_tree(f, "CA:TRUE");
+	struct ca *ca;
+
+	write_good(f);
+	ca = check_loads(f, f->key);
+	assert_null(ca->constraints);
+	ca_free(ca);
+	add_test_ext(t.root, t.root, NID_name_constraints, "permitted;DNS:example.com");
+	sign_test_cert(t.root, f->other);
+	write_chain(f, t.ca, t.middle, t.root);
+	ca = check_loads(f, f->key);
+	assert_non_null(ca->constraints);
+	ca_free(ca);
+	free_tree(&t);
+}
+
 static void refuses_a_broken_chain(void **state)
 {
 	struct fixture *f = *state;
@@ -479,6 +499,7 @@ int main(void)
 		T(refuses_a_file_without_a_key),
 		T(refuses_an_encrypted_key),
 		T(chain_is_kept_without_its_root),
+		T(name_constraints_of_the_root_are_kept),
 		T(refuses_a_broken_chain),
 		cmocka_unit_test(a_null_ca_can_be_freed),
 	};

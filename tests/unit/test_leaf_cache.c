@@ -26,6 +26,7 @@
 
 static struct {
 	struct leaf_cache *cache;
+	struct ca ca;           /* without anything but name constraints */
 	atomic_int forged;      /* requests to the signer */
 	atomic_ullong wait_for; /* a forging call returns when that many others wait */
 	atomic_bool held, fail; /* names with "slow" in them wait while held */
@@ -87,6 +88,8 @@ static int make_der(const char *sni, uint8_t **der)
 	X509_NAME_add_entry_by_txt(X509_get_subject_name(leaf), "CN", MBSTRING_UTF8,
 				   (const unsigned char *)(*sni ? sni : "none"), -1, -1, 0);
 	X509_set_pubkey(leaf, test.key);
+	if (strstr(sni, ".example"))
+		add_test_ext(leaf, leaf, NID_subject_alt_name, "DNS:shop.example");
 	X509_sign(leaf, test.key, EVP_sha256());
 	len = i2d_X509(leaf, der);
 	X509_free(leaf);
@@ -153,7 +156,7 @@ static void open_cache(size_t max_entries)
 	test.held = test.fail = test.slow_begun = false;
 	test.cannot_forge = test.gone = test.garbled = false;
 	test.until = DAY;
-	assert_int_equal(leaf_cache_new(NULL, NULL, NULL, max_entries, &test.cache), 0);
+	assert_int_equal(leaf_cache_new(&test.ca, NULL, NULL, max_entries, &test.cache), 0);
 }
 
 static int close_cache(void **state)
@@ -279,6 +282,31 @@ static void name_and_origin_are_the_key(void **state)
 	leaf_put(b);
 	leaf_put(c);
 	leaf_put(d);
+}
+
+/* Forged and kept, but marked: for the life of its entry nobody checks again. */
+static void leaf_outside_of_constraints_is_marked(void **state)
+{
+	static const struct cert_ext exts[] = {{NID_name_constraints, "permitted;DNS:example"},
+					       {0}};
+	X509 *ca = make_test_cert(
+		&(struct cert_spec){.cn = "CA", .key = test.key, .exts = exts});
+	struct leaf *inside, *outside;
+
+	(void)state;
+	assert_int_equal(name_constraints_read(ca, NULL, &test.ca.constraints), 0);
+	open_cache(8);
+	inside = get("shop.example");
+	outside = get("shop.test");
+	assert_false(inside->outside);
+	assert_true(outside->outside);
+	name_constraints_free(test.ca.constraints);
+	test.ca.constraints = NULL;
+	assert_ptr_equal(get("shop.test"), outside);
+	leaf_put(inside);
+	leaf_put(outside);
+	leaf_put(outside);
+	X509_free(ca);
 }
 
 static pthread_barrier_t barrier;
@@ -637,6 +665,7 @@ int main(void)
 #define T(f) cmocka_unit_test_teardown(f, close_cache)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fingerprint_is_sha256_of_der),
+		T(leaf_outside_of_constraints_is_marked),
 		T(second_call_is_answered_from_the_cache),
 		T(name_and_origin_are_the_key),
 		T(twenty_first_calls_forge_once),

@@ -85,6 +85,21 @@ void conn_leaf_expired(struct conn *conn)
 	leaf_failed(conn, -EPIPE);
 }
 
+/*
+ * A CA with name constraints: its clients refuse a leaf for other names, whoever signed it. Nobody
+ * but ourselves is shown one.
+ */
+static void leaf_found(struct conn *conn)
+{
+	if (!conn->leaf->outside || conn->self_test) {
+		handshake_begin(conn);
+		return;
+	}
+	leaf_put(conn->leaf);
+	conn->leaf = NULL;
+	conn_upstream_pass(conn, KSPLIT_PASS_OUTSIDE_CA);
+}
+
 static void leaf_arrived(struct worker_post *post)
 {
 	struct conn_leaf_wait *wait = (struct conn_leaf_wait *)post;
@@ -94,7 +109,7 @@ static void leaf_arrived(struct worker_post *post)
 		conn->leaf_waiting = NULL;
 		conn->leaf = wait->leaf;
 		if (wait->leaf)
-			handshake_begin(conn);
+			leaf_found(conn);
 		else
 			leaf_failed(conn, wait->err);
 	} else {
@@ -142,7 +157,7 @@ void conn_leaf_find(struct conn *conn)
 	if (err)
 		leaf_failed(conn, err);
 	else
-		handshake_begin(conn);
+		leaf_found(conn);
 }
 
 static bool refuses_leaf(int alert)

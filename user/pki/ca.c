@@ -169,9 +169,15 @@ static int load_and_check(struct ca *ca, const char *cert_file, struct complaint
 		err = check_cert(ca->cert, cert_file, "the CA certificate", to);
 	if (!err)
 		err = check_chain(ca, cert_file, to);
-	if (!err)
-		drop_roots(ca->chain);
-	return err;
+	if (err)
+		return err;
+	err = name_constraints_read(ca->cert, ca->chain, &ca->constraints);
+	if (err)
+		return err == -ENOMEM ? no_memory(to)
+				      : complain(to, err, "%s: name constraints cannot be read",
+						 cert_file);
+	drop_roots(ca->chain);
+	return 0;
 }
 
 int ca_load(const char *cert_file, struct ca **out, char *error, size_t error_len)
@@ -219,6 +225,7 @@ void ca_free(struct ca *ca)
 {
 	if (!ca)
 		return;
+	name_constraints_free(ca->constraints);
 	X509_free(ca->cert);
 	sk_X509_pop_free(ca->chain, X509_free);
 	free(ca);

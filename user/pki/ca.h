@@ -5,12 +5,15 @@
 #include <openssl/x509.h>
 #include <stddef.h>
 
+#include "pki/name_constraints.h"
+
 /* The local CA: certificate, and the certificates above it that clients are shown. Its private key
  * lives in the signing process (pki/signer.h). Immutable after load. */
 struct ca {
 	X509 *cert;
 	STACK_OF(X509) *chain; /* without cert; may be empty, never NULL; ca_load leaves a
 				   self-signed root out of it */
+	struct name_constraints *constraints; /* its own and of all above it; NULL: none */
 };
 
 /*

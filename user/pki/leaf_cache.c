@@ -78,7 +78,7 @@ void leaf_put(struct leaf *leaf)
 }
 
 /* A leaf with one reference, the caller's, from what the signing process has sent. */
-static int leaf_make(const uint8_t *der, size_t der_len, struct leaf **out)
+static int leaf_make(const struct ca *ca, const uint8_t *der, size_t der_len, struct leaf **out)
 {
 	struct leaf_box *box = calloc(1, sizeof(*box));
 	int err = -EIO;
@@ -92,6 +92,8 @@ static int leaf_make(const uint8_t *der, size_t der_len, struct leaf **out)
 		/* fills the cached view of the extensions now, while one thread alone knows it */
 		X509_check_purpose(box->leaf.cert, -1, 0);
 		err = fingerprint_of(box->leaf.cert, box->leaf.fingerprint);
+		box->leaf.outside =
+			name_constraints_check(ca->constraints, box->leaf.cert) != X509_V_OK;
 	}
 	ERR_pop_to_mark();
 	if (err) {
@@ -249,11 +251,12 @@ static void finish(struct entry *entry, int err, struct leaf *leaf)
 /* The signer's answer, on its thread. */
 static void entry_signed(void *arg, int err, const uint8_t *cert, size_t cert_len)
 {
+	struct entry *entry = arg;
 	struct leaf *leaf = NULL;
 
 	if (!err)
-		err = leaf_make(cert, cert_len, &leaf);
-	finish(arg, err, leaf);
+		err = leaf_make(entry->cache->ca, cert, cert_len, &leaf);
+	finish(entry, err, leaf);
 }
 
 /* For an entry that this thread has just inserted; whoever asked waits for it already. */

@@ -3,6 +3,7 @@
 #define KSPLIT_PKI_LEAF_CACHE_H
 
 #include <openssl/x509.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,6 +16,7 @@
 struct leaf {
 	X509 *cert;
 	uint8_t fingerprint[FINGERPRINT_LEN];
+	bool outside; /* a name in it is outside the CA's name constraints: clients would refuse it */
 };
 
 /* The process-wide cache, keyed by origin certificate fingerprint and SNI; bounded, the least
