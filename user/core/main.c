@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* ksplitd: start, wait for signals, end. */
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/crypto.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 
 #include "core/background.h"
 #include "core/config.h"
+#include "core/launcher.h"
 #include "core/log.h"
 #include "core/notify.h"
 #include "core/options.h"
@@ -27,6 +29,12 @@
 
 #define ERROR_LEN 1024
 #define POLL_MS   50
+
+/* How ksplitd was started. */
+struct start {
+	struct launcher_options launcher;
+	char program[4096]; /* "": unknown */
+};
 
 static void block_signals(sigset_t *set)
 {
@@ -110,12 +118,24 @@ static void enter_sandbox(void)
 			 strerror(-err));
 }
 
-static int run(struct server *server, struct background *background, const sigset_t *set)
+static int start_launcher(struct server *server, const struct start *start, char *error,
+			  size_t error_len)
+{
+	int err = launcher_start(&start->launcher, &server->launcher);
+
+	if (err)
+		snprintf(error, error_len, "cannot start the launcher: %s", strerror(-err));
+	return err;
+}
+
+static int run(struct server *server, const struct start *start, struct background *background,
+	       const sigset_t *set)
 {
 	char error[ERROR_LEN], status[96];
 
-	/* Before there are threads: capabilities are a thread's. */
-	if (privileges_drop(server->config, error, sizeof(error)) ||
+	/* Before there are threads: a fork has none, and capabilities are a thread's. */
+	if (start_launcher(server, start, error, sizeof(error)) ||
+	    privileges_drop(server->config, error, sizeof(error)) ||
 	    server_start(server, error, sizeof(error))) {
 		log_error("%s", error);
 		background_failed(background, error);
@@ -143,19 +163,29 @@ static void forbid_core(void)
  * on the stack, and those hold what was copied last: plaintext, which would stay there. The dynamic
  * linker binds the libraries' calls at once only when it is told before it starts (ld.so(8)).
  */
-static void bind_now(char **argv)
+static void bind_now(const struct start *start)
 {
-	char path[4096];
-	ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - 1);
-
-	if (getenv("LD_BIND_NOW") || len <= 0)
+	if (getenv("LD_BIND_NOW") || !start->program[0])
 		return;
-	path[len] = '\0';
 	if (setenv("LD_BIND_NOW", "1", 1) == 0)
-		execv(path, argv);
+		execv(start->program, start->launcher.argv);
 }
 
-static int start(const struct config *config)
+static void remember_start(struct start *start, int argc, char **argv)
+{
+	ssize_t len = readlink("/proc/self/exe", start->program, sizeof(start->program) - 1);
+
+	start->program[len > 0 ? len : 0] = '\0';
+	start->launcher = (struct launcher_options){
+		.argc = argc,
+		.argv = argv,
+		.program = start->program,
+		/* a daemon in the background is elsewhere */
+		.folder = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC),
+	};
+}
+
+static int serve_as_told(const struct config *config, const struct start *start)
 {
 	struct background background = {.notify_fd = -1};
 	struct server server;
@@ -181,7 +211,7 @@ static int start(const struct config *config)
 		}
 		log_setup(config->log_level, true);
 	}
-	status = run(&server, &background, &signals);
+	status = run(&server, start, &background, &signals);
 	server_destroy(&server);
 	return status;
 }
@@ -199,15 +229,18 @@ static int check(const struct config *config)
 	return EXIT_OK;
 }
 
-static int obey(const struct config *config, char **argv)
+static int obey(const struct config *config, int argc, char **argv)
 {
+	struct start start;
+
 	if (config->print_rules)
 		return print_rules(config);
 	if (config->check)
 		return check(config);
-	bind_now(argv);
+	remember_start(&start, argc, argv);
+	bind_now(&start);
 	log_setup(config->log_level, false);
-	return start(config);
+	return serve_as_told(config, &start);
 }
 
 int main(int argc, char **argv)
@@ -222,7 +255,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "ksplitd: %s\n", error);
 		status = EXIT_CONFIG;
 	} else if (action == OPTIONS_RUN) {
-		status = obey(&config, argv);
+		status = obey(&config, argc, argv);
 	}
 	config_free(&config);
 	return status;

@@ -14,6 +14,7 @@
 #include <openssl/evp.h>
 
 #include "core/capture_hook.h"
+#include "core/launcher.h"
 #include "core/learned_pass.h"
 #include "core/listener.h"
 #include "core/log.h"
@@ -351,6 +352,7 @@ void server_destroy(struct server *server)
 	free(server->workers);
 	steer_free(server->steer);
 	capturing_free(server->capturing);
+	launcher_stop(server->launcher);
 	own_sockets_free(server->own_sockets);
 	overload_free(server->overload);
 	learned_pass_free(server->learned);

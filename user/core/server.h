@@ -55,6 +55,7 @@ struct server {
 	struct otlp *otlp;	       /* NULL: none */
 	struct steer *steer;	       /* capture by connect hook; NULL: none */
 	struct capturing *capturing;   /* NULL: nothing is captured by rules */
+	struct launcher *launcher;     /* NULL until all is ready to start */
 	struct worker *workers;
 	size_t workers_len;
 	size_t workers_ready; /* of these are set up */

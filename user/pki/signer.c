@@ -2,6 +2,7 @@
 #include "pki/signer.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -19,6 +20,7 @@
 #include "pki/signer_message.h"
 
 #define SEND_BUFFER (4 * 1024 * 1024) /* some thousand requests; the system may allow less */
+#define HELLO_MS    10000
 #define END_TRIES   200
 #define END_LOOK_MS 5
 
@@ -79,13 +81,11 @@ static int read_hello(struct signer *signer, char *error, size_t error_len)
 
 static int fork_process(struct signer *signer, const struct signer_options *options)
 {
-	const int room = SEND_BUFFER;
 	int fds[2];
 	pid_t pid;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds))
 		return -errno;
-	setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 	fflush(NULL);
 	pid = fork();
 	if (pid == 0) {
@@ -100,29 +100,82 @@ static int fork_process(struct signer *signer, const struct signer_options *opti
 	return 0;
 }
 
-int signer_start(const struct signer_options *options, struct signer **out, char *error,
-		 size_t error_len)
+static struct signer *make(void)
 {
 	struct signer *signer = calloc(1, sizeof(*signer));
-	int err;
 
-	snprintf(error, error_len, "cannot start the signing process");
 	if (!signer)
-		return -ENOMEM;
+		return NULL;
 	signer->fd = -1;
 	signer->next_id = 1;
 	STAILQ_INIT(&signer->requests);
 	pthread_mutex_init(&signer->lock, NULL);
 	signer->answer = malloc(SIGNER_MESSAGE_MAX);
-	err = signer->answer ? fork_process(signer, options) : -ENOMEM;
-	if (!err)
-		err = read_hello(signer, error, error_len);
-	if (err) {
+	if (signer->answer)
+		return signer;
+	signer_stop(signer);
+	return NULL;
+}
+
+/* There is a process: is it ready? Then the signer is the caller's, else it is ended. */
+static int finish(struct signer *signer, struct signer **out, char *error, size_t error_len)
+{
+	const int room = SEND_BUFFER;
+	int err;
+
+	setsockopt(signer->fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+	err = read_hello(signer, error, error_len);
+	if (err)
 		signer_stop(signer);
-		return err;
+	else
+		*out = signer;
+	return err;
+}
+
+int signer_start(const struct signer_options *options, struct signer **out, char *error,
+		 size_t error_len)
+{
+	struct signer *signer = make();
+	int err = signer ? fork_process(signer, options) : -ENOMEM;
+
+	snprintf(error, error_len, "cannot start the signing process");
+	if (!err)
+		return finish(signer, out, error, error_len);
+	signer_stop(signer);
+	return err;
+}
+
+static int wait_hello(int fd)
+{
+	struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+	int n;
+
+	do {
+		n = poll(&poll_fd, 1, HELLO_MS);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	return n ? 0 : -ETIMEDOUT;
+}
+
+int signer_adopt(int fd, pid_t pid, struct signer **out, char *error, size_t error_len)
+{
+	struct signer *signer = make();
+	int err;
+
+	if (!signer) {
+		close(fd);
+		snprintf(error, error_len, "out of memory");
+		return -ENOMEM;
 	}
-	*out = signer;
-	return 0;
+	signer->fd = fd;
+	atomic_store(&signer->pid, pid);
+	snprintf(error, error_len, "the signing process does not get ready");
+	err = wait_hello(fd);
+	if (!err)
+		return finish(signer, out, error, error_len);
+	signer_stop(signer);
+	return err;
 }
 
 const X509_ALGOR *signer_algorithm(const struct signer *signer)

@@ -11,9 +11,8 @@
 #include "pki/signer_process.h"
 
 /*
- * The daemon's end of the signing process, which alone has the CA's private key. It is started once
- * and never again: its key cannot be read any more when privileges are given up. When it dies,
- * requests fail with -EPIPE from then on.
+ * The daemon's end of a signing process, which alone has the CA's private key. When it dies, requests fail
+ * with -EPIPE from then on.
  */
 struct signer;
 
@@ -23,6 +22,13 @@ struct signer;
  */
 int signer_start(const struct signer_options *options, struct signer **out, char *error,
 		 size_t error_len);
+
+/*
+ * The same with a signing process that somebody else has started (core/launcher.h): `fd` is its socket
+ * and the signer's from now on, also after an error; `pid` its number. Waits for its key for some seconds
+ * at most: -ETIMEDOUT.
+ */
+int signer_adopt(int fd, pid_t pid, struct signer **out, char *error, size_t error_len);
 
 /* Start the thread that takes answers. 0 or -errno. */
 int signer_listen(struct signer *signer);

@@ -46,7 +46,7 @@ static bool answer(int fd, const struct signer_head *head, const void *bytes, si
 	return n >= 0;
 }
 
-static void refuse_to_start(int fd, int err, const char *error)
+_Noreturn void signer_process_refuse(int fd, int err, const char *error)
 {
 	const struct signer_head head = {.verdict = SIGNER_FAILED, .err = -err};
 
@@ -146,7 +146,7 @@ void signer_process(const struct signer_options *options, int fd)
 	if (!err)
 		err = signer_lockdown(fd, options->user, error, sizeof(error));
 	if (err)
-		refuse_to_start(fd, err, error);
+		signer_process_refuse(fd, err, error);
 	if (tell_algorithm(fd, key))
 		serve(fd, key, options->rate);
 	signing_key_free(key);

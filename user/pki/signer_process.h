@@ -22,4 +22,7 @@ struct signer_options {
  */
 _Noreturn void signer_process(const struct signer_options *options, int fd);
 
+/* Say on `fd`, in place of the first message, why there is no signing process, and end this one. */
+_Noreturn void signer_process_refuse(int fd, int err, const char *error);
+
 #endif
