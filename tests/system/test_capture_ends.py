@@ -2,7 +2,6 @@
 """Capture must not cause downtime: whatever becomes of ksplitd, of a worker or of the keeper, the
 rules go, calls go past it, and nothing is left behind."""
 
-import ctypes
 import json
 import os
 import signal
@@ -15,6 +14,7 @@ from lib import stage as stages
 from lib.capturing import QUICK, Capturing, Site, within
 from lib.daemon import PROGRAM
 from lib.env import wait_for
+from lib.held_worker import held_worker
 from lib.netns import Row, within as in_namespace
 from lib.process import run
 from lib.tls import client_context
@@ -104,43 +104,16 @@ def test_stopped_and_continued(site):
         assert "capture is withdrawn: a worker" in daemon.stderr()
 
 
-PTRACE_ATTACH, PTRACE_DETACH, WALL = 16, 17, 0x40000000
-
-
-def hold_thread(tid, until):
-    """Stop one thread of another process (ptrace(2)) until the event, on one thread of ours."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
-    assert libc.ptrace(PTRACE_ATTACH, tid, None, None) == 0, os.strerror(ctypes.get_errno())
-    os.waitpid(tid, WALL)
-    until.wait(60)
-    libc.ptrace(PTRACE_DETACH, tid, None, None)
-
-
-def worker_thread(pid):
-    for tid in os.listdir("/proc/%d/task" % pid):
-        with open("/proc/%d/task/%s/comm" % (pid, tid), encoding="ascii") as comm:
-            if comm.read() == "ksplit-1\n":
-                return int(tid)
-    raise AssertionError("no worker")
-
-
 def test_one_worker_hangs(site):
     """The daemon answers, half of its connections would hang: withdrawn all the same."""
     with Capturing(site, OUTGOING) as daemon:
-        over = threading.Event()
-        holder = threading.Thread(target=hold_thread, args=(worker_thread(daemon.pid), over))
-        holder.start()
-        try:
+        with held_worker(daemon.pid):
             told = daemon.wait_state("withdrawn")
             assert (told["by"], told["withdrawals"]["watchdog"]) == ("watchdog", 1), told
             assert not site.capturing() and site.issuer() == "origin"
             code, text = daemon.tool("capture")
             assert code == 1 and "withdrawn since" in text, text
             assert "withdrawn" in daemon.summary()["degraded"]
-        finally:
-            over.set()
-            holder.join()
         daemon.wait_state("on")
         assert site.issuer() == "ksplit"
 

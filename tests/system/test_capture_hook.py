@@ -6,6 +6,7 @@ import json
 import os
 import pwd
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,8 +15,10 @@ import pytest
 from lib import env
 from lib import stage as stages
 from lib.cgroups import Cgroup, mount, own_name
-from lib.daemon import Ksplitd
-from lib.process import run
+from lib.daemon import CONTROL_VERSION, Ksplitd, ask_control
+from lib.env import BUILD
+from lib.held_worker import held_worker
+from lib.process import ENV, run
 from lib.tls import server_context
 
 pytestmark = pytest.mark.needs("curl", "bpftool", "nft")
@@ -185,6 +188,69 @@ def test_daemon_that_hangs_or_is_killed(pki, app, origins):
         daemon.kill()
 
 
+def hook_state(daemon):
+    return ask_control(daemon.control_path, {"version": CONTROL_VERSION, "command": "capture"})[
+        "data"]["hook"]
+
+
+def status_tool(daemon, *words):
+    """ksplit-status: (exit code, what it printed)."""
+    done = subprocess.run([BUILD / "ksplit-status", "--control", daemon.control_path, *words],
+                          text=True, env=ENV, capture_output=True, stdin=subprocess.DEVNULL,
+                          timeout=env.PATIENCE)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_one_worker_hangs(pki, app, origins):
+    """The daemon answers, and half of the calls would wait: all go direct, until it moves again."""
+    port = origins[4].port
+    with hook_daemon(pki, app, [port], capture={"watchdog": 1000}) as daemon:
+        curl(4, port, pki.ca, *app.prefix)
+        with held_worker(daemon.pid):
+            env.wait_for(lambda: hook_state(daemon)["state"] == "withdrawn", "the hook to be off")
+            for _ in range(3):
+                curl(4, port, pki.origin_ca, *app.prefix)
+            code, text = status_tool(daemon, "capture")
+            assert code == 1 and text.startswith("Connect hook  withdrawn since"), text
+            assert "a worker" in text and "by watchdog 1" in " ".join(text.split()), text
+            code, text = status_tool(daemon)
+            assert code == 1 and "DEGRADED" in text, text
+        env.wait_for(lambda: hook_state(daemon)["state"] == "on", "the hook to be on again")
+        curl(4, port, pki.ca, *app.prefix)
+        assert hook_state(daemon)["withdrawals"] == {
+            "command": 0, "watchdog": 1, "keeper": 0, "end": 0}
+
+
+def test_switched_off_and_on(pki, app, origins):
+    """The hook alone, by a daemon without privileges: nothing of it is left while it is off."""
+    port = origins[4].port
+    daemon = hook_daemon(pki, app, [port])
+    daemon.config["user"] = "www-data"
+    daemon.folder.chmod(0o777)
+    with daemon:
+        for count in (1, 2):
+            curl(4, port, pki.ca, *app.prefix)
+            code, text = status_tool(daemon, "capture", "off")
+            assert code == 0 and "off since" in text and "command of user 0" in text, text
+            assert links_of(app) == set()
+            curl(4, port, pki.origin_ca, *app.prefix)
+            assert status_tool(daemon, "capture")[0] == 0
+            assert status_tool(daemon)[0] == 0
+            hook = daemon.ask("kernel")["capture_hook"]
+            assert not hook["on"] and hook["why"].startswith("off: by command"), hook
+            code, text = status_tool(daemon, "capture", "on")
+            assert code == 0 and "on since" in text, text
+            assert "1 of 1 cgroups and units" in text, text
+            assert links_of(app) == LINKS
+            told = hook_state(daemon)
+            assert (told["loads"], told["withdrawals"]["command"]) == (1 + count, count), told
+        curl(4, port, pki.ca, *app.prefix)
+        code, text = status_tool(daemon, "--json", "capture")
+        assert code == 0 and json.loads(text)["state"] == "not_configured", text
+        assert json.loads(text)["hook"]["attached"] == 1, text
+    assert links_of(app) == set()
+
+
 # Does a call reach the origin itself? It has a second to answer.
 DIRECT = """
 import socket, ssl, sys
@@ -235,3 +301,6 @@ def test_without_a_working_hook_the_daemon_runs_and_says_why(pki, app, origins):
         assert links_of(app) == set()
         curl(4, origins[4].port, pki.origin_ca, *app.prefix)
         assert daemon.access_log() == []
+        code, text = status_tool(daemon, "capture", "on")
+        assert code == 1 and "failed since" in text and "ksplitd's own cgroup" in text, text
+        assert status_tool(daemon, "capture", "off")[0] == 0

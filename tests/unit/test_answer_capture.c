@@ -28,7 +28,10 @@ static void note_switch(void *ctx, bool on, const char *by)
 	switched->count++;
 	switched->on = on;
 	snprintf(switched->by, sizeof(switched->by), "%s", by);
-	switched->summary.capture.state = on ? CAPTURE_ON : CAPTURE_OFF;
+	if (switched->summary.capture.state != CAPTURE_NOT_CONFIGURED)
+		switched->summary.capture.state = on ? CAPTURE_ON : CAPTURE_OFF;
+	if (switched->summary.hook.state != CAPTURE_NOT_CONFIGURED)
+		switched->summary.hook.state = on ? CAPTURE_ON : CAPTURE_OFF;
 }
 
 static struct control_source source_of(struct switched *switched)
@@ -93,8 +96,45 @@ static void status_tells_everything(void **state)
 	check_number(counts, "watchdog", 5);
 	check_number(counts, "keeper", 6);
 	check_number(counts, "end", 7);
+	assert_true(cJSON_IsNull(cJSON_GetObjectItem(data, "hook")));
 	assert_int_equal(switched.count, 0);
 	cJSON_Delete(json);
+}
+
+static void the_hook_alone_is_told_and_switched(void **state)
+{
+	struct switched switched = {.summary = {.hook = {.state = CAPTURE_WITHDRAWN,
+							 .since_ms = 1700000000123,
+							 .loaded = 3,
+							 .self_test_failed = 1,
+							 .withdrawn = {4, 5, 6, 7},
+							 .by = "watchdog",
+							 .why = "nothing moved"},
+						.hook_wanted = 9,
+						.hook_attached = 8}};
+	const struct control_source source = source_of(&switched);
+	const cJSON *data, *hook;
+	cJSON *json = ask(&source, "", &data);
+
+	(void)state;
+	check_text(data, "state", "not_configured");
+	hook = cJSON_GetObjectItem(data, "hook");
+	check_text(hook, "state", "withdrawn");
+	check_text(hook, "since", "2023-11-14T22:13:20.123Z");
+	check_text(hook, "by", "watchdog");
+	check_text(hook, "why", "nothing moved");
+	check_number(hook, "loads", 3);
+	check_number(hook, "self_tests_failed", 1);
+	check_number(hook, "wanted", 9);
+	check_number(hook, "attached", 8);
+	check_number(cJSON_GetObjectItem(hook, "withdrawals"), "watchdog", 5);
+	assert_null(cJSON_GetObjectItem(hook, "keeper"));
+	cJSON_Delete(json);
+	json = ask(&source, "\"off\"", &data);
+	check_text(cJSON_GetObjectItem(data, "hook"), "state", "off");
+	check_text(data, "state", "not_configured");
+	cJSON_Delete(json);
+	assert_int_equal(switched.count, 1);
 }
 
 static void on_and_off_say_who_asked(void **state)
@@ -155,6 +195,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(status_tells_everything),
+		cmocka_unit_test(the_hook_alone_is_told_and_switched),
 		cmocka_unit_test(on_and_off_say_who_asked),
 		cmocka_unit_test(what_makes_no_sense_switches_nothing),
 		cmocka_unit_test(where_nothing_is_configured),

@@ -235,7 +235,7 @@ static void kernel_says_what_was_probed(void **state)
 static bool hook_is_on(void *ctx, struct control_hook *out)
 {
 	(void)ctx;
-	*out = (struct control_hook){.why = "",
+	*out = (struct control_hook){.on = true,
 				     .wanted = 3,
 				     .attached = 2,
 				     .counts_len = 2,

@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "bpf_rig.h"
@@ -24,21 +25,38 @@
 		assert_true(condition_);                                                           \
 	} while (0)
 
+static struct capture_status state_of(struct steer *steer)
+{
+	struct steer_status status;
+
+	steer_read(steer, &status);
+	return status.state;
+}
+
+static size_t attached(struct steer *steer)
+{
+	struct steer_status status;
+
+	steer_read(steer, &status);
+	return status.attached;
+}
+
 static struct steer *start(struct steer_rig *rig)
 {
 	struct steer *steer;
 
 	assert_int_equal(steer_new(&rig->options, &steer), 0);
-	assert_string_equal(steer_why(steer), "");
+	assert_string_equal(state_of(steer).why, "");
+	assert_int_equal(state_of(steer).state, CAPTURE_ON);
 	return steer;
 }
 
 static uint64_t counted(struct steer *steer, enum ksplit_steer_count what)
 {
-	struct steer_status status;
+	uint64_t counts[KSPLIT_STEER_COUNTS];
 
-	assert_int_equal(steer_read(steer, &status), 0);
-	return status.counts[what];
+	assert_int_equal(steer_read_counts(steer, counts), 0);
+	return counts[what];
 }
 
 /* Arrives at the proxy, which can tell where it was meant to go; the caller is told that, too. */
@@ -79,10 +97,10 @@ static void test_steers(void **state)
 	mapped.in6.sin6_port = rig.origin.in.sin_port;
 	assert_int_equal(inet_pton(AF_INET6, "::ffff:127.0.0.1", &mapped.in6.sin6_addr), 1);
 	assert_steered(&rig, steer, AF_INET6, &mapped, &rig.origin, rig.proxy_fd);
-	assert_int_equal(steer_read(steer, &status), 0);
+	steer_read(steer, &status);
 	assert_int_equal(status.wanted, 1);
 	assert_int_equal(status.attached, 1);
-	assert_true(status.counts[KSPLIT_STEER_STEERED] >= 3);
+	assert_true(counted(steer, KSPLIT_STEER_STEERED) >= 3);
 
 	/* Only those, and not this process itself, as if it were the daemon. */
 	assert_string_equal(steer_rig_try(&rig, (struct steer_caller){0}), "direct");
@@ -228,8 +246,15 @@ static void test_daemon_in_trouble(void **state)
 	atomic_store(&fine, false);
 	WAIT_UNTIL(strcmp(steer_rig_try(&rig, (struct steer_caller){.cgroup = ""}), "direct") == 0);
 	assert_true(counted(steer, KSPLIT_STEER_STALLED) > 0);
+	WAIT_UNTIL(state_of(steer).state == CAPTURE_WITHDRAWN);
+	assert_string_equal(state_of(steer).by, "watchdog");
+	assert_non_null(strstr(state_of(steer).why, "400 ms"));
+	assert_int_equal(state_of(steer).withdrawn[CAPTURE_BY_WATCHDOG], 1);
 	atomic_store(&fine, true);
 	WAIT_UNTIL(strcmp(steer_rig_try(&rig, (struct steer_caller){.cgroup = ""}), "steered") == 0);
+	WAIT_UNTIL(state_of(steer).state == CAPTURE_ON);
+	assert_string_equal(state_of(steer).by, "watchdog");
+	assert_int_equal(state_of(steer).loaded, 2);
 	steer_free(steer);
 
 	rig.options.works = NULL;
@@ -254,6 +279,89 @@ static void test_daemon_in_trouble(void **state)
 	steer_rig_close(&rig);
 }
 
+static enum capture_state switched(struct steer *steer, bool on)
+{
+	steer_switch(steer, on, "a test");
+	steer_await(steer, RIG_WAIT_MS);
+	return state_of(steer).state;
+}
+
+/* Off: nothing hangs on the cgroup, nobody is steered or refused; on: as before, lists and all. */
+static void test_switched(void **state)
+{
+	struct steer_caller exempt = {.cgroup = "", .user = 65534};
+	struct steer_rig rig;
+	struct steer *steer;
+
+	(void)state;
+	BPF_RIG_NEEDS_BPF();
+	steer_rig_open(&rig);
+	rig.part.exempt.users = (struct capture_users){.list = &exempt.user, .len = 1};
+	steer = start(&rig);
+	for (unsigned int i = 1; i <= 2; i++) {
+		assert_int_equal(switched(steer, false), CAPTURE_OFF);
+		assert_int_equal(attached(steer), 0);
+		assert_string_equal(state_of(steer).by, "a test");
+		assert_int_equal(state_of(steer).withdrawn[CAPTURE_BY_COMMAND], i);
+		assert_string_equal(steer_rig_try(&rig, (struct steer_caller){.cgroup = ""}),
+				    "direct");
+		assert_int_equal(switched(steer, false), CAPTURE_OFF);
+		assert_int_equal(switched(steer, true), CAPTURE_ON);
+		assert_int_equal(attached(steer), 1);
+		assert_string_equal(steer_rig_try(&rig, (struct steer_caller){.cgroup = ""}),
+				    "steered");
+		assert_string_equal(steer_rig_try(&rig, exempt), "direct");
+		assert_int_equal(switched(steer, true), CAPTURE_ON);
+		assert_int_equal(state_of(steer).loaded, 1 + i);
+		assert_int_equal(state_of(steer).withdrawn[CAPTURE_BY_COMMAND], i);
+	}
+	steer_stop(steer);
+	assert_int_equal(switched(steer, true), CAPTURE_OFF); /* too late */
+	assert_string_equal(state_of(steer).by, "end");
+	assert_int_equal(state_of(steer).withdrawn[CAPTURE_BY_END], 1);
+	steer_free(steer);
+	steer_rig_close(&rig);
+}
+
+/* What cannot be tried is not switched on, until it can. */
+static void test_switched_on_when_it_works(void **state)
+{
+	struct rlimit before, none;
+	atomic_bool fine = true;
+	struct steer_rig rig;
+	struct steer *steer;
+
+	(void)state;
+	BPF_RIG_NEEDS_BPF();
+	steer_rig_open(&rig);
+	rig.options.watchdog = 400;
+	rig.options.works = works;
+	rig.options.ctx = &fine;
+	steer = start(&rig);
+	assert_int_equal(switched(steer, false), CAPTURE_OFF);
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = (struct rlimit){.rlim_cur = 0, .rlim_max = before.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(switched(steer, true), CAPTURE_FAILED);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_true(*state_of(steer).why);
+	assert_int_equal(state_of(steer).self_test_failed, 1);
+	assert_string_equal(steer_rig_try(&rig, (struct steer_caller){.cgroup = ""}), "direct");
+
+	/* Nobody is led to a daemon that hangs while it is switched on. */
+	atomic_store(&fine, false);
+	steer_switch(steer, true, "a test");
+	WAIT_UNTIL(state_of(steer).state == CAPTURE_WITHDRAWN);
+	assert_string_equal(steer_rig_try(&rig, (struct steer_caller){.cgroup = ""}), "direct");
+	assert_int_equal(switched(steer, true), CAPTURE_WITHDRAWN);
+	atomic_store(&fine, true);
+	WAIT_UNTIL(state_of(steer).state == CAPTURE_ON);
+	assert_string_equal(steer_rig_try(&rig, (struct steer_caller){.cgroup = ""}), "steered");
+	steer_free(steer);
+	steer_rig_close(&rig);
+}
+
 /* A service that is started again has another cgroup of the same name; two chosen, one in the other. */
 static void test_cgroups_come_and_go(void **state)
 {
@@ -269,7 +377,7 @@ static void test_cgroups_come_and_go(void **state)
 	snprintf(app, sizeof(app), "%s/app", rig.name);
 	rig.cgroups[0] = app;
 	steer = start(&rig);
-	assert_int_equal(steer_read(steer, &status), 0);
+	steer_read(steer, &status);
 	assert_int_equal(status.wanted, 1);
 	assert_int_equal(status.attached, 0);
 	for (int i = 0; i < 2; i++) {
@@ -287,7 +395,7 @@ static void test_cgroups_come_and_go(void **state)
 	for (int i = 0; i < 2; i++) {
 		assert_string_equal(steer_rig_try(&rig, inner), "steered");
 		assert_string_equal(steer_rig_try(&rig, outer), "steered");
-		WAIT_UNTIL(steer_read(steer, &status) == 0 && status.attached == 2);
+		WAIT_UNTIL(attached(steer) == 2);
 	}
 	steer_free(steer);
 	steer_rig_remove(&rig, "/app");
@@ -341,7 +449,7 @@ static void test_killed(void **state)
 	assert_int_equal(pipe(ready), 0);
 	child = fork();
 	if (child == 0) {
-		if (steer_new(&rig.options, &steer) || *steer_why(steer) ||
+		if (steer_new(&rig.options, &steer) || state_of(steer).state != CAPTURE_ON ||
 		    write(ready[1], "r", 1) != 1)
 			_exit(1);
 		pause();
@@ -370,7 +478,18 @@ static void test_not_permitted(void **state)
 	if (child == 0) {
 		if (setuid(65534) || steer_new(&rig.options, &steer))
 			_exit(1);
-		_exit(strstr(steer_why(steer), "CAP_BPF") ? 0 : 2);
+		if (!strstr(state_of(steer).why, "CAP_BPF"))
+			_exit(2);
+		/* Off as it is when asked for; on, it is as broken as before. */
+		steer_switch(steer, false, "a test");
+		steer_await(steer, RIG_WAIT_MS);
+		if (state_of(steer).state != CAPTURE_OFF)
+			_exit(3);
+		steer_switch(steer, true, "a test");
+		steer_await(steer, RIG_WAIT_MS);
+		if (state_of(steer).state != CAPTURE_FAILED)
+			_exit(4);
+		_exit(strstr(state_of(steer).why, "CAP_BPF") ? 0 : 5);
 	}
 	bpf_rig_wait(child, 0);
 	steer_rig_close(&rig);
@@ -383,6 +502,8 @@ int main(void)
 		cmocka_unit_test(test_own_calls),
 		cmocka_unit_test(test_left_alone),
 		cmocka_unit_test(test_daemon_in_trouble),
+		cmocka_unit_test(test_switched),
+		cmocka_unit_test(test_switched_on_when_it_works),
 		cmocka_unit_test(test_cgroups_come_and_go),
 		cmocka_unit_test(test_quic),
 		cmocka_unit_test(test_killed),

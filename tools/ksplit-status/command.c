@@ -79,17 +79,25 @@ static int print_sorted(const struct command *command, const struct control_answ
 	return 0;
 }
 
-/* Is something not as it should be, or not as it was just asked for? */
+/* Rules or the hook: not as they should be, or not as was just asked for? */
+static bool is_off_course(const struct view *view, const char *state)
+{
+	if (strcmp(state, "not_configured") == 0)
+		return false;
+	if (view->action && strcmp(view->action, KSPLIT_ACTION_STATUS) != 0)
+		return strcmp(view->action, state) != 0;
+	return strcmp(state, "failed") == 0 || strcmp(state, "withdrawn") == 0;
+}
+
 static bool is_degraded(const struct command *command, const struct view *view, const cJSON *data)
 {
-	const char *state = json_text(data, "state");
+	const cJSON *hook = json_member(data, "hook");
 
 	/* Only the summary has the member, so only it can tell. */
 	if (!command->acts)
 		return *json_text(data, "degraded");
-	if (view->action && strcmp(view->action, KSPLIT_ACTION_STATUS) != 0)
-		return strcmp(view->action, state) != 0;
-	return strcmp(state, "failed") == 0 || strcmp(state, "withdrawn") == 0;
+	return is_off_course(view, json_text(data, "state")) ||
+	       (cJSON_IsObject(hook) && is_off_course(view, json_text(hook, "state")));
 }
 
 int command_run(const struct command *command, const char *path, const struct view *view, FILE *out,

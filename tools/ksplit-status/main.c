@@ -34,7 +34,7 @@ static const char usage[] =
 	"  requests           requests by server, URI, status ...: how many, how slow\n"
 	"  passes             what was passed through unread, and why\n"
 	"  kernel             what this kernel's TLS can do, and what samples the plaintext\n"
-	"  capture [on|off]   are the rules that bring connections here loaded? Load, withdraw them\n"
+	"  capture [on|off]   are rules and hook on that bring connections here? Switch them\n"
 	"\n"
 	"  --control PATH     the daemon's socket (default " KSPLIT_CONTROL_PATH ")\n"
 	"  --sort KEY         of requests: count (default), throughput, latency, p50, p90, p99,\n"

@@ -16,8 +16,8 @@ static void print_line(FILE *out, const char *label, const char *sentence)
 	format_wrapped(out, LABEL, text_safe(sentence, text, sizeof(text)));
 }
 
-/* "on since 2026-01-31T12:00:00.123Z by start" */
-static void print_state(FILE *out, const cJSON *data)
+/* "on since 2026-01-31T12:00:00.123Z, by start" */
+static void print_state(FILE *out, const char *label, const cJSON *data)
 {
 	char state[40], since[40], by[120], line[240];
 
@@ -27,7 +27,7 @@ static void print_state(FILE *out, const cJSON *data)
 		 text_safe(json_text(data, "since"), since, sizeof(since)),
 		 *json_text(data, "by") ? ", by " : "",
 		 text_safe(json_text(data, "by"), by, sizeof(by)));
-	print_line(out, "Capture", line);
+	print_line(out, label, line);
 }
 
 static void print_keeper(FILE *out, const cJSON *data)
@@ -53,23 +53,56 @@ static void add_count(struct format_pairs *pairs, const cJSON *data, const char 
 			 format_count(json_number(data, member), value, sizeof(value)));
 }
 
-void print_capture(FILE *out, const cJSON *data)
+static void print_counts(FILE *out, const char *loaded, const cJSON *data, bool has_keeper)
 {
 	const cJSON *withdrawals = json_member(data, "withdrawals");
 	struct format_pairs pairs;
 
-	print_state(out, data);
-	print_line(out, "  why", json_text(data, "why"));
-	if (strcmp(json_text(data, "state"), "not_configured") == 0)
-		return;
-	print_keeper(out, data);
-	format_pairs_start(&pairs, out, "Loaded");
+	format_pairs_start(&pairs, out, loaded);
 	add_count(&pairs, data, "loads", "times");
 	add_count(&pairs, data, "self_tests_failed", "self-tests failed");
 	format_pairs_end(&pairs);
 	format_pairs_start(&pairs, out, "Withdrawn");
 	add_count(&pairs, withdrawals, "command", "by command");
 	add_count(&pairs, withdrawals, "watchdog", "by watchdog");
-	add_count(&pairs, withdrawals, "keeper", "keeper gone");
+	if (has_keeper)
+		add_count(&pairs, withdrawals, "keeper", "keeper gone");
 	format_pairs_end(&pairs);
+}
+
+static void print_rules(FILE *out, const cJSON *data)
+{
+	print_state(out, "Capture", data);
+	print_line(out, "  why", json_text(data, "why"));
+	if (strcmp(json_text(data, "state"), "not_configured") == 0)
+		return;
+	print_keeper(out, data);
+	print_counts(out, "Loaded", data, true);
+}
+
+static void print_connect_hook(FILE *out, const cJSON *hook)
+{
+	char line[100];
+
+	print_state(out, "Connect hook", hook);
+	print_line(out, "  why", json_text(hook, "why"));
+	snprintf(line, sizeof(line), "%.0f of %.0f cgroups and units", json_number(hook, "attached"),
+		 json_number(hook, "wanted"));
+	print_line(out, "Attached to", line);
+	print_counts(out, "Switched on", hook, false);
+}
+
+void print_capture(FILE *out, const cJSON *data)
+{
+	const cJSON *hook = json_member(data, "hook");
+	const bool has_hook = cJSON_IsObject(hook);
+
+	/* Who captures by hook alone is told of the hook alone. */
+	if (!has_hook || strcmp(json_text(data, "state"), "not_configured") != 0) {
+		print_rules(out, data);
+		if (has_hook)
+			fputc('\n', out);
+	}
+	if (has_hook)
+		print_connect_hook(out, hook);
 }

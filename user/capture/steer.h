@@ -12,6 +12,7 @@
 #include <ksplit/steer.h>
 
 #include "capture/capture.h"
+#include "observe/capture_status.h"
 
 /*
  * Capture by connect hook (bpf/steer.bpf.c, docs/capture-hook.md): TCP connects of chosen cgroups
@@ -21,8 +22,6 @@
  */
 struct steer;
 
-#define STEER_WHY_MAX 256
-
 struct steer_options {
 	const struct capture_part *part; /* what to take; not owned, as long as the hook */
 	/* Where to: as bound, of loopback or all addresses; sa_family 0: that family goes direct. */
@@ -30,7 +29,10 @@ struct steer_options {
 	uint32_t mark;	   /* sockets with this SO_MARK go direct; 0: none */
 	uint32_t watchdog; /* ms; when the daemon was silent for so long calls go direct; 0: never */
 	bool refuse_quic;  /* UDP to port 443 that would be taken if it were TCP: EPERM */
-	/* Asked four times and more within `watchdog`, on a thread of the hook's: do we work? NULL: yes. */
+	/*
+	 * Asked four times and more within `watchdog` on a thread of the hook's, while it is on: do we
+	 * work? If not, calls go direct when `watchdog` is over, until we do again. NULL: yes.
+	 */
 	bool (*works)(void *ctx);
 	void *ctx;
 };
@@ -38,19 +40,25 @@ struct steer_options {
 /*
  * Load the programs, try them (a call from a cgroup made for that, over loopback), attach them to
  * the cgroups that are there; those that come later are found within half a second. The listeners
- * must be listening. Starts a thread, so not before a fork to the background. Caller owns *out, also
- * when the hook is off: steer_why. 0, or -ENOMEM.
+ * must be listening; `works` is not asked for this first time. Starts a thread, so not before a fork
+ * to the background. Caller owns *out, also when the hook is off, which the log and steer_read tell.
+ * 0, or -ENOMEM.
  */
 int steer_new(const struct steer_options *options, struct steer **out);
 
-/* From now on calls go direct; what is captured already can still be looked up. */
+/*
+ * Any thread: on (tried as by steer_new) or off: nothing is steered then, and no program is attached;
+ * what is captured already can still be looked up. Done by the hook's thread: steer_await waits until
+ * it is, or `timeout_ms` have passed; what became of it is in steer_read. `by` says who asks.
+ */
+void steer_switch(struct steer *steer, bool on, const char *by);
+void steer_await(struct steer *steer, unsigned int timeout_ms);
+
+/* Off for good, whatever is asked for later; what is captured already can still be looked up. */
 void steer_stop(struct steer *steer);
 
 /* Take it all away. NULL allowed. */
 void steer_free(struct steer *steer);
-
-/* One sentence why nothing is steered; "" when it is. */
-const char *steer_why(const struct steer *steer);
 
 /*
  * Where the client of an accepted socket wanted to go, by its address and the one that it was led
@@ -61,12 +69,13 @@ int steer_find(struct steer *steer, const struct sockaddr *client, const struct 
 	       struct sockaddr *out, socklen_t *out_len);
 
 struct steer_status {
-	uint64_t counts[KSPLIT_STEER_COUNTS];
-	size_t wanted, attached; /* cgroups and units: of the configuration, and of these there */
+	struct capture_status state; /* has no keeper */
+	size_t wanted, attached;     /* cgroups and units: of the configuration, and of these there */
 };
 
-/* Any thread. 0 or -errno. */
-int steer_read(struct steer *steer, struct steer_status *out);
+/* Any thread: how it is; and what was done with calls so far, 0 or -errno. */
+void steer_read(struct steer *steer, struct steer_status *out);
+int steer_read_counts(struct steer *steer, uint64_t counts[KSPLIT_STEER_COUNTS]);
 
 /* "steered", "exempt" ... */
 const char *steer_count_name(enum ksplit_steer_count count);

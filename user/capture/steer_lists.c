@@ -141,6 +141,34 @@ int steer_lists_fill(struct ksplit_bpf *skel, const struct capture_part *part)
 	return err;
 }
 
+static int clear(const struct bpf_map *map)
+{
+	int fd = bpf_map__fd(map), err = 0;
+	union {
+		struct ksplit_steer_network network;
+		__u64 cgroup;
+		__u32 user;
+		__u16 port;
+	} key;
+
+	while (!err && !bpf_map_get_next_key(fd, NULL, &key))
+		if (bpf_map_delete_elem(fd, &key))
+			err = -errno;
+	return err;
+}
+
+int steer_lists_clear(struct ksplit_bpf *skel)
+{
+	const struct bpf_map *maps[] = {skel->maps.steer_ports, skel->maps.steer_take,
+					skel->maps.steer_exempt, skel->maps.steer_users,
+					skel->maps.steer_cgroups};
+	int err = 0;
+
+	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]) && !err; i++)
+		err = clear(maps[i]);
+	return err;
+}
+
 /* What is gone stays in the map: a cgroup's number is not given again. */
 static int exempt_cgroup(struct ksplit_bpf *skel, const char *mount, const char *path)
 {

@@ -30,6 +30,9 @@ int steer_set(struct ksplit_bpf *skel, const struct ksplit_steer_settings *setti
 int steer_lists_fill(struct ksplit_bpf *skel, const struct capture_part *part);
 int steer_lists_exempt_cgroups(struct ksplit_bpf *skel, const struct capture_match *exempt);
 
+/* Empty all lists, so that nothing is taken. 0 or -errno. */
+int steer_lists_clear(struct ksplit_bpf *skel);
+
 /* One port and one network, to be taken (or to be taken no more). 0 or -errno. */
 int steer_lists_take(struct ksplit_bpf *skel, uint16_t port, const struct capture_network *network,
 		     bool take);

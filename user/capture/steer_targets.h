@@ -31,7 +31,7 @@ int steer_targets_new(const struct capture_match *match, struct ksplit_bpf *skel
 		      struct steer_targets **out);
 void steer_targets_free(struct steer_targets *targets);
 
-/* Detach from all; not to be looked at again. */
+/* Detach from all, until they are looked at again. */
 void steer_targets_release(struct steer_targets *targets);
 
 /*

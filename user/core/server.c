@@ -350,7 +350,7 @@ void server_destroy(struct server *server)
 	for (size_t i = 0; i < server->workers_ready; i++)
 		worker_destroy(&server->workers[i]);
 	free(server->workers);
-	steer_free(server->steer);
+	capture_hook_free(server);
 	capturing_free(server->capturing);
 	launcher_stop(server->launcher);
 	own_sockets_free(server->own_sockets);

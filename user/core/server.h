@@ -25,6 +25,7 @@
 struct learned_pass;
 struct overload;
 struct pass_list;
+struct pulse;
 
 /*
  * The daemon's root object: everything that lives as long as the process. Workers read it and share
@@ -54,6 +55,7 @@ struct server {
 	struct metrics_http *metrics;  /* NULL: none */
 	struct otlp *otlp;	       /* NULL: none */
 	struct steer *steer;	       /* capture by connect hook; NULL: none */
+	struct pulse *steer_pulse;     /* what it works by */
 	struct capturing *capturing;   /* NULL: nothing is captured by rules */
 	struct launcher *launcher;     /* NULL until all is ready to start */
 	struct worker *workers;

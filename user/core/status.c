@@ -19,6 +19,8 @@
 
 /* A worker that does not answer within this hangs. */
 #define SNAPSHOT_TIMEOUT_S 5
+/* Whoever has capture switched waits 5 s for an answer. */
+#define SWITCH_MS 4500
 
 static void read_stats(void *ctx, struct stats_sum *out)
 {
@@ -65,6 +67,33 @@ static void read_leaf_cache(const struct server *server, struct control_summary 
 	out->leaf_cache.entries = stats.entries;
 }
 
+static void read_hook(const struct server *server, struct control_summary *out)
+{
+	struct steer_status status;
+
+	capture_hook_read_status(server, &status);
+	out->hook = status.state;
+	out->hook_wanted = status.wanted;
+	out->hook_attached = status.attached;
+}
+
+/* One sentence: why the daemon is not whole; NULL when it is. */
+static const char *find_degraded(const struct server *server, const struct control_summary *summary)
+{
+	const enum capture_state rules = summary->capture.state, hook = summary->hook.state;
+
+	if (server->config->ktls == KTLS_REQUIRE && !server->ktls.ulp)
+		return "kernel TLS is required and this kernel has none: every intercepted "
+		       "connection is closed";
+	if (rules == CAPTURE_FAILED || hook == CAPTURE_FAILED)
+		return "capture could not be switched on: connections go past ksplit "
+		       "(ksplit-status capture tells why)";
+	if (rules == CAPTURE_WITHDRAWN || hook == CAPTURE_WITHDRAWN)
+		return "capture was withdrawn and comes back by itself: until then connections "
+		       "go past ksplit (ksplit-status capture tells why)";
+	return NULL;
+}
+
 static void read_summary(void *ctx, struct control_summary *out)
 {
 	const struct server *server = ctx;
@@ -89,24 +118,23 @@ static void read_summary(void *ctx, struct control_summary *out)
 	memcpy(out->ktls_tx, server->ktls.tx, sizeof(out->ktls_tx));
 	memcpy(out->ktls_rx, server->ktls.rx, sizeof(out->ktls_rx));
 	capturing_read(server->capturing, &out->capture);
+	read_hook(server, out);
 	read_open(server, out);
 	read_leaf_cache(server, out);
-	if (config->ktls == KTLS_REQUIRE && !server->ktls.ulp)
-		out->degraded = "kernel TLS is required and this kernel has none: every "
-				"intercepted connection is closed";
-	else if (out->capture.state == CAPTURE_FAILED)
-		out->degraded = "capture could not be switched on: connections go past ksplit "
-				"(ksplit-status capture tells why)";
-	else if (out->capture.state == CAPTURE_WITHDRAWN)
-		out->degraded = "capture was withdrawn and comes back by itself: until then "
-				"connections go past ksplit (ksplit-status capture tells why)";
+	out->degraded = find_degraded(server, out);
 }
 
 static void switch_capture(void *ctx, bool on, const char *by)
 {
 	struct server *server = ctx;
+	const uint64_t start = worker_clock_us();
+	unsigned int passed;
 
+	/* Both at once, so that together they take no longer than one. */
+	capture_hook_switch(server, on, by);
 	capturing_switch(server->capturing, on, by);
+	passed = (unsigned int)((worker_clock_us() - start) / 1000);
+	capture_hook_await(server, passed < SWITCH_MS ? SWITCH_MS - passed : 0);
 }
 
 /*

@@ -77,7 +77,7 @@ static bool add_hook(const struct control_source *source, cJSON *data)
 	if (!source->read_hook || !source->read_hook(source->ctx, &hook))
 		return json_add_text(data, "capture_hook", NULL);
 	object = cJSON_AddObjectToObject(data, "capture_hook");
-	ok = object && json_add_bool(object, "on", !*hook.why) &&
+	ok = object && json_add_bool(object, "on", hook.on) &&
 	     json_add_text(object, "why", *hook.why ? hook.why : NULL) &&
 	     json_add_u64(object, "wanted", hook.wanted) &&
 	     json_add_u64(object, "attached", hook.attached);

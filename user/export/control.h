@@ -32,7 +32,9 @@ struct control_summary {
 	int ktls_ulp_errno;
 	bool ktls_tx[2][4], ktls_rx[2][4];
 	const char *openssl;  /* library version string */
-	struct capture_status capture;
+	struct capture_status capture; /* by rules */
+	struct capture_status hook;    /* by connect hook */
+	size_t hook_wanted, hook_attached; /* cgroups and units: configured, and of these there */
 	const char *degraded; /* NULL, or one sentence: why the daemon is not whole */
 };
 
@@ -65,9 +67,10 @@ struct control_passes {
 
 #define CONTROL_HOOK_COUNTS 16
 
-/* Capture by connect hook; strings live as long as the daemon. */
+/* Capture by connect hook; names live as long as the daemon. */
 struct control_hook {
-	const char *why; /* one sentence: nothing is steered; "": it is */
+	bool on;
+	char why[CAPTURE_WHY]; /* one sentence: nothing is steered; "": it is */
 	size_t wanted, attached; /* cgroups and units: configured, and of these there */
 	size_t counts_len;
 	struct {

@@ -201,25 +201,46 @@ static void write_otlp(FILE *out, const struct otlp_stats *otlp)
 				otlp->rejected_points);
 }
 
-static void write_capture(FILE *out, const struct capture_status *capture)
+/* By rules, and by connect hook: the same families under two prefixes. */
+static void write_capture_by(FILE *out, const char *prefix, const char *what,
+			     const struct capture_status *capture)
 {
-	prometheus_write_family(out, "ksplit_capture_state", GAUGE,
-				"1 for the state that the capture rules are in.");
+	char name[96], help[200];
+
+	snprintf(name, sizeof(name), "%s_state", prefix);
+	snprintf(help, sizeof(help), "1 for the state that capture by %s is in.", what);
+	prometheus_write_family(out, name, GAUGE, help);
 	for (unsigned int i = 0; i < CAPTURE_STATES; i++)
-		write_labelled(out, "ksplit_capture_state", "state",
-			       capture_state_name((enum capture_state)i), capture->state == i);
-	prometheus_write_single(out, "ksplit_capture_loads_total", COUNTER,
-				"How often capture rules were loaded.", capture->loaded);
-	prometheus_write_family(out, "ksplit_capture_withdrawals_total", COUNTER,
-				"How often capture rules were withdrawn: by command, by the "
-				"watchdog, with their keeper, at the end.");
+		write_labelled(out, name, "state", capture_state_name((enum capture_state)i),
+			       capture->state == i);
+	snprintf(name, sizeof(name), "%s_loads_total", prefix);
+	snprintf(help, sizeof(help), "How often capture by %s was switched on.", what);
+	prometheus_write_single(out, name, COUNTER, help, capture->loaded);
+	snprintf(name, sizeof(name), "%s_withdrawals_total", prefix);
+	snprintf(help, sizeof(help),
+		 "How often capture by %s was withdrawn: by command, by the watchdog, with its "
+		 "keeper, at the end.",
+		 what);
+	prometheus_write_family(out, name, COUNTER, help);
 	for (unsigned int i = 0; i < CAPTURE_WITHDRAWALS; i++)
-		write_labelled(out, "ksplit_capture_withdrawals_total", "reason",
+		write_labelled(out, name, "reason",
 			       capture_withdrawal_name((enum capture_withdrawal)i),
 			       capture->withdrawn[i]);
-	prometheus_write_single(out, "ksplit_capture_self_tests_failed_total", COUNTER,
-				"Self-tests before capture that failed.",
-				capture->self_test_failed);
+	snprintf(name, sizeof(name), "%s_self_tests_failed_total", prefix);
+	snprintf(help, sizeof(help), "Self-tests before capture by %s that failed.", what);
+	prometheus_write_single(out, name, COUNTER, help, capture->self_test_failed);
+}
+
+static void write_capture(FILE *out, const struct control_summary *summary)
+{
+	write_capture_by(out, "ksplit_capture", "rules", &summary->capture);
+	write_capture_by(out, "ksplit_capture_hook", "connect hook", &summary->hook);
+	prometheus_write_single(out, "ksplit_capture_hook_wanted", GAUGE,
+				"Cgroups and units that the connect hook is configured for.",
+				summary->hook_wanted);
+	prometheus_write_single(out, "ksplit_capture_hook_attached", GAUGE,
+				"How many of these are there, and steered.",
+				summary->hook_attached);
 }
 
 static void write_aggregate(FILE *out, const struct aggregate_snapshot *aggregate)
@@ -249,7 +270,7 @@ void prometheus_families_daemon(FILE *out, const struct metrics_moment *moment)
 	write_stats(out, &moment->stats);
 	write_reasons(out, &moment->stats);
 	write_leaf_cache(out, &moment->summary);
-	write_capture(out, &moment->summary.capture);
+	write_capture(out, &moment->summary);
 	write_sampler(out, &moment->observer);
 	write_losses(out, &moment->observer);
 	if (moment->has_otlp)
