@@ -192,6 +192,14 @@ static inline void make_summary(struct control_summary *out)
 	out->leaf_cache.hits = 11;
 	out->leaf_cache.forged = 12;
 	out->ktls_ulp = true;
+	out->capture.state = CAPTURE_OFF;
+	out->capture.withdrawn[CAPTURE_BY_KEEPER] = 21;
+	out->hook = (struct capture_status){.state = CAPTURE_WITHDRAWN,
+					    .loaded = 31,
+					    .self_test_failed = 32,
+					    .withdrawn = {[CAPTURE_BY_WATCHDOG] = 33}};
+	out->hook_wanted = 5;
+	out->hook_attached = 4;
 }
 
 static inline void make_stats(struct stats_sum *out)

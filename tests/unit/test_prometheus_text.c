@@ -186,6 +186,16 @@ static void test_daemon(void **state)
 	assert_true(has_line(made, "ksplit_reason_total{class=\"end\",reason=\"closed\"} 42"));
 	assert_true(has_line(made, "ksplit_connections_by_state{state=\"relay\"} 6"));
 	assert_true(has_line(made, "ksplit_leaf_cache_hits_total 11"));
+	assert_true(has_line(made, "ksplit_capture_state{state=\"off\"} 1"));
+	assert_true(has_line(made, "ksplit_capture_state{state=\"withdrawn\"} 0"));
+	assert_true(has_line(made, "ksplit_capture_withdrawals_total{reason=\"keeper\"} 21"));
+	assert_true(has_line(made, "ksplit_capture_hook_state{state=\"withdrawn\"} 1"));
+	assert_true(has_line(made, "ksplit_capture_hook_loads_total 31"));
+	assert_true(has_line(made, "ksplit_capture_hook_self_tests_failed_total 32"));
+	assert_true(
+		has_line(made, "ksplit_capture_hook_withdrawals_total{reason=\"watchdog\"} 33"));
+	assert_true(has_line(made, "ksplit_capture_hook_wanted 5"));
+	assert_true(has_line(made, "ksplit_capture_hook_attached 4"));
 	for (int i = 0; i < STAT_COUNT; i++) {
 		snprintf(line, sizeof(line), "ksplit_%s_%s_total %d",
 			 stats_group((enum stats_counter)i), stats_name((enum stats_counter)i),
