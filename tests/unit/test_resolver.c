@@ -31,6 +31,7 @@ static int setup(void **state)
 /* A worker without listeners: its thread is where answers arrive. */
 struct rig {
 	struct config config;
+	struct generation generation;
 	struct server server;
 	struct worker worker;
 	struct resolver *resolver;
@@ -49,7 +50,9 @@ static void open_rig(struct rig *rig)
 
 	memset(rig, 0, sizeof(*rig));
 	config_init(&rig->config);
-	rig->server.config = &rig->config;
+	rig->generation.config = &rig->config;
+	atomic_init(&rig->generation.references, 1);
+	rig->server.generation = &rig->generation;
 	rig->server.workers_len = 1;
 	assert_int_equal(worker_init(&rig->worker, &rig->server, 0, error, sizeof(error)), 0);
 	assert_int_equal(resolver_new(&rig->resolver), 0);

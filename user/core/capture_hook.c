@@ -16,7 +16,7 @@ static bool works(void *ctx)
 
 int capture_hook_start(struct server *server)
 {
-	const struct capture *capture = &server->config->capture;
+	const struct capture *capture = &server->generation->config->capture;
 	const struct capture_part *part = &capture->parts[CAPTURE_HOOK];
 	struct steer_options options = {
 		.part = part,

@@ -188,7 +188,7 @@ static int set_up(struct capturing *capturing)
 
 int capturing_new(struct server *server, struct capturing **out, char *error, size_t error_len)
 {
-	const struct capture *capture = &server->config->capture;
+	const struct capture *capture = &server->generation->config->capture;
 	struct capturing *capturing;
 	int err;
 

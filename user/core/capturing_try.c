@@ -37,7 +37,7 @@ static bool listener_works(struct capturing *capturing, const struct sockaddr *l
 	union conn_address address = {0};
 	char error[200], name[64];
 
-	if (self_test_run(capturing->self_test, listener, capturing->server->ca->cert, SELF_TEST_MS,
+	if (self_test_run(capturing->self_test, listener, capturing->server->generation->issuer->ca->cert, SELF_TEST_MS,
 			  error, sizeof(error)) == 0)
 		return true;
 	memcpy(&address, listener,

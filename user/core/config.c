@@ -81,6 +81,23 @@ void config_free(struct config *config)
 	memset(config, 0, sizeof(*config));
 }
 
+struct config *config_new(void)
+{
+	struct config *config = malloc(sizeof(*config));
+
+	if (config)
+		config_init(config);
+	return config;
+}
+
+void config_delete(struct config *config)
+{
+	if (!config)
+		return;
+	config_free(config);
+	free(config);
+}
+
 /* A listener by itself and against those before it. */
 static int check_listener(const struct config *config, size_t index, char *error, size_t error_len)
 {

@@ -134,6 +134,10 @@ struct config {
 void config_init(struct config *config);
 void config_free(struct config *config);
 
+/* The same for one on the heap, with defaults set. NULL: out of memory; allowed for delete. */
+struct config *config_new(void);
+void config_delete(struct config *config);
+
 /*
  * Read a configuration file (JSON with // and comments) over `config`. 0, or -errno with one
  * line in `error`: file, line, key, what is expected. -ENOENT only when the file is not there.

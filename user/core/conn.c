@@ -188,8 +188,8 @@ static void info_init(struct conn *conn, const union conn_address *peer)
 		info->side[i].alert_received = info->side[i].alert_sent = -1;
 }
 
-void conn_accept(struct worker *worker, const struct config_listener *listener, int fd,
-		 const union conn_address *peer)
+void conn_accept(struct worker *worker, struct generation *generation,
+		 const struct config_listener *listener, int fd, const union conn_address *peer)
 {
 	struct conn *conn = calloc(1, sizeof(*conn));
 	const int on = 1;
@@ -200,6 +200,7 @@ void conn_accept(struct worker *worker, const struct config_listener *listener, 
 		return;
 	}
 	conn->worker = worker;
+	conn->generation = generation_get(generation);
 	conn->listener = listener;
 	side_init(&conn->side[SIDE_CLIENT], conn, true);
 	side_init(&conn->side[SIDE_UPSTREAM], conn, false);
@@ -287,5 +288,6 @@ void conn_free(struct conn *conn)
 	X509_free(conn->origin_cert);
 	leaf_put(conn->leaf);
 	conn_service_forget(conn);
+	generation_put(conn->generation);
 	free(conn);
 }

@@ -8,6 +8,7 @@
 
 #include "core/config.h"
 #include "core/deadline.h"
+#include "core/generation.h"
 #include "core/own_sockets.h"
 #include "core/resolver.h"
 #include "core/worker.h"
@@ -64,7 +65,8 @@ struct conn {
 	bool end_judged; /* how the client ended was looked at */
 	uint32_t pass_rule; /* where pass_reason says so: which */
 	struct worker *worker;		     /* not owned */
-	const struct config_listener *listener; /* not owned */
+	struct generation *generation;	     /* a reference: what it was accepted under */
+	const struct config_listener *listener; /* the generation's */
 	struct conn_socket side[SIDES];
 	struct conn_info info;
 	uint64_t phase_start_us;
@@ -93,9 +95,12 @@ struct conn {
 
 /* --- conn.c: life, phases, events --- */
 
-/* A client was accepted: takes over `fd`. */
-void conn_accept(struct worker *worker, const struct config_listener *listener, int fd,
-		 const union conn_address *peer);
+/*
+ * A client was accepted under this generation, by this listener of its: takes over `fd`, and a
+ * reference.
+ */
+void conn_accept(struct worker *worker, struct generation *generation,
+		 const struct config_listener *listener, int fd, const union conn_address *peer);
 
 /* Leave one phase and enter another: times, state, and its deadline. */
 void conn_enter(struct conn *conn, enum conn_state state);

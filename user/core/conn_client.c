@@ -43,7 +43,7 @@ static void handshake_begin(struct conn *conn)
 	memcpy(conn->info.leaf_fp, leaf->fingerprint, sizeof(leaf->fingerprint));
 	conn->info.has_leaf_fp = true;
 	conn_enter(conn, CONN_CLIENT_HANDSHAKE);
-	if (tls_session_accept(&side->session, conn->worker->server->tls, side->fd, &side->out,
+	if (tls_session_accept(&side->session, conn->generation->tls, side->fd, &side->out,
 			       conn->worker->kdf, leaf->cert, leaf->fingerprint)) {
 		conn_refuse(conn, KSPLIT_NO_MEMORY, ALERT_INTERNAL_ERROR);
 		return;
@@ -145,7 +145,7 @@ void conn_leaf_find(struct conn *conn)
 		wait->post.run = leaf_arrived;
 		wait->worker = conn->worker;
 		wait->conn = conn;
-		err = leaf_cache_get(conn->worker->server->leaf_cache, conn->origin_cert,
+		err = leaf_cache_get(conn->generation->issuer->leaves, conn->origin_cert,
 				     conn->info.origin_fp, conn->info.sni, leaf_ready, wait,
 				     &conn->leaf);
 	}

@@ -13,6 +13,7 @@
 #include "capture/steer.h"
 #include "core/conn.h"
 #include "core/log.h"
+#include "core/own_address.h"
 #include "core/server.h"
 #include "tls/protocol.h"
 
@@ -42,9 +43,16 @@ static bool addresses_reserve(struct conn *conn)
 	return conn->addresses;
 }
 
+/* Would it come back to us? */
+static bool is_self(const struct conn *conn, const struct sockaddr *address)
+{
+	return own_address_is_one(conn->generation->listeners, conn->generation->listeners_len,
+				  address);
+}
+
 static void connect_to(struct conn *conn, const union conn_address *address)
 {
-	if (server_is_self(conn->worker->server, &address->sa)) {
+	if (is_self(conn, &address->sa)) {
 		log_warn("connection %lu: its destination is ksplitd itself; refused (is the "
 			 "client meant to come through a redirect rule?)",
 			 (unsigned long)conn->info.id);
@@ -70,7 +78,7 @@ static void answered(struct resolver_request *request)
 
 			if (ai->ai_addrlen > sizeof(*slot))
 				continue;
-			if (server_is_self(conn->worker->server, ai->ai_addr)) {
+			if (is_self(conn, ai->ai_addr)) {
 				self = true;
 				continue;
 			}

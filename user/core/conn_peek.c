@@ -31,7 +31,7 @@ static enum ksplit_reason can_serve(struct conn *conn, const struct client_hello
 		return KSPLIT_PASS_NO_VERSION;
 	if (conn->listener->incoming)
 		return conn_service_identify(conn, hello);
-	return tls_context_can_serve(conn->worker->server->tls, hello) ? KSPLIT_NONE
+	return tls_context_can_serve(conn->generation->tls, hello) ? KSPLIT_NONE
 									: KSPLIT_PASS_NO_CIPHER;
 }
 
@@ -39,7 +39,7 @@ static enum ksplit_reason can_serve(struct conn *conn, const struct client_hello
 static void decide(struct conn *conn, const struct client_hello *hello)
 {
 	struct conn_socket *client = &conn->side[SIDE_CLIENT];
-	const struct server *server = conn->worker->server;
+	struct conn_side_info *info = &conn->info.side[SIDE_CLIENT];
 	enum ksplit_reason reason;
 
 	memcpy(conn->info.sni, hello->sni, sizeof(conn->info.sni));
@@ -62,12 +62,12 @@ static void decide(struct conn *conn, const struct client_hello *hello)
 	 * The ULP goes onto sockets that are ESTABLISHED only: a client that half-closes early
 	 * would be lost to the kernel later.
 	 */
-	conn->info.side[SIDE_CLIENT].rx_reason = server_ktls_reason(server);
-	if (conn->info.side[SIDE_CLIENT].rx_reason == KSPLIT_NONE)
+	info->rx_reason = server_ktls_reason(conn->worker->server, conn->generation->config);
+	if (info->rx_reason == KSPLIT_NONE)
 		conn_observe_enlist(conn, client);
-	if (conn->info.side[SIDE_CLIENT].rx_reason == KSPLIT_NONE && ktls_install_ulp(client->fd))
-		conn->info.side[SIDE_CLIENT].rx_reason = KSPLIT_KTLS_ULP_REFUSED;
-	conn->info.side[SIDE_CLIENT].tx_reason = conn->info.side[SIDE_CLIENT].rx_reason;
+	if (info->rx_reason == KSPLIT_NONE && ktls_install_ulp(client->fd))
+		info->rx_reason = KSPLIT_KTLS_ULP_REFUSED;
+	info->tx_reason = info->rx_reason;
 	conn_destination_find(conn);
 }
 

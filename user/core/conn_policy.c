@@ -84,7 +84,7 @@ static bool find_caller(void *ctx, struct policy_caller *out)
 
 static bool passed_by_rule(struct conn *conn)
 {
-	const struct policy *policy = &conn->worker->server->config->policy;
+	const struct policy *policy = &conn->generation->config->policy;
 	const struct policy_call call = {
 		.sni = conn->info.sni,
 		.addresses = conn->addresses,
@@ -170,7 +170,7 @@ static void learn(struct conn *conn, enum ksplit_reason reason, const char *how)
 	log_info("connection %lu: %s: the client %s: its calls of that name are passed through for "
 		 "%u s",
 		 (unsigned long)conn->info.id, conn->info.sni, how,
-		 server->config->learned_pass / 1000);
+		 conn->generation->config->learned_pass / 1000);
 }
 
 void conn_policy_client_failed(struct conn *conn, const struct tls_failure *failure)

@@ -80,7 +80,7 @@ static bool side_arm(struct conn *conn, enum conn_side index)
 		.is_client_side = side->is_client,
 		.rx_kernel = info->rx_kernel,
 		.tx_kernel = info->tx_kernel,
-		.record_limit = server->config->gcm_records,
+		.record_limit = conn->generation->config->gcm_records,
 	};
 	relay_end_init(&side->end, &options);
 	side->has_end = true;
@@ -117,7 +117,7 @@ static enum relay_choice relay_choice(const struct conn *conn)
 		return RELAY_CHOICE_COPY;
 	if (conn->info.passed)
 		return RELAY_CHOICE_SPLICE;
-	switch (conn->worker->server->config->relay) {
+	switch (conn->generation->config->relay) {
 	case RELAY_SPLICE: return RELAY_CHOICE_SPLICE;
 	case RELAY_COPY: return RELAY_CHOICE_COPY;
 	default: return RELAY_CHOICE_AUTO;
@@ -140,7 +140,7 @@ static void flows_begin(struct conn *conn)
 
 void conn_relay_start(struct conn *conn)
 {
-	const struct config *config = conn->worker->server->config;
+	const struct config *config = conn->generation->config;
 	bool client_armed = side_arm(conn, SIDE_CLIENT);
 	bool upstream_armed = upstream_arm(conn);
 

@@ -24,18 +24,17 @@ struct conn_identity {
 
 enum ksplit_reason conn_service_identify(struct conn *conn, const struct client_hello *hello)
 {
-	const struct server *server = conn->worker->server;
 	struct conn_identity *identity = calloc(1, sizeof(*identity));
 	const struct identity_choice *choice;
 
 	if (!identity)
 		return KSPLIT_NO_MEMORY;
 	conn->identity = identity;
-	identity->set = identity_store_get(server->identities);
+	identity->set = identity_store_get(conn->generation->identities);
 	choice = identity_set_find(identity->set, hello->sni);
 	if (!choice)
 		return KSPLIT_PASS_NO_IDENTITY;
-	if (!tls_context_can_serve_with(server->tls, hello, choice->rsa, choice->ecdsa))
+	if (!tls_context_can_serve_with(conn->generation->tls, hello, choice->rsa, choice->ecdsa))
 		return KSPLIT_PASS_NO_CIPHER;
 	identity->choice = choice;
 	return KSPLIT_NONE;
@@ -80,7 +79,7 @@ void conn_service_shake(struct conn *conn)
 	conn->origin_cert = NULL;
 	credentials_fill(identity);
 	conn_enter(conn, CONN_CLIENT_HANDSHAKE);
-	if (tls_session_accept_service(&side->session, conn->worker->server->tls, side->fd,
+	if (tls_session_accept_service(&side->session, conn->generation->tls, side->fd,
 				       &side->out, conn->worker->kdf, identity->credentials,
 				       identity->choice->len, identity->choice->id)) {
 		conn_refuse(conn, KSPLIT_NO_MEMORY, ALERT_INTERNAL_ERROR);

@@ -21,7 +21,7 @@ static socklen_t address_len(const union conn_address *address)
 /* So that rules leave it alone. Where it may not be marked, no rules were loaded (core/capturing.c). */
 static void mark(const struct conn *conn, int fd)
 {
-	uint32_t own = capture_own_mark(&conn->worker->server->config->capture);
+	uint32_t own = capture_own_mark(&conn->generation->config->capture);
 
 	if (own)
 		setsockopt(fd, SOL_SOCKET, SO_MARK, &own, sizeof(own));
@@ -136,7 +136,6 @@ static const char *verify_name(const struct conn *conn)
 
 static void handshake_begin(struct conn *conn)
 {
-	const struct server *server = conn->worker->server;
 	struct conn_socket *side = &conn->side[SIDE_UPSTREAM];
 	struct conn_side_info *info = &conn->info.side[SIDE_UPSTREAM];
 	struct tls_upstream_target target = {
@@ -147,13 +146,13 @@ static void handshake_begin(struct conn *conn)
 		.unverified = conn->self_test,
 	};
 
-	info->rx_reason = server_ktls_reason(server);
+	info->rx_reason = server_ktls_reason(conn->worker->server, conn->generation->config);
 	if (info->rx_reason == KSPLIT_NONE)
 		conn_observe_enlist(conn, side);
 	if (info->rx_reason == KSPLIT_NONE && ktls_install_ulp(side->fd))
 		info->rx_reason = KSPLIT_KTLS_ULP_REFUSED;
 	info->tx_reason = info->rx_reason;
-	if (tls_session_connect(&side->session, server->tls, side->fd, &side->out,
+	if (tls_session_connect(&side->session, conn->generation->tls, side->fd, &side->out,
 				conn->worker->kdf, &target)) {
 		conn_refuse(conn, KSPLIT_NO_MEMORY, ALERT_INTERNAL_ERROR);
 		return;

@@ -112,7 +112,7 @@ static void accept_ready(struct watch *watch, uint32_t events)
 		}
 		fd = accept4(listener->fd, &peer.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
-			conn_accept(worker, listener->config, fd, &peer);
+			conn_accept(worker, listener->generation, listener->config, fd, &peer);
 			continue;
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
@@ -122,13 +122,14 @@ static void accept_ready(struct watch *watch, uint32_t events)
 	}
 }
 
-int listener_open(struct listener *listener, struct worker *worker,
+int listener_open(struct listener *listener, struct worker *worker, struct generation *generation,
 		  const struct config_listener *config, char *error, size_t error_len)
 {
 	int err;
 
 	*listener = (struct listener){.watch.ready = accept_ready,
 				      .worker = worker,
+				      .generation = generation_get(generation),
 				      .config = config,
 				      .fd = open_socket(config)};
 	err = listener->fd < 0 ? listener->fd : listener_bind(listener);
@@ -144,6 +145,8 @@ void listener_close(struct listener *listener)
 	if (listener->fd >= 0)
 		close(listener->fd);
 	listener->fd = -1;
+	generation_put(listener->generation);
+	listener->generation = NULL;
 }
 
 int listener_accept_on(struct listener *listener)

@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "core/config.h"
+#include "core/generation.h"
 #include "core/worker.h"
 
 /*
@@ -14,7 +15,8 @@
 struct listener {
 	struct watch watch;
 	struct worker *worker; /* not owned */
-	const struct config_listener *config; /* not owned */
+	struct generation *generation; /* what it accepts under; a reference */
+	const struct config_listener *config; /* the generation's */
 	int fd;
 };
 
@@ -25,9 +27,14 @@ struct listener {
  */
 int listener_check_free(const struct config_listener *config, char *error, size_t error_len);
 
-/* Bind and listen. 0 or -errno with one line in `error`. */
-int listener_open(struct listener *listener, struct worker *worker,
+/*
+ * Bind and listen on an address of a generation's listeners; takes a reference. 0 or -errno with one
+ * line in `error`.
+ */
+int listener_open(struct listener *listener, struct worker *worker, struct generation *generation,
 		  const struct config_listener *config, char *error, size_t error_len);
+
+/* Close the socket. Safe when that was done. */
 void listener_close(struct listener *listener);
 
 /* Take the socket into the worker's epoll set or out of it. 0 or -errno. */

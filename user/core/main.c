@@ -53,7 +53,7 @@ static void reopen_log(const struct server *server)
 
 	if (err)
 		log_error("access log %s: cannot open it again: %s; the old file stays in use",
-			  server->config->access_log, strerror(-err));
+			  server->generation->config->access_log, strerror(-err));
 }
 
 /* -1: the time is up without a signal. */
@@ -92,10 +92,10 @@ static void serve(struct server *server, const sigset_t *set)
 /* Connections end by themselves, or the time is up, or a second signal comes. */
 static void drain(struct server *server, const sigset_t *set)
 {
-	uint64_t until = worker_clock_us() + (uint64_t)server->config->deadlines.drain * 1000;
+	uint64_t until = worker_clock_us() + (uint64_t)server->generation->config->deadlines.drain * 1000;
 
 	log_info("ending: no new connections; those that are open have %u s",
-		 server->config->deadlines.drain / 1000);
+		 server->generation->config->deadlines.drain / 1000);
 	notify_stopping();
 	server_drain(server);
 	while (!server_ended(server) && worker_clock_us() < until) {
@@ -135,7 +135,7 @@ static int run(struct server *server, const struct start *start, struct backgrou
 
 	/* Before there are threads: a fork has none, and capabilities are a thread's. */
 	if (start_launcher(server, start, error, sizeof(error)) ||
-	    privileges_drop(server->config, error, sizeof(error)) ||
+	    privileges_drop(server->generation->config, error, sizeof(error)) ||
 	    server_start(server, error, sizeof(error))) {
 		log_error("%s", error);
 		background_failed(background, error);
@@ -185,10 +185,11 @@ static void remember_start(struct start *start, int argc, char **argv)
 	};
 }
 
-static int serve_as_told(const struct config *config, const struct start *start)
+static int serve_as_told(struct config *config, const struct start *start)
 {
 	struct background background = {.notify_fd = -1};
 	struct server server;
+	const bool foreground = config->foreground;
 	char error[ERROR_LEN] = "";
 	sigset_t signals;
 	int status = EXIT_FAILED;
@@ -200,7 +201,7 @@ static int serve_as_told(const struct config *config, const struct start *start)
 		server_destroy(&server);
 		return EXIT_FAILED;
 	}
-	if (!config->foreground) {
+	if (!foreground) {
 		int err = background_enter(&background);
 
 		if (err) {
@@ -209,7 +210,7 @@ static int serve_as_told(const struct config *config, const struct start *start)
 			server_destroy(&server);
 			return EXIT_FAILED;
 		}
-		log_setup(config->log_level, true);
+		log_setup(server.generation->config->log_level, true);
 	}
 	status = run(&server, start, &background, &signals);
 	server_destroy(&server);
@@ -217,7 +218,7 @@ static int serve_as_told(const struct config *config, const struct start *start)
 }
 
 /* --check: read what the configuration names, open no socket and start nothing. */
-static int check(const struct config *config)
+static int check(struct config *config)
 {
 	char error[ERROR_LEN] = "";
 
@@ -229,12 +230,21 @@ static int check(const struct config *config)
 	return EXIT_OK;
 }
 
-static int obey(const struct config *config, int argc, char **argv)
+static int print(struct config *config)
+{
+	int status = print_rules(config);
+
+	config_delete(config);
+	return status;
+}
+
+/* Takes over the configuration, as all that are called here. */
+static int obey(struct config *config, int argc, char **argv)
 {
 	struct start start;
 
 	if (config->print_rules)
-		return print_rules(config);
+		return print(config);
 	if (config->check)
 		return check(config);
 	remember_start(&start, argc, argv);
@@ -246,17 +256,16 @@ static int obey(const struct config *config, int argc, char **argv)
 int main(int argc, char **argv)
 {
 	enum options_action action;
-	struct config config;
-	char error[ERROR_LEN] = "";
+	struct config *config = config_new();
+	char error[ERROR_LEN] = "out of memory";
 	int status = EXIT_OK;
 
-	config_init(&config);
-	if (options_read(argc, argv, &config, &action, error, sizeof(error))) {
+	if (!config || options_read(argc, argv, config, &action, error, sizeof(error))) {
 		fprintf(stderr, "ksplitd: %s\n", error);
 		status = EXIT_CONFIG;
 	} else if (action == OPTIONS_RUN) {
-		status = obey(&config, argc, argv);
+		return obey(config, argc, argv);
 	}
-	config_free(&config);
+	config_delete(config);
 	return status;
 }

@@ -34,12 +34,12 @@ static void fill_options(const struct server *server, struct observer_options *o
 	static const enum ksplit_sampler points[] = {[ATTACH_AUTO] = KSPLIT_SAMPLER_NONE,
 						     [ATTACH_FENTRY] = KSPLIT_SAMPLER_FENTRY,
 						     [ATTACH_SK_MSG] = KSPLIT_SAMPLER_SK_MSG};
-	const struct config *config = server->config;
+	const struct config *config = server->generation->config;
 
 	*options = (struct observer_options){
 		.mode = modes[config->sampler],
 		.attach = points[config->sampling.attach],
-		.kernel_tls = server_ktls_reason(server) == KSPLIT_NONE,
+		.kernel_tls = server_ktls_reason(server, config) == KSPLIT_NONE,
 		.head_bytes = config->sampling.head_bytes,
 		.ring_bytes = config->sampling.ring_bytes,
 		.queue_bytes = config->sampling.queue_bytes,
@@ -53,9 +53,10 @@ static void fill_options(const struct server *server, struct observer_options *o
 
 static int make_scanners(struct server *server)
 {
+	const uint32_t head_bytes = server->generation->config->sampling.head_bytes;
+
 	for (size_t i = 0; i < server->workers_len; i++) {
-		int err = stream_scanner_new(observer_queue(server->observer, i),
-					     server->config->sampling.head_bytes,
+		int err = stream_scanner_new(observer_queue(server->observer, i), head_bytes,
 					     &server->workers[i].scanner);
 
 		if (err)
@@ -92,9 +93,9 @@ static void tell(struct server *server)
 
 static int start_observer(struct server *server, char *error, size_t error_len)
 {
+	const struct config *config = server->generation->config;
 	const struct observer_sink sink = {
-		.request = server->access_log && server->config->access_log_requests ? log_request
-										     : NULL,
+		.request = server->access_log && config->access_log_requests ? log_request : NULL,
 		.ctx = server};
 	struct observer_options options;
 	int err;
@@ -113,12 +114,13 @@ static int start_observer(struct server *server, char *error, size_t error_len)
 
 static int start_exports(struct server *server, char *error, size_t error_len)
 {
-	const struct config_metrics *config = &server->config->metrics;
+	const struct config_metrics *config = &server->generation->config->metrics;
+	const struct capture *capture = &server->generation->config->capture;
 	const struct otlp_options options = {.endpoint = config->otlp_endpoint,
 					     .interval_ms = config->otlp_interval,
 					     .timeout_ms = config->otlp_timeout,
 					     .queue = config->otlp_queue,
-					     .mark = capture_own_mark(&server->config->capture)};
+					     .mark = capture_own_mark(capture)};
 	struct metrics_source source;
 	int err = 0;
 

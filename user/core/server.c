@@ -2,16 +2,12 @@
 #include "core/server.h"
 
 #include <errno.h>
-#include <ifaddrs.h>
-#include <netinet/in.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-#include <openssl/evp.h>
 
 #include "core/capture_hook.h"
 #include "core/launcher.h"
@@ -23,7 +19,6 @@
 #include "core/pass_list.h"
 #include "core/service.h"
 #include "core/status.h"
-#include "pki/forge.h"
 
 /* Two sockets; intercepted, in the worst moment a third: half a pipe. */
 #define DESCRIPTORS_RAW		2
@@ -51,7 +46,7 @@ static size_t at_least_one(size_t n)
  */
 static int set_limits(struct server *server, char *error, size_t error_len)
 {
-	const struct config *config = server->config;
+	const struct config *config = server->generation->config;
 	const size_t descriptors = overload_descriptors();
 	const struct overload_limits limits = {
 		.intercepted = overload_share(at_least_one(descriptors / DESCRIPTORS_INTERCEPTED),
@@ -72,7 +67,7 @@ static int set_limits(struct server *server, char *error, size_t error_len)
 
 static int make_lists(struct server *server)
 {
-	const struct config *config = server->config;
+	const struct config *config = server->generation->config;
 	int err = pass_list_new(PASSES_LISTED, &server->passes);
 
 	if (!err)
@@ -83,61 +78,22 @@ static int make_lists(struct server *server)
 	return err;
 }
 
-static int load_ca(struct server *server, char *error, size_t error_len)
+/* What workers use from their first connection on. */
+static int make_generation(struct server *server, struct config *config, char *error,
+			   size_t error_len)
 {
-	const struct config *config = server->config;
-	int err = ca_load(config->ca_cert, &server->ca, error, error_len);
+	struct issuer *issuer = NULL;
+	int err = issuer_load(config, &issuer, error, error_len);
 
-	if (err)
-		return err;
-	snprintf(error, error_len, "cannot make a leaf key");
-	return forge_make_key(config->leaf_key_type, &server->leaf_key);
-}
-
-/* The CA's key is read there and never here. */
-static int start_signer(struct server *server, char *error, size_t error_len)
-{
-	const struct config *config = server->config;
-	const struct signer_options options = {
-		.ca = server->ca,
-		.cert_file = config->ca_cert,
-		.key_file = config->ca_key,
-		.user = config->signer_user,
-		.rate = config->sign_rate,
-		.dies_with_parent = config->foreground,
-	};
-	int err = signer_start(&options, &server->signer, error, error_len);
-
-	if (err)
-		return err;
-	snprintf(error, error_len, "out of memory");
-	return leaf_cache_new(server->ca, server->signer, server->leaf_key, config->leaf_cache,
-			      &server->leaf_cache);
-}
-
-/* Does the key fit? In a process that serves nobody. */
-static int check_key(const struct server *server, char *error, size_t error_len)
-{
-	const struct config *config = server->config;
-	EVP_PKEY *key = NULL;
-	int err = ca_load_key(config->ca_key, config->ca_cert, server->ca->cert, &key, error,
-			      error_len);
-
-	EVP_PKEY_free(key);
+	/* As early as can be: its process has next to nothing of ours in its memory. */
+	if (!err)
+		err = issuer_start(issuer, config, error, error_len);
+	if (!err)
+		err = generation_new(config, issuer, &server->generation, error, error_len);
+	else
+		config_delete(config);
+	issuer_put(issuer);
 	return err;
-}
-
-static int make_tls(struct server *server, char *error, size_t error_len)
-{
-	const struct tls_context_options options = {
-		.upstream_ca = server->config->upstream_ca,
-		.verify_upstream = server->config->verify != VERIFY_OFF,
-		.leaf_key = server->leaf_key,
-		.ca_cert = server->ca->cert,
-		.ca_chain = server->ca->chain,
-	};
-
-	return tls_context_new(&options, &server->tls, error, error_len);
 }
 
 static void probe_kernel(struct server *server)
@@ -146,14 +102,14 @@ static void probe_kernel(struct server *server)
 
 	if (err)
 		log_warn("cannot probe kernel TLS: %s", strerror(-err));
-	if (server->config->ktls == KTLS_OFF)
+	if (server->generation->config->ktls == KTLS_OFF)
 		log_info("kernel TLS is switched off in the configuration");
 	else if (server->ktls.ulp)
 		log_info("kernel TLS is there%s", server->ktls.rekey ? ", with key updates" : "");
 	else
 		log_warn("this kernel has no TLS ULP (%s): all connections stay in user space%s",
 			 strerror(server->ktls.ulp_errno),
-			 server->config->ktls == KTLS_REQUIRE
+			 server->generation->config->ktls == KTLS_REQUIRE
 				 ? "; ktls is set to require, so every one will be closed"
 				 : "");
 }
@@ -162,7 +118,7 @@ static void probe_kernel(struct server *server)
 static void learn_ports(struct server *server, const struct worker *first)
 {
 	for (size_t i = 0; i < first->listeners_len; i++) {
-		struct config_listener *listener = &server->listeners[i];
+		struct config_listener *listener = &server->generation->listeners[i];
 		socklen_t len = sizeof(listener->address);
 		union conn_address address = {0};
 		char name[64];
@@ -176,14 +132,15 @@ static void learn_ports(struct server *server, const struct worker *first)
 
 static int make_workers(struct server *server, char *error, size_t error_len)
 {
-	size_t count = server->config->workers ? server->config->workers : cpu_count();
+	const struct generation *generation = server->generation;
+	size_t count = generation->config->workers ? generation->config->workers : cpu_count();
 
 	server->workers = calloc(count, sizeof(*server->workers));
 	if (!server->workers)
 		return -ENOMEM;
 	server->workers_len = count;
-	for (size_t i = 0; i < server->listeners_len; i++) {
-		int err = listener_check_free(&server->listeners[i], error, error_len);
+	for (size_t i = 0; i < generation->listeners_len; i++) {
+		int err = listener_check_free(&generation->listeners[i], error, error_len);
 
 		if (err)
 			return err;
@@ -203,26 +160,18 @@ static int make_workers(struct server *server, char *error, size_t error_len)
 	return 0;
 }
 
-int server_init(struct server *server, const struct config *config, char *error, size_t error_len)
+int server_init(struct server *server, struct config *config, char *error, size_t error_len)
 {
 	struct timespec now;
 	int err;
 
 	memset(server, 0, sizeof(*server));
-	server->config = config;
-	server->listeners_len = config->listeners_len;
-	memcpy(server->listeners, config->listeners, sizeof(server->listeners));
+	pthread_mutex_init(&server->lock, NULL);
 	clock_gettime(CLOCK_REALTIME, &now);
 	server->start_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-	err = load_ca(server, error, error_len);
+	err = make_generation(server, config, error, error_len);
 	if (!err)
-		err = start_signer(server, error, error_len);
-	if (!err)
-		err = make_tls(server, error, error_len);
-	if (!err)
-		err = service_load(server, error, error_len);
-	if (!err)
-		err = service_check_transparent(server, error, error_len);
+		err = service_check_transparent(config, error, error_len);
 	if (err)
 		return err;
 	err = own_sockets_new(&server->own_sockets);
@@ -234,29 +183,31 @@ int server_init(struct server *server, const struct config *config, char *error,
 	return make_workers(server, error, error_len);
 }
 
-int server_check(const struct config *config, char *error, size_t error_len)
+int server_check(struct config *config, char *error, size_t error_len)
 {
-	struct server server = {.config = config};
-	int err = load_ca(&server, error, error_len);
+	struct generation *generation = NULL;
+	struct issuer *issuer = NULL;
+	int err = issuer_load(config, &issuer, error, error_len);
 
 	if (!err)
-		err = check_key(&server, error, error_len);
+		err = issuer_check_key(issuer, config, error, error_len);
 	if (!err)
-		err = make_tls(&server, error, error_len);
-	if (!err)
-		err = service_load(&server, error, error_len);
-	server_destroy(&server);
+		err = generation_new(config, issuer, &generation, error, error_len);
+	else
+		config_delete(config);
+	generation_put(generation);
+	issuer_put(issuer);
 	return err;
 }
 
 static int start_services(struct server *server, char *error, size_t error_len)
 {
-	const struct config *config = server->config;
+	const struct config *config = server->generation->config;
 	struct control_source source;
 	int err;
 
 	snprintf(error, error_len, "cannot start a thread");
-	err = signer_listen(server->signer);
+	err = signer_listen(server->generation->issuer->signer);
 	if (err)
 		return err;
 	if (config->access_log) {
@@ -341,7 +292,8 @@ void server_destroy(struct server *server)
 		worker_join(&server->workers[i]);
 	resolver_free(server->resolver);
 	/* What is on its way to it comes back to the workers as a post. */
-	signer_stop(server->signer);
+	if (server->generation)
+		issuer_stop(server->generation->issuer);
 	/* The last export tells of the last requests. */
 	observer_stop(server->observer);
 	observation_stop_exports(server);
@@ -359,97 +311,25 @@ void server_destroy(struct server *server)
 	pass_list_free(server->passes);
 	pass_list_free(server->rule_counts);
 	access_log_close(server->access_log);
-	tls_context_free(server->tls);
-	identity_store_free(server->identities);
-	leaf_cache_free(server->leaf_cache);
-	EVP_PKEY_free(server->leaf_key);
-	ca_free(server->ca);
+	generation_put(server->generation);
+	pthread_mutex_destroy(&server->lock);
 }
 
-enum ksplit_reason server_ktls_reason(const struct server *server)
+struct generation *server_generation(struct server *server)
 {
-	if (server->config->relay == RELAY_USER)
+	struct generation *generation;
+
+	pthread_mutex_lock(&server->lock);
+	generation = generation_get(server->generation);
+	pthread_mutex_unlock(&server->lock);
+	return generation;
+}
+
+enum ksplit_reason server_ktls_reason(const struct server *server, const struct config *config)
+{
+	if (config->relay == RELAY_USER)
 		return KSPLIT_KTLS_RELAY_USER;
-	if (server->config->ktls == KTLS_OFF)
+	if (config->ktls == KTLS_OFF)
 		return KSPLIT_KTLS_OFF;
 	return server->ktls.ulp ? KSPLIT_NONE : KSPLIT_KTLS_NOT_IN_KERNEL;
-}
-
-/* --- is it us? --- */
-
-static uint16_t port_of(const struct sockaddr *address)
-{
-	return address->sa_family == AF_INET6
-		       ? ((const struct sockaddr_in6 *)(const void *)address)->sin6_port
-		       : ((const struct sockaddr_in *)(const void *)address)->sin_port;
-}
-
-/* The IP address as 16 bytes, IPv4 mapped (RFC 4291 2.5.5.2). */
-static void ip_of(const struct sockaddr *address, uint8_t ip[16])
-{
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-
-	if (address->sa_family == AF_INET6) {
-		memcpy(ip, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, 16);
-		return;
-	}
-	memcpy(ip, mapped, 12);
-	memcpy(ip + 12, &((const struct sockaddr_in *)(const void *)address)->sin_addr, 4);
-}
-
-static bool same_ip(const struct sockaddr *a, const struct sockaddr *b)
-{
-	uint8_t ip_a[16], ip_b[16];
-
-	ip_of(a, ip_a);
-	ip_of(b, ip_b);
-	return !memcmp(ip_a, ip_b, sizeof(ip_a));
-}
-
-static bool is_loopback(const struct sockaddr *address)
-{
-	static const uint8_t net127[13] = {[10] = 0xff, [11] = 0xff, [12] = 127};
-	uint8_t ip[16];
-
-	ip_of(address, ip);
-	return !memcmp(ip, net127, sizeof(net127));
-}
-
-static bool is_any(const struct sockaddr *address)
-{
-	static const struct sockaddr_in6 any6 = {.sin6_family = AF_INET6};
-	static const struct sockaddr_in any4 = {.sin_family = AF_INET};
-
-	return same_ip(address, (const struct sockaddr *)&any6) ||
-	       same_ip(address, (const struct sockaddr *)&any4);
-}
-
-/* Only asked when the port is one of ours, which is rare. */
-static bool is_local(const struct sockaddr *address)
-{
-	struct ifaddrs *all;
-	bool found = is_loopback(address) || is_any(address);
-
-	if (found || getifaddrs(&all))
-		return found;
-	for (struct ifaddrs *ifa = all; ifa && !found; ifa = ifa->ifa_next)
-		found = ifa->ifa_addr &&
-			(ifa->ifa_addr->sa_family == AF_INET ||
-			 ifa->ifa_addr->sa_family == AF_INET6) &&
-			same_ip(address, ifa->ifa_addr);
-	freeifaddrs(all);
-	return found;
-}
-
-bool server_is_self(const struct server *server, const struct sockaddr *address)
-{
-	for (size_t i = 0; i < server->listeners_len; i++) {
-		const struct sockaddr *own = &server->listeners[i].address.sa;
-
-		if (port_of(own) != port_of(address))
-			continue;
-		if (is_any(own) || is_any(address) ? is_local(address) : same_ip(own, address))
-			return true;
-	}
-	return false;
 }

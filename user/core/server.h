@@ -2,6 +2,7 @@
 #ifndef KSPLIT_CORE_SERVER_H
 #define KSPLIT_CORE_SERVER_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -9,17 +10,13 @@
 
 #include "core/capturing.h"
 #include "core/config.h"
+#include "core/generation.h"
 #include "core/own_sockets.h"
 #include "core/resolver.h"
 #include "core/worker.h"
 #include "export/access_log.h"
 #include "export/control.h"
 #include "observe/observer.h"
-#include "pki/ca.h"
-#include "pki/identity_store.h"
-#include "pki/leaf_cache.h"
-#include "pki/signer.h"
-#include "tls/context.h"
 #include "tls/ktls.h"
 
 struct learned_pass;
@@ -32,16 +29,12 @@ struct pulse;
  * no more than it.
  */
 struct server {
-	const struct config *config; /* not owned */
-	/* As configured, but with the ports that the kernel chose for port 0. */
-	struct config_listener listeners[CONFIG_MAX_LISTENERS];
-	size_t listeners_len;
-	struct ca *ca;
-	struct signer *signer; /* the process that has the CA's key; NULL while checking */
-	struct identity_store *identities; /* NULL: no incoming calls */
-	EVP_PKEY *leaf_key;
-	struct leaf_cache *leaf_cache;
-	struct tls_context *tls;
+	pthread_mutex_t lock;
+	/*
+	 * What new connections are accepted under; a reference. The main thread alone replaces it,
+	 * under the lock, and reads it without; others ask server_generation.
+	 */
+	struct generation *generation;
 	struct ktls_support ktls;
 	struct resolver *resolver;
 	struct own_sockets *own_sockets;
@@ -68,16 +61,16 @@ struct server {
 
 /*
  * Load the CA and the trust anchors, make contexts, probe the kernel, bind the listeners:
- * everything that can fail for a reason that an administrator has to know. No thread is started. 0
- * or -errno with one line in `error`.
+ * everything that can fail for a reason that an administrator has to know. No thread is started.
+ * Takes over `config` (config_new) in any case. 0 or -errno with one line in `error`.
  */
-int server_init(struct server *server, const struct config *config, char *error, size_t error_len);
+int server_init(struct server *server, struct config *config, char *error, size_t error_len);
 
 /*
- * Read the files that the configuration names (CA, trust anchors) and nothing more. 0 or -errno
- * with one line in `error`.
+ * Read the files that the configuration names (CA, trust anchors) and nothing more. Takes over
+ * `config` (config_new) in any case. 0 or -errno with one line in `error`.
  */
-int server_check(const struct config *config, char *error, size_t error_len);
+int server_check(struct config *config, char *error, size_t error_len);
 
 /* Start all threads (after a fork to the background). 0 or -errno with one line in `error`. */
 int server_start(struct server *server, char *error, size_t error_len);
@@ -94,10 +87,13 @@ bool server_ended(const struct server *server);
 /* Stop, join and free everything. Safe after a failed server_init or server_start. */
 void server_destroy(struct server *server);
 
-/* May kernel TLS be tried at all? KSPLIT_NONE, or the reason (FALLBACK class). */
-enum ksplit_reason server_ktls_reason(const struct server *server);
+/* Any thread: the present one, a reference for the caller (generation_put). */
+struct generation *server_generation(struct server *server);
 
-/* Is this address one of our own listeners (a connection to it would come back to us)? */
-bool server_is_self(const struct server *server, const struct sockaddr *address);
+/*
+ * May kernel TLS be tried at all under this configuration? KSPLIT_NONE, or the reason (FALLBACK
+ * class).
+ */
+enum ksplit_reason server_ktls_reason(const struct server *server, const struct config *config);
 
 #endif

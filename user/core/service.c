@@ -10,14 +10,13 @@
 
 #include "core/server.h"
 
-int service_load(struct server *server, char *error, size_t error_len)
+int service_load(const struct config *config, struct identity_store **out, char *error,
+		 size_t error_len)
 {
-	const struct config *config = server->config;
-
 	if (!config->identities_len)
 		return 0;
-	return identity_store_new(config->identities, config->identities_len, &server->identities,
-				  error, error_len);
+	return identity_store_new(config->identities, config->identities_len, out, error,
+				  error_len);
 }
 
 static bool is_wanted(const struct config *config)
@@ -28,12 +27,12 @@ static bool is_wanted(const struct config *config)
 	return false;
 }
 
-int service_check_transparent(const struct server *server, char *error, size_t error_len)
+int service_check_transparent(const struct config *config, char *error, size_t error_len)
 {
 	const int on = 1;
 	int fd, err;
 
-	if (!is_wanted(server->config))
+	if (!is_wanted(config))
 		return 0;
 	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	err = fd < 0 || setsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &on, sizeof(on)) ? -errno : 0;
@@ -49,11 +48,11 @@ int service_check_transparent(const struct server *server, char *error, size_t e
 
 int service_watch_ms(const struct server *server)
 {
-	return server->identities ? IDENTITY_STORE_POLL_MS : -1;
+	return server->generation->identities ? IDENTITY_STORE_POLL_MS : -1;
 }
 
 void service_watch(struct server *server)
 {
-	if (server->identities)
-		identity_store_poll(server->identities);
+	if (server->generation->identities)
+		identity_store_poll(server->generation->identities);
 }

@@ -4,18 +4,22 @@
 
 #include <stddef.h>
 
+struct config;
+struct identity_store;
 struct server;
 
 /*
- * What incoming calls need: the identities, loaded. 0, or -errno with one line in `error`.
+ * What incoming calls need: the identities, loaded; *out stays NULL where there are none. The
+ * caller's. 0, or -errno with one line in `error`.
  */
-int service_load(struct server *server, char *error, size_t error_len);
+int service_load(const struct config *config, struct identity_store **out, char *error,
+		 size_t error_len);
 
 /*
  * May the addresses of clients be taken as sources, where a listener asks for that? 0, or -errno with
  * one line in `error`.
  */
-int service_check_transparent(const struct server *server, char *error, size_t error_len);
+int service_check_transparent(const struct config *config, char *error, size_t error_len);
 
 /* How long the main thread may wait between two calls of service_watch, ms; -1: for ever. */
 int service_watch_ms(const struct server *server);

@@ -53,11 +53,11 @@ static void read_open(const struct server *server, struct control_summary *out)
 	}
 }
 
-static void read_leaf_cache(const struct server *server, struct control_summary *out)
+static void read_leaf_cache(struct leaf_cache *leaves, struct control_summary *out)
 {
 	struct leaf_cache_stats stats;
 
-	leaf_cache_read_stats(server->leaf_cache, &stats);
+	leaf_cache_read_stats(leaves, &stats);
 	out->leaf_cache.hits = stats.hits;
 	out->leaf_cache.misses = stats.misses;
 	out->leaf_cache.forged = stats.forged;
@@ -78,11 +78,12 @@ static void read_hook(const struct server *server, struct control_summary *out)
 }
 
 /* One sentence: why the daemon is not whole; NULL when it is. */
-static const char *find_degraded(const struct server *server, const struct control_summary *summary)
+static const char *find_degraded(const struct server *server, const struct config *config,
+				 const struct control_summary *summary)
 {
 	const enum capture_state rules = summary->capture.state, hook = summary->hook.state;
 
-	if (server->config->ktls == KTLS_REQUIRE && !server->ktls.ulp)
+	if (config->ktls == KTLS_REQUIRE && !server->ktls.ulp)
 		return "kernel TLS is required and this kernel has none: every intercepted "
 		       "connection is closed";
 	if (rules == CAPTURE_FAILED || hook == CAPTURE_FAILED)
@@ -96,8 +97,9 @@ static const char *find_degraded(const struct server *server, const struct contr
 
 static void read_summary(void *ctx, struct control_summary *out)
 {
-	const struct server *server = ctx;
-	const struct config *config = server->config;
+	struct server *server = ctx;
+	struct generation *generation = server_generation(server);
+	const struct config *config = generation->config;
 
 	*out = (struct control_summary){
 		.version = KSPLIT_VERSION,
@@ -120,8 +122,9 @@ static void read_summary(void *ctx, struct control_summary *out)
 	capturing_read(server->capturing, &out->capture);
 	read_hook(server, out);
 	read_open(server, out);
-	read_leaf_cache(server, out);
-	out->degraded = find_degraded(server, out);
+	read_leaf_cache(generation->issuer->leaves, out);
+	out->degraded = find_degraded(server, config, out);
+	generation_put(generation);
 }
 
 static void switch_capture(void *ctx, bool on, const char *by)

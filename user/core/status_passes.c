@@ -73,7 +73,9 @@ static void fill_rules(struct control_passes *out, const struct policy *policy,
 {
 	out->rules_len = policy->len;
 	for (size_t i = 0; i < policy->len; i++)
-		out->rules[i].comment = policy->rules[i].comment;
+		out->rules[i].comment = policy->rules[i].comment
+						? strdup(policy->rules[i].comment)
+						: NULL;
 	for (size_t i = 0; i < counts_len; i++) {
 		if (counts[i].key.rule >= policy->len)
 			continue;
@@ -100,8 +102,10 @@ static int compare(const void *a, const void *b)
 
 int status_read_passes(void *ctx, struct control_passes *out)
 {
-	const struct server *server = ctx;
-	const struct policy *policy = &server->config->policy;
+	struct server *server = ctx;
+	struct generation *generation = server_generation(server);
+	const struct config *config = generation->config;
+	const struct policy *policy = &config->policy;
 	struct pass_entry *passed = NULL, *learned = NULL, *counts = NULL;
 	size_t passed_len = 0, learned_len = 0, counts_len = 0;
 	struct clocks clocks;
@@ -110,8 +114,8 @@ int status_read_passes(void *ctx, struct control_passes *out)
 	read_clocks(&clocks);
 	*out = (struct control_passes){
 		.evicted = pass_list_evicted(server->passes),
-		.learned_pass_ms = server->config->learned_pass,
-		.learned_names = server->config->learned_names,
+		.learned_pass_ms = config->learned_pass,
+		.learned_names = config->learned_names,
 	};
 	err = pass_list_read(server->passes, clocks.monotonic_ms, &passed, &passed_len);
 	if (!err)
@@ -135,5 +139,6 @@ int status_read_passes(void *ctx, struct control_passes *out)
 	free(passed);
 	free(learned);
 	free(counts);
+	generation_put(generation);
 	return err;
 }

@@ -270,14 +270,14 @@ void worker_stop(struct worker *worker)
 
 static int open_listeners(struct worker *worker, char *error, size_t error_len)
 {
-	const struct server *server = worker->server;
+	struct generation *generation = worker->generation;
 
-	worker->listeners = calloc(server->listeners_len, sizeof(*worker->listeners));
+	worker->listeners = calloc(generation->listeners_len, sizeof(*worker->listeners));
 	if (!worker->listeners)
 		return -ENOMEM;
-	for (size_t i = 0; i < server->listeners_len; i++) {
-		int err = listener_open(&worker->listeners[i], worker, &server->listeners[i], error,
-					error_len);
+	for (size_t i = 0; i < generation->listeners_len; i++) {
+		int err = listener_open(&worker->listeners[i], worker, generation,
+					&generation->listeners[i], error, error_len);
 
 		if (err)
 			return err;
@@ -301,7 +301,7 @@ static int open_epoll(struct worker *worker)
 
 static void init_deadlines(struct worker *worker)
 {
-	const struct config_deadlines *ms = &worker->server->config->deadlines;
+	const struct config_deadlines *ms = &worker->generation->config->deadlines;
 	const uint32_t lengths[DEADLINE_KINDS] = {
 		[DEADLINE_PEEK] = ms->peek,
 		[DEADLINE_RESOLVE] = ms->resolve,
@@ -322,9 +322,14 @@ static void init_deadlines(struct worker *worker)
 int worker_init(struct worker *worker, const struct server *server, unsigned int index,
 		char *error, size_t error_len)
 {
+	const struct policy *policy = &server->generation->config->policy;
 	int err;
 
-	*worker = (struct worker){.server = server, .index = index, .epoll_fd = -1, .wake_fd = -1};
+	*worker = (struct worker){.server = server,
+				  .generation = generation_get(server->generation),
+				  .index = index,
+				  .epoll_fd = -1,
+				  .wake_fd = -1};
 	pthread_mutex_init(&worker->posts_lock, NULL);
 	STAILQ_INIT(&worker->posts);
 	LIST_INIT(&worker->conns);
@@ -339,8 +344,8 @@ int worker_init(struct worker *worker, const struct server *server, unsigned int
 	err = worker->relay_env.scratch ? tls_kdf_new(&worker->kdf) : -ENOMEM;
 	if (!err)
 		err = open_epoll(worker);
-	if (!err && policy_names_processes(&server->config->policy))
-		err = policy_callers_new(&server->config->policy, &worker->callers);
+	if (!err && policy_names_processes(policy))
+		err = policy_callers_new(policy, &worker->callers);
 	if (!err)
 		err = open_listeners(worker, error, error_len);
 	return err;
@@ -366,6 +371,7 @@ void worker_destroy(struct worker *worker)
 	posts_run(worker);
 	close_listeners(worker);
 	free(worker->listeners);
+	generation_put(worker->generation);
 	if (worker->relay_env.scratch)
 		OPENSSL_cleanse(worker->relay_env.scratch, SCRATCH_LEN);
 	free(worker->relay_env.scratch);

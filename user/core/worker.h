@@ -16,6 +16,7 @@
 #include "tls/out_buffer.h"
 
 struct conn;
+struct generation;
 struct server;
 struct stream_scanner;
 struct listener;
@@ -42,6 +43,7 @@ STAILQ_HEAD(conn_again, conn);
  */
 struct worker {
 	const struct server *server;
+	struct generation *generation; /* the present one; a reference */
 	unsigned int index;
 	pthread_t thread;
 	bool thread_started;

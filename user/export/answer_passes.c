@@ -12,6 +12,8 @@
 void control_passes_free(struct control_passes *passes)
 {
 	free(passes->passes);
+	for (size_t i = 0; passes->rules && i < passes->rules_len; i++)
+		free(passes->rules[i].comment);
 	free(passes->rules);
 	memset(passes, 0, sizeof(*passes));
 }

@@ -50,7 +50,7 @@ struct control_pass {
 };
 
 struct control_rule {
-	const char *comment; /* NULL: none */
+	char *comment; /* owned; NULL: none */
 	uint64_t count;
 	int64_t last_ms; /* wall clock; 0: never */
 };

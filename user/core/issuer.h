@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KSPLIT_CORE_ISSUER_H
+#define KSPLIT_CORE_ISSUER_H
+
+#include <openssl/evp.h>
+#include <stdatomic.h>
+#include <stddef.h>
+
+#include "core/config.h"
+#include "pki/ca.h"
+#include "pki/leaf_cache.h"
+#include "pki/signer.h"
+
+/*
+ * Who issues forged leaves: the CA, the process that signs for it, the key that all leaves share, and
+ * those that there are. Counted by references, since generations of the configuration share one as
+ * long as the CA stays the same. What it points to is locked by itself or does not change.
+ */
+struct issuer {
+	atomic_uint references;
+	struct ca *ca;
+	EVP_PKEY *leaf_key;
+	struct signer *signer; /* the process that has the CA's key; NULL until issuer_start */
+	struct leaf_cache *leaves; /* NULL until issuer_start */
+};
+
+/*
+ * Load the CA's certificates and make the leaves' key. The caller's reference is in *out. 0, or
+ * -errno with one line in `error`.
+ */
+int issuer_load(const struct config *config, struct issuer **out, char *error, size_t error_len);
+
+/*
+ * Start the signing process (pki/signer.h tells when that may be), which reads the CA's key; it is
+ * read there and never here. 0, or -errno with one line in `error`.
+ */
+int issuer_start(struct issuer *issuer, const struct config *config, char *error, size_t error_len);
+
+/*
+ * Does the CA's key fit? For a process that serves nobody. 0, or -errno with one line in `error`.
+ */
+int issuer_check_key(const struct issuer *issuer, const struct config *config, char *error,
+		     size_t error_len);
+
+/* End the signing process; what is on its way to it fails, and comes back as it always does. */
+void issuer_stop(struct issuer *issuer);
+
+struct issuer *issuer_get(struct issuer *issuer);
+
+/* The last one ends the signing process and frees everything; it may wait for that. NULL allowed. */
+void issuer_put(struct issuer *issuer);
+
+#endif
