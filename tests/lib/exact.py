@@ -8,34 +8,21 @@ from pathlib import Path
 
 from . import bpf_try, kernel_notes
 from .daemon import PROGRAM
-from .env import EXPECT_KTLS, IN_VM, free_port, wait_for
+from .env import EXPECT_KTLS, IN_VM, free_port
 from .http_load import Book, Request, template
-from .process import Program, proc_listens, run
+from .nginx import NginxProgram
+from .process import run
 
 TOOL = PROGRAM.parent / "ksplit-status"
 
-CONF = """
-daemon off;
-user root;
-worker_processes 1;
-pid {prefix}/nginx.pid;
-error_log {prefix}/error.log warn;
-events {{ worker_connections 4096; }}
-http {{
+HTTP = """
 	log_format books escape=json '{{"method":"$request_method","uri":"$request_uri",'
 		'"status":$status,"protocol":"$server_protocol","sent":$bytes_sent,'
 		'"body":$body_bytes_sent,"length":$request_length,'
 		'"coding":"$sent_http_transfer_encoding"}}';
-	client_max_body_size 0;
-	client_body_temp_path {prefix}/body;
-	proxy_temp_path {prefix}/proxy;
-	fastcgi_temp_path {prefix}/fastcgi;
-	uwsgi_temp_path {prefix}/uwsgi;
-	scgi_temp_path {prefix}/scgi;
 	default_type application/octet-stream;
 	server {{
 		listen unix:{prefix}/inner.sock;
-		access_log off;
 		location = /echo {{ return 200 "$request_method $content_length\\n"; }}
 	}}
 	server {{
@@ -60,7 +47,6 @@ http {{
 		location = /say/broken {{ return 500 "broken\\n"; }}
 		location = /say/busy {{ return 503 "busy\\n"; }}
 	}}
-}}
 """
 
 VERSIONS = {"HTTP/1.0": "1.0", "HTTP/1.1": "1.1", "HTTP/2.0": "2"}
@@ -80,20 +66,13 @@ class BookNginx:
         for name, size in self.SIZES.items():
             # Without "<", so that SSI finds nothing to expand.
             (files / name).write_bytes(random.randbytes(size).replace(b"<", b">"))
-        conf = self.prefix / "nginx.conf"
-        conf.write_text(CONF.format(prefix=self.prefix, port=self.port,
-                                    plain_port=self.plain_port, certificate=certificate))
-        self._program = Program("nginx", "-p", self.prefix, "-c", conf,
-                                "-e", self.prefix / "error.log")
-        wait_for(self._listening, "nginx to listen")
+        self._nginx = NginxProgram(self.prefix, HTTP, (self.port, self.plain_port),
+                                   port=self.port, plain_port=self.plain_port,
+                                   certificate=certificate)
         self._read = 0
 
-    def _listening(self):
-        assert self._program.process.poll() is None, self._program.text()
-        return all(proc_listens(self._program.pid, p) for p in (self.port, self.plain_port))
-
     def close(self):
-        self._program.end()
+        self._nginx.close()
 
     def mark(self):
         """Lines up to here do not count."""

@@ -7,23 +7,10 @@ import socket
 from pathlib import Path
 
 from .env import PATIENCE, free_port, wait_for
+from .nginx import NginxProgram
 from .process import Program, proc_listens
 
-NGINX_CONF = """
-daemon off;
-user root;
-worker_processes 1;
-pid {prefix}/nginx.pid;
-error_log {prefix}/error.log warn;
-events {{ worker_connections 4096; }}
-http {{
-	access_log off;
-	client_max_body_size 0;
-	client_body_temp_path {prefix}/body;
-	proxy_temp_path {prefix}/proxy;
-	fastcgi_temp_path {prefix}/fastcgi;
-	uwsgi_temp_path {prefix}/uwsgi;
-	scgi_temp_path {prefix}/scgi;
+HTTP = """
 	types {{ text/plain txt; application/octet-stream bin; }}
 	server {{
 		listen 127.0.0.1:{port} ssl http2 backlog=1024;
@@ -41,7 +28,6 @@ http {{
 			return 200 "$server_protocol $ssl_protocol $ssl_cipher $ssl_server_name";
 		}}
 	}}
-}}
 """
 
 
@@ -62,18 +48,8 @@ class Nginx:
             data = os.urandom(size)
             (files / name).write_bytes(data)
             self.digests[name] = hashlib.sha256(data).hexdigest()
-        conf = self.prefix / "nginx.conf"
-        conf.write_text(NGINX_CONF.format(prefix=self.prefix, port=self.port,
-                                          certificate=certificate))
-        self._program = Program("nginx", "-p", self.prefix, "-c", conf,
-                                "-e", self.prefix / "error.log")
-        wait_for(lambda: self._listening(), "nginx to listen")
-
-    def _listening(self):
-        if self._program.process.poll() is not None:
-            raise AssertionError("nginx ended:\n%s\n%s" % (
-                self._program.text(), (self.prefix / "error.log").read_text()))
-        return proc_listens(self._program.pid, self.port)
+        self._nginx = NginxProgram(self.prefix, HTTP, (self.port,), port=self.port,
+                                   certificate=certificate)
 
     def uploaded(self, name):
         """SHA-256 of what was PUT under /upload/NAME."""
@@ -81,7 +57,7 @@ class Nginx:
         return hashlib.sha256(data).hexdigest()
 
     def close(self):
-        self._program.end()
+        self._nginx.close()
 
 
 def _await_listening(program, port):

@@ -7,23 +7,11 @@ import socket
 import ssl
 
 from . import env
+from .nginx import NginxProgram
 from .pki import Certificate
-from .process import Program, proc_listens, run
+from .process import run
 
-CONF = """
-daemon off;
-user root;
-worker_processes 1;
-pid {prefix}/nginx.pid;
-error_log {prefix}/error.log warn;
-events {{ worker_connections 1024; }}
-http {{
-	access_log off;
-	client_body_temp_path {prefix}/body;
-	proxy_temp_path {prefix}/proxy;
-	fastcgi_temp_path {prefix}/fastcgi;
-	uwsgi_temp_path {prefix}/uwsgi;
-	scgi_temp_path {prefix}/scgi;
+HTTP = """
 	default_type application/octet-stream;
 	keepalive_requests 100000;
 	server {{
@@ -39,7 +27,6 @@ http {{
 			return 200 "$server_port $scheme $server_protocol $remote_addr $proxy_protocol_addr $proxy_protocol_port";
 		}}
 	}}
-}}
 """
 
 BIG = 8 << 20
@@ -56,21 +43,13 @@ class Service:
         (folder / "files" / "big").write_bytes(bytes(range(256)) * (BIG // 256))
         self.plain, self.tls, self.proxy, self.proxy_tls = (
             env.free_port() for _ in range(4))
-        conf = folder / "nginx.conf"
-        conf.write_text(CONF.format(prefix=folder, host=host, plain=self.plain, tls=self.tls,
-                                    proxy=self.proxy, proxy_tls=self.proxy_tls,
-                                    certificate=certificate))
-        self._errors = folder / "error.log"
-        self._program = Program(*prefix, "nginx", "-p", folder, "-c", conf, "-e", self._errors)
-        env.wait_for(self._listening, "nginx to listen")
-
-    def _listening(self):
-        if self._program.process.poll() is not None:
-            raise AssertionError("nginx ended:\n%s" % self._errors.read_text())
-        return proc_listens(self._program.pid, self.proxy_tls)
+        self._nginx = NginxProgram(
+            folder, HTTP, (self.plain, self.tls, self.proxy, self.proxy_tls), command=prefix,
+            host=host, plain=self.plain, tls=self.tls, proxy=self.proxy,
+            proxy_tls=self.proxy_tls, certificate=certificate)
 
     def close(self):
-        self._program.end()
+        self._nginx.close()
 
 
 class Identities:

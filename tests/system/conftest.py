@@ -14,9 +14,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib import env, exact, origins, stage as stages  # noqa: E402
 from lib.daemon import RELAYS, Ksplitd  # noqa: E402
+from lib.netns import Row  # noqa: E402
 from lib.pki import Pki  # noqa: E402
 from lib.proxy import Proxy  # noqa: E402
 from lib.scene import Scene  # noqa: E402
+from lib.service import Identities, Service  # noqa: E402
 
 TEST_SECONDS = 6 * env.PATIENCE
 
@@ -148,6 +150,31 @@ def stage():
 def spare_port():
     """A port for an origin that lives as long as one test."""
     return env.free_port()
+
+
+@pytest.fixture(scope="module")
+def row():
+    """Client, gateway and origin in network namespaces (see lib/netns.py)."""
+    missing = env.missing_programs("ip", "nft")
+    if missing:
+        pytest.skip("needs " + ", ".join(missing))
+    namespaces = Row()
+    yield namespaces
+    namespaces.close()
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory, pki):
+    """A service of this host, for incoming calls (see lib/service.py)."""
+    running = Service(tmp_path_factory.mktemp("service"), pki.origin)
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def identities(tmp_path, pki):
+    """The service's certificates, in a folder that the test may write to."""
+    return Identities(pki, tmp_path)
 
 
 # -- ksplitd -----------------------------------------------------------------------------------

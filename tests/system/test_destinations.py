@@ -120,16 +120,6 @@ def test_direct_call_where_original_is_asked_for_is_refused(ksplitd, pki):
 # -- gateways ----------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def row():
-    missing = env.missing_programs("ip", "nft")
-    if missing:
-        pytest.skip("needs " + ", ".join(missing))
-    namespaces = Row()
-    yield namespaces
-    namespaces.close()
-
-
 def gateway_daemon(ksplitd, row, to, family):
     return ksplitd(to, host="::" if family == 6 else "0.0.0.0",
                    prefix=["ip", "netns", "exec", row.gateway])

@@ -15,23 +15,10 @@ from lib.clients import curl, s_client
 from lib.daemon import Ksplitd
 from lib.docs import commands
 from lib.process import ENV, Program, proc_listens, run
-from lib.service import (Identities, Service, fingerprint, fingerprint_shown, incoming,
-                         ocsp_response)
+from lib.service import fingerprint, fingerprint_shown, incoming, ocsp_response
 from lib.tls import client_context
 
 pytestmark = pytest.mark.needs("nginx", "curl", "openssl")
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory, pki):
-    running = Service(tmp_path_factory.mktemp("service"), pki.origin)
-    yield running
-    running.close()
-
-
-@pytest.fixture
-def identities(tmp_path, pki):
-    return Identities(pki, tmp_path)
 
 
 def settings(section, **more):

@@ -14,24 +14,12 @@ from lib.daemon import Ksplitd
 from lib.docs import commands
 from lib.netns import Row, within
 from lib.records import RecordPeer
-from lib.service import BIG, Identities, Service, incoming
+from lib.service import BIG, incoming
 from lib.tls import SUITES, client_context
 
 pytestmark = pytest.mark.needs("nginx", "curl", "openssl")
 
 BIG_DIGEST = hashlib.sha256(bytes(range(256)) * (BIG // 256)).hexdigest()
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory, pki):
-    running = Service(tmp_path_factory.mktemp("service"), pki.origin)
-    yield running
-    running.close()
-
-
-@pytest.fixture
-def identities(tmp_path, pki):
-    return Identities(pki, tmp_path)
 
 
 def who(daemon, pki, *options, **more):
@@ -192,15 +180,6 @@ def test_proxy_header_says_name_protocol_and_tls(ksplitd, stage, identities, pki
 
 
 # -- transparent: namespaces -------------------------------------------------------------------
-
-@pytest.fixture(scope="module")
-def row():
-    missing = env.missing_programs("ip", "nft")
-    if missing:
-        pytest.skip("needs " + ", ".join(missing))
-    namespaces = Row()
-    yield namespaces
-    namespaces.close()
 
 
 @pytest.fixture(scope="module")

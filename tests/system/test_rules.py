@@ -29,16 +29,12 @@ families = pytest.mark.parametrize("family", (4, 6), ids=("IPv4", "IPv6"))
 
 
 @pytest.fixture(scope="module")
-def row():
-    missing = env.missing_programs("ip", "nft")
-    if missing:
-        pytest.skip("needs " + ", ".join(missing))
-    namespaces = Row()
+def row(row):
+    """The client has a second address."""
     for family, length in ((4, 24), (6, 64)):
-        run("ip", "-n", namespaces.client, "addr", "add", "%s/%d" % (OTHER[family], length),
+        run("ip", "-n", row.client, "addr", "add", "%s/%d" % (OTHER[family], length),
             "dev", "veth0", *(["nodad"] if family == 6 else []))
-    yield namespaces
-    namespaces.close()
+    return row
 
 
 def reaches(places, row, family, namespace, host, port, **how):
