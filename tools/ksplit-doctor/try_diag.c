@@ -97,21 +97,28 @@ static int diag_ask(int fd, struct answer *answer)
 	return rc;
 }
 
-int try_sock_diag(struct attempt *attempt)
+/* What is told of a new connection, whose attribute `type` has at least `least` bytes. */
+static int diag_ask_new(struct answer *answer, uint16_t type, size_t least)
 {
-	struct answer answer;
 	struct pair pair;
 	int rc = pair_open(&pair);
 
-	(void)attempt;
 	if (!rc)
-		rc = diag_ask(pair.connected, &answer);
+		rc = diag_ask(pair.connected, answer);
 	if (rc)
 		return rc;
-	if (!answer.attributes[INET_DIAG_INFO] ||
-	    mnl_attr_get_payload_len(answer.attributes[INET_DIAG_INFO]) < TCP_INFO_LEAST)
-		return -ENODATA;
-	return 0;
+	return answer->attributes[type] &&
+			       mnl_attr_get_payload_len(answer->attributes[type]) >= least
+		       ? 0
+		       : -ENODATA;
+}
+
+int try_sock_diag(struct attempt *attempt)
+{
+	struct answer answer;
+
+	(void)attempt;
+	return diag_ask_new(&answer, INET_DIAG_INFO, TCP_INFO_LEAST);
 }
 
 /* Does a nested attribute of TLS say `value`? */
@@ -166,17 +173,10 @@ int try_ulp_info(struct attempt *attempt)
 int try_diag_cgroup(struct attempt *attempt)
 {
 	struct answer answer;
-	struct pair pair;
-	int rc = pair_open(&pair);
+	int rc = diag_ask_new(&answer, INET_DIAG_CGROUP_ID, sizeof(uint64_t));
 
 	(void)attempt;
-	if (!rc)
-		rc = diag_ask(pair.connected, &answer);
-	if (rc)
-		return rc;
-	if (!answer.attributes[INET_DIAG_CGROUP_ID] ||
-	    mnl_attr_get_payload_len(answer.attributes[INET_DIAG_CGROUP_ID]) != sizeof(uint64_t) ||
-	    mnl_attr_get_u64(answer.attributes[INET_DIAG_CGROUP_ID]) == 0)
-		return -ENODATA;
-	return 0;
+	if (!rc && mnl_attr_get_u64(answer.attributes[INET_DIAG_CGROUP_ID]) == 0)
+		rc = -ENODATA;
+	return rc;
 }

@@ -17,16 +17,18 @@ static int no_memory(struct config_reader *reader, const char *key)
 	return -ENOMEM;
 }
 
-/* One more place behind an array of `len` elements, zeroed; NULL: out of memory. */
-static void *grow(void **list, size_t len, size_t size)
+/* Put a copy of an element behind an array of `*len`. 0, or -ENOMEM and told. */
+static int append(struct config_reader *reader, const char *key, void **list, size_t *len,
+		  const void *element, size_t size)
 {
-	char *grown = reallocarray(*list, len + 1, size);
+	char *grown = reallocarray(*list, *len + 1, size);
 
 	if (!grown)
-		return NULL;
+		return no_memory(reader, key);
+	memcpy(grown + *len * size, element, size);
 	*list = grown;
-	memset(grown + len * size, 0, size);
-	return grown + len * size;
+	(*len)++;
+	return 0;
 }
 
 /* A list may be given as its only element. */
@@ -52,14 +54,13 @@ static int refuse(struct config_reader *reader, const char *key, const char *tex
 static int add_text(struct config_reader *reader, const char *key, const char *text, char ***list,
 		    size_t *len)
 {
-	char **slot = grow((void **)list, *len, sizeof(**list));
+	char *copy = strdup(text);
+	int rc = copy ? append(reader, key, (void **)list, len, &copy, sizeof(copy))
+		      : no_memory(reader, key);
 
-	if (slot)
-		*slot = strdup(text);
-	if (!slot || !*slot)
-		return no_memory(reader, key);
-	(*len)++;
-	return 0;
+	if (rc)
+		free(copy);
+	return rc;
 }
 
 static int read_name(struct config_reader *reader, const cJSON *value, const char *key, void *out)
@@ -95,7 +96,7 @@ static int read_network(struct config_reader *reader, const cJSON *value, const 
 			void *out)
 {
 	struct policy_rule *rule = out;
-	struct policy_network network, *slot;
+	struct policy_network network;
 	const char *text, *expected;
 	int rc = config_reader_text(reader, value, key, &text);
 
@@ -104,12 +105,8 @@ static int read_network(struct config_reader *reader, const cJSON *value, const 
 	expected = policy_network_parse(text, &network);
 	if (expected)
 		return refuse(reader, key, text, expected);
-	slot = grow((void **)&rule->networks, rule->networks_len, sizeof(*slot));
-	if (!slot)
-		return no_memory(reader, key);
-	*slot = network;
-	rule->networks_len++;
-	return 0;
+	return append(reader, key, (void **)&rule->networks, &rule->networks_len, &network,
+		      sizeof(network));
 }
 
 /* "8000-8100" */
@@ -128,9 +125,9 @@ static bool parse_ports(const char *text, struct policy_ports *out)
 static int read_port(struct config_reader *reader, const cJSON *value, const char *key, void *out)
 {
 	struct policy_rule *rule = out;
-	struct policy_ports ports, *slot;
+	struct policy_ports ports;
 	uint32_t port;
-	int rc = 0;
+	int rc;
 
 	if (cJSON_IsString(value)) {
 		if (!parse_ports(value->valuestring, &ports))
@@ -142,19 +139,14 @@ static int read_port(struct config_reader *reader, const cJSON *value, const cha
 			return rc;
 		ports = (struct policy_ports){(uint16_t)port, (uint16_t)port};
 	}
-	slot = grow((void **)&rule->ports, rule->ports_len, sizeof(*slot));
-	if (!slot)
-		return no_memory(reader, key);
-	*slot = ports;
-	rule->ports_len++;
-	return rc;
+	return append(reader, key, (void **)&rule->ports, &rule->ports_len, &ports, sizeof(ports));
 }
 
 static int read_process(struct config_reader *reader, const cJSON *value, const char *key,
 			void *out)
 {
 	struct policy_rule *rule = out;
-	struct policy_process process, *slot;
+	struct policy_process process;
 	const char *text, *expected;
 	int rc = config_reader_text(reader, value, key, &text);
 
@@ -163,14 +155,11 @@ static int read_process(struct config_reader *reader, const cJSON *value, const 
 	expected = policy_process_parse(text, &process);
 	if (expected)
 		return refuse(reader, key, text, expected);
-	slot = grow((void **)&rule->processes, rule->processes_len, sizeof(*slot));
-	if (!slot) {
+	rc = append(reader, key, (void **)&rule->processes, &rule->processes_len, &process,
+		    sizeof(process));
+	if (rc)
 		free(process.glob);
-		return no_memory(reader, key);
-	}
-	*slot = process;
-	rule->processes_len++;
-	return 0;
+	return rc;
 }
 
 static int read_names(struct config_reader *reader, const cJSON *value, const char *key, void *out)
@@ -227,13 +216,12 @@ static const struct config_field fields[] = {
 static int read_rule(struct config_reader *reader, const cJSON *value, const char *key, void *out)
 {
 	struct policy *policy = out;
-	struct policy_rule *rule =
-		grow((void **)&policy->rules, policy->len, sizeof(*policy->rules));
-	int rc;
+	struct policy_rule empty = {0}, *rule;
+	int rc = append(reader, key, (void **)&policy->rules, &policy->len, &empty, sizeof(empty));
 
-	if (!rule)
-		return no_memory(reader, key);
-	policy->len++;
+	if (rc)
+		return rc;
+	rule = &policy->rules[policy->len - 1];
 	rc = config_reader_object(reader, value, key, fields, rule);
 	if (rc)
 		return rc;
