@@ -100,6 +100,7 @@ static int diag_ask(int fd, struct answer *answer)
 /* What is told of a new connection, whose attribute `type` has at least `least` bytes. */
 static int diag_ask_new(struct answer *answer, uint16_t type, size_t least)
 {
+	const struct nlattr *told;
 	struct pair pair;
 	int rc = pair_open(&pair);
 
@@ -107,10 +108,8 @@ static int diag_ask_new(struct answer *answer, uint16_t type, size_t least)
 		rc = diag_ask(pair.connected, answer);
 	if (rc)
 		return rc;
-	return answer->attributes[type] &&
-			       mnl_attr_get_payload_len(answer->attributes[type]) >= least
-		       ? 0
-		       : -ENODATA;
+	told = answer->attributes[type];
+	return told && mnl_attr_get_payload_len(told) >= least ? 0 : -ENODATA;
 }
 
 int try_sock_diag(struct attempt *attempt)

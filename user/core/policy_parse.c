@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Patterns of pass rules: from what a person writes to what is compared, and processes. */
-#include <arpa/inet.h>
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/cidr.h"
 #include "core/policy.h"
 
 #define LABEL_MAX 63 /* RFC 1035 2.3.4 */
@@ -46,55 +46,22 @@ const char *policy_sni_parse(const char *text, char *out)
 	return check_labels(out);
 }
 
-/* 0 to `max`, digits only, or -1. */
-static int read_bits(const char *digits, int max)
-{
-	int bits = 0;
-
-	if (!*digits || strlen(digits) > 3)
-		return -1;
-	for (; *digits; digits++) {
-		if (*digits < '0' || *digits > '9')
-			return -1;
-		bits = bits * 10 + (*digits - '0');
-	}
-	return bits <= max ? bits : -1;
-}
-
-static bool has_bits_beyond(const struct policy_network *network)
-{
-	for (size_t bit = network->bits; bit < 128; bit++)
-		if (network->address[bit / 8] & (0x80 >> bit % 8))
-			return true;
-	return false;
-}
-
 const char *policy_network_parse(const char *text, struct policy_network *out)
 {
-	static const char expected[] =
-		"an address or a network, such as \"192.0.2.0/24\" or \"2001:db8::/32\"";
-	const char *slash = strchr(text, '/');
-	const size_t len = slash ? (size_t)(slash - text) : strlen(text);
-	char address[64];
-	int bits, offset = 0;
+	struct cidr cidr;
+	enum cidr_fault fault = cidr_parse(text, &cidr);
+	bool four = cidr.family == AF_INET;
 
 	memset(out, 0, sizeof(*out));
-	if (len >= sizeof(address))
-		return expected;
-	memcpy(address, text, len);
-	address[len] = '\0';
-	if (inet_pton(AF_INET, address, out->address + 12) == 1) {
+	if (fault == CIDR_BITS_BEHIND)
+		return "no bits set behind the network's length";
+	if (fault != CIDR_GOOD)
+		return "an address or a network, such as \"192.0.2.0/24\" or \"2001:db8::/32\"";
+	if (four)
 		out->address[10] = out->address[11] = 0xff;
-		offset = 96;
-	} else if (inet_pton(AF_INET6, address, out->address) != 1) {
-		return expected;
-	}
-	bits = slash ? read_bits(slash + 1, 128 - offset) : 128 - offset;
-	if (bits < 0)
-		return expected;
-	out->bits = (uint8_t)(offset + bits);
-	/* "10.1.2.3/8" may be a slip for an address or for a network: not to be guessed. */
-	return has_bits_beyond(out) ? "no bits set behind the network's length" : NULL;
+	memcpy(out->address + (four ? 12 : 0), cidr.address, four ? 4 : 16);
+	out->bits = (uint8_t)((four ? 96 : 0) + cidr.prefix);
+	return NULL;
 }
 
 static bool ends_with(const char *text, const char *end)
