@@ -10,10 +10,9 @@ import resource
 import socket
 import struct
 import subprocess
-import sys
-import tempfile
 from contextlib import contextmanager, suppress
 
+from .cgroups import Cgroup, connect_inside, own_name
 from .kernel_try import (AES128_GCM, SOL_TLS, TCP_ULP, TLS12, TLS_TX, keyed_pair, keys,
                          sock_diag_query, tcp_pair)
 from .process import ENV
@@ -24,6 +23,7 @@ RAW_TRACEPOINT_OPEN, LINK_CREATE = 17, 28
 MAP_ARRAY, MAP_SOCKHASH, MAP_RINGBUF = 2, 18, 27
 PROG_SOCKET_FILTER, PROG_SOCK_OPS, PROG_SK_MSG, PROG_SOCK_ADDR, PROG_TRACING = 1, 13, 16, 18, 26
 ATTACH_SOCK_OPS, ATTACH_SK_MSG, ATTACH_CONNECT4, ATTACH_FEXIT = 3, 7, 10, 25
+ATTACH_GETPEERNAME4 = 29
 HELPER_LOOKUP, HELPER_NETNS_COOKIE, HELPER_LOOP = 1, 122, 181
 TCP_CONNECT_CB = 3
 INET_DIAG_CGROUP_ID = 21
@@ -104,30 +104,6 @@ def link_create(program, target, attach):
     return closing(bpf(LINK_CREATE, struct.pack("=IIII", program, target, attach, 0)))
 
 
-@contextmanager
-def cgroup_made():
-    """The folder of a new, empty cgroup v2."""
-    with open("/proc/self/mountinfo", encoding="utf-8") as mounts:
-        found = re.search(r"^\S+ \S+ \S+ / (\S+) .* - cgroup2 ", mounts.read(), re.M)
-    if not found:
-        raise OSError(errno.ENOENT, "cgroup v2 is not mounted")
-    folder = tempfile.mkdtemp(prefix="ksplit-try-", dir=found.group(1))
-    try:
-        yield folder
-    finally:
-        os.rmdir(folder)
-
-
-def connect_inside(folder, port):
-    """Connect from a process in that cgroup: 0 or the error."""
-    code = ("import os, socket, sys\n"
-            "open(sys.argv[1] + '/cgroup.procs', 'w').write('0')\n"
-            "with socket.socket() as s:\n"
-            "    sys.exit(s.connect_ex(('127.0.0.1', int(sys.argv[2]))))\n")
-    return subprocess.run([sys.executable, "-c", code, folder, str(port)], env=ENV, timeout=60,
-                          check=False).returncode
-
-
 def ring_buffer():
     with map_create(MAP_RINGBUF, 0, 0, 4096):
         return os.path.exists("/sys/kernel/btf/vmlinux")
@@ -135,24 +111,50 @@ def ring_buffer():
 
 def sock_ops_link():
     """A program sees the connections of its cgroup: it counts a call for each one that connects."""
-    with cgroup_made() as folder, map_create(MAP_ARRAY, 4, 8, 1) as counts, \
+    with Cgroup(own_name("try")) as group, map_create(MAP_ARRAY, 4, 8, 1) as counts, \
             program_load(PROG_SOCK_OPS, count_connects(counts)) as program:
-        with closing(os.open(folder, os.O_RDONLY)) as cgroup, \
+        with closing(os.open(group.path, os.O_RDONLY)) as cgroup, \
                 link_create(program, cgroup, ATTACH_SOCK_OPS), \
                 socket.create_server(("127.0.0.1", 0)) as server:
-            connected = connect_inside(folder, server.getsockname()[1]) == 0
+            connected = connect_inside(group, server.getsockname()[1]) == 0
             return connected and map_read(counts) == 1
 
 
 def connect_hook():
     """A hook that says no is obeyed by processes in its cgroup, until its link is closed."""
-    with cgroup_made() as folder, socket.create_server(("127.0.0.1", 0)) as server:
+    with Cgroup(own_name("try")) as group, socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         with program_load(PROG_SOCK_ADDR, returns(0), ATTACH_CONNECT4) as program:
-            with closing(os.open(folder, os.O_RDONLY)) as cgroup:
+            with closing(os.open(group.path, os.O_RDONLY)) as cgroup:
                 with link_create(program, cgroup, ATTACH_CONNECT4):
-                    refused = connect_inside(folder, port)
-        return refused == errno.EPERM and connect_inside(folder, port) == 0
+                    refused = connect_inside(group, port)
+        return refused == errno.EPERM and connect_inside(group, port) == 0
+
+
+def port_changer(attach, old, new):
+    """if (ctx->user_port == old) ctx->user_port = new; return 1;"""
+    return program_load(PROG_SOCK_ADDR, (
+        instruction(0x61, target=2, source=1, offset=24) +              # r2 = ctx->user_port
+        instruction(0x55, target=2, offset=2, immediate=socket.htons(old)) +
+        instruction(0xb7, target=3, immediate=socket.htons(new)) +
+        instruction(0x63, target=1, source=3, offset=24) +
+        returns(1)), attach)
+
+
+def steering():
+    """A call is led to another port, and its caller is told the one that it meant."""
+    with Cgroup(own_name("try")) as group, socket.create_server(("127.0.0.1", 0)) as server:
+        there = server.getsockname()[1]
+        with socket.socket() as sock:
+            sock.bind(("127.0.0.1", 0))  # and does not listen
+            meant = sock.getsockname()[1]
+            with port_changer(ATTACH_CONNECT4, meant, there) as connect, \
+                    port_changer(ATTACH_GETPEERNAME4, there, meant) as getpeer, \
+                    closing(os.open(group.path, os.O_RDONLY)) as cgroup, \
+                    link_create(connect, cgroup, ATTACH_CONNECT4), \
+                    link_create(getpeer, cgroup, ATTACH_GETPEERNAME4):
+                steered = connect_inside(group, meant) == 0
+            return steered and connect_inside(group, meant) == errno.ECONNREFUSED
 
 
 def function_id(name):

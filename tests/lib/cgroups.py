@@ -2,10 +2,12 @@
 """Cgroups (v2) of a test's own, and programs that are started in them."""
 
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 
 from .env import wait_for
+from .process import run
 
 
 def mount():
@@ -56,3 +58,15 @@ class Cgroup:
 
 def own_name(tag):
     return "ksplit-test-%d-%s" % (os.getpid(), tag)
+
+
+def connect_inside(group, port):
+    """Connect to a port of 127.0.0.1 from a process in that cgroup: 0 or the error. That the
+    socket's peer is another port than was called is EADDRNOTAVAIL."""
+    code = ("import errno, os, socket, sys\n"
+            "port = int(sys.argv[1])\n"
+            "with socket.socket() as s:\n"
+            "    error = s.connect_ex(('127.0.0.1', port))\n"
+            "    told = error or s.getpeername()[1] == port\n"
+            "    sys.exit(error if told else errno.EADDRNOTAVAIL)\n")
+    return run(*group.prefix, sys.executable, "-c", code, port, check=False).returncode

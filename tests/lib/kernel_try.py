@@ -10,8 +10,9 @@ import socket
 import struct
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+from . import cgroups
 from .process import ENV
 
 SOL_TLS, TLS_TX, TLS_RX, TLS_RX_EXPECT_NO_PAD = 282, 1, 2, 4
@@ -293,6 +294,89 @@ def tproxy_inside():
         sock.setsockopt(socket.SOL_IP, 19, 1)  # IP_TRANSPARENT
         sock.bind(("192.0.2.1", 4443))
     return True
+
+
+def connects(port):
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == 0
+
+
+def led(match="", target="redirect to ", call=connects):
+    """Is a call that matches led to a listener, by a table of both families?"""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        nft("flush ruleset; table inet try { chain out { type nat hook output priority -101; "
+            f"{match} tcp dport 4443 {target}:{server.getsockname()[1]}; }}; }}")
+        return call(4443)
+
+
+def inet_inside():
+    return led()
+
+
+def dnat_inside():
+    return led(target="dnat ip to 127.0.0.1")
+
+
+def fib_inside():
+    return led("fib daddr type local") and not led("fib daddr type unicast")
+
+
+def socket_mark_inside():
+    """A socket without a mark has 0."""
+    return led("socket mark 0") and not led("socket mark 7")
+
+
+def conntrack_inside():
+    return led("ct state new") and not led("ct state established")
+
+
+def cgroup_inside():
+    """Calls of one cgroup are led to a listener, those of others are not."""
+    with cgroups.Cgroup(cgroups.own_name("try")) as group:
+        match = f'socket cgroupv2 level 1 "{os.path.relpath(group.path, "/sys/fs/cgroup")}"'
+        return led(match, call=lambda port: cgroups.connect_inside(group, port) == 0) and \
+            not led(match)
+
+
+def gets_through(transparent, seconds):
+    """On an open connection, where only those of transparent sockets at an address of their own are
+    let through."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setsockopt(socket.SOL_IP, 19, transparent)  # IP_TRANSPARENT
+        port = server.getsockname()[1]
+        with socket.create_connection(server.getsockname()) as caller, server.accept()[0] as called:
+            nft("flush ruleset; table inet try { chain pre { type filter hook prerouting priority "
+                f"-150; tcp dport {port} socket transparent 1 socket wildcard 0 accept; "
+                f"tcp dport {port} drop; }}; }}")
+            called.settimeout(seconds)
+            caller.sendall(b"x")
+            try:
+                return called.recv(1) == b"x"
+            except TimeoutError:
+                return False
+            finally:
+                nft("flush ruleset")
+
+
+def transparent_inside():
+    return gets_through(1, 10) and not gets_through(0, 0.1)
+
+
+def reject_inside():
+    """A datagram is refused, and its sender is told."""
+    nft("table inet try { chain out { type filter hook output priority 0; "
+        "udp dport 4443 reject with icmpx type port-unreachable; }; }")
+    with socket.socket(type=socket.SOCK_DGRAM) as receiver, \
+            socket.socket(type=socket.SOCK_DGRAM) as sender:
+        receiver.bind(("127.0.0.1", 4443))
+        sender.connect(("127.0.0.1", 4443))
+        sender.settimeout(10)
+        with suppress(PermissionError):  # dropped on its way out
+            sender.send(b"x")
+        try:
+            return sender.recv(1) is None
+        except ConnectionRefusedError:
+            return True
 
 
 def nft_owner_inside():

@@ -191,6 +191,38 @@ def test_nft_owner():
     check("nft-owner", attempt.in_namespace, "nft_owner_inside")
 
 
+def test_nft_inet():
+    check("nft-inet", attempt.in_namespace, "inet_inside")
+
+
+def test_nft_dnat():
+    check("nft-dnat", attempt.in_namespace, "dnat_inside")
+
+
+def test_nft_fib():
+    check("nft-fib", attempt.in_namespace, "fib_inside")
+
+
+def test_nft_socket():
+    check("nft-socket", attempt.in_namespace, "socket_mark_inside")
+
+
+def test_nft_wildcard():
+    check("nft-wildcard", attempt.in_namespace, "transparent_inside")
+
+
+def test_nft_cgroup():
+    check("nft-cgroup", attempt.in_namespace, "cgroup_inside")
+
+
+def test_nft_ct():
+    check("nft-ct", attempt.in_namespace, "conntrack_inside")
+
+
+def test_nft_reject():
+    check("nft-reject", attempt.in_namespace, "reject_inside")
+
+
 def test_bpf():
     check("bpf", bpf_try.ring_buffer)
 
@@ -201,6 +233,10 @@ def test_bpf_timings():
 
 def test_bpf_processes():
     check("bpf-processes", bpf_try.connect_hook)
+
+
+def test_bpf_steer():
+    check("bpf-steer", bpf_try.steering)
 
 
 def test_bpf_netns():

@@ -19,7 +19,7 @@ NOBODY = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups",
           "--bounding-set", "-all", "--inh-caps", "-all")
 NO_LOSS = {"ktls-ccm", "ktls-no-pad", "sockmap-ktls"}
 # Tried, though they are no rows.
-MORE = {"bpf-steer", "sockmap-ktls"}
+MORE = {"sockmap-ktls"}
 
 
 # Checks after whose line a doctor is ended.
@@ -63,12 +63,6 @@ def test_row(found, name):
     lost = not expected and name not in NO_LOSS
     assert finding["verdict"] == ("warn" if lost else "ok"), finding
     assert bool(finding["lost"]) == bool(finding["mend"]) == lost, finding
-
-
-def test_steering_works_where_hooks_do(found):
-    """cgroup/getpeername4 came with 5.8, the connect hook's own row is older."""
-    expected = ROWS["bpf-processes"].expected() and kernel_notes.VERSION >= (5, 8)
-    assert found.one("bpf-steer")["works"] is expected
 
 
 def test_sockmap_beside_kernel_tls(found):
@@ -131,7 +125,7 @@ def test_nobody_is_told_what_was_not_tried(found, tool):
     seen = Diagnosis(done)
     for name in ("epoll", "reuseport", "splice", "pipe-size", "sock-diag"):
         assert seen.one(name)["verdict"] == "ok", seen.one(name)
-    for name in ("bpf-timings", "bpf-processes", "bpf-steer", "bpf-fexit", "bpffs"):
+    for name in ("bpf-timings", "bpf-processes", "bpf-steer", "bpf-fexit", "bpffs", "nft-cgroup"):
         finding = seen.one(name)
         assert finding["verdict"] == "not_tried", finding
         assert "needs root" in finding["text"] and finding["works"] is None

@@ -46,6 +46,16 @@ int cgroup_make(void)
 	return fd < 0 ? -errno : fd;
 }
 
+int cgroup_name(char *name, size_t len)
+{
+	static const char folder[] = "/sys/fs/cgroup/";
+	char path[PATH_MAX];
+
+	if (cgroup_path(getppid(), path) || strncmp(path, folder, strlen(folder)) != 0)
+		return -ENOMEDIUM;
+	return snprintf(name, len, "%s", path + strlen(folder)) < (int)len ? 0 : -ENOMEDIUM;
+}
+
 int cgroup_enter(int cgroup)
 {
 	int fd = openat(cgroup, "cgroup.procs", O_WRONLY | O_CLOEXEC), rc = 0;

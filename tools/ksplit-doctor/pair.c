@@ -27,7 +27,7 @@ static socklen_t loopback(union address *address, int family, uint16_t port)
 	return sizeof(address->in);
 }
 
-static int bound_in_time(int fd)
+int pair_bound_in_time(int fd)
 {
 	const struct timeval limit = {.tv_sec = PAIR_SECONDS};
 	const struct linger reset = {.l_onoff = 1};
@@ -49,7 +49,7 @@ int pair_listen(int family)
 	if (fd < 0)
 		return -errno;
 	if (bind(fd, &address.sa, len) == 0 && listen(fd, 4) == 0) {
-		err = bound_in_time(fd);
+		err = pair_bound_in_time(fd);
 		if (!err)
 			return fd;
 	} else {
@@ -78,7 +78,7 @@ int pair_connect(int family, uint16_t port)
 
 	if (fd < 0)
 		return -errno;
-	err = bound_in_time(fd);
+	err = pair_bound_in_time(fd);
 	if (!err && connect(fd, &address.sa, len))
 		err = -errno;
 	if (!err)
@@ -102,7 +102,7 @@ int pair_open(struct pair *pair)
 	if (pair->accepted < 0)
 		err = -errno;
 	else
-		err = bound_in_time(pair->accepted);
+		err = pair_bound_in_time(pair->accepted);
 	close(listener);
 	return err;
 }

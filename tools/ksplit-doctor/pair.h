@@ -20,6 +20,9 @@ struct pair {
 /* A listening socket on a free port of the loopback address. Descriptor or -errno. */
 int pair_listen(int family);
 
+/* Have reads and writes end in time, and close(2) reset the connection. 0 or -errno. */
+int pair_bound_in_time(int fd);
+
 /* The port of a socket's own address in host order, 0 when it has none. */
 uint16_t pair_port(int fd);
 

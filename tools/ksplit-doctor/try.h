@@ -38,6 +38,14 @@ int try_diag_cgroup(struct attempt *attempt);
 int try_redirect(struct attempt *attempt);
 int try_redirect6(struct attempt *attempt);
 int try_tproxy(struct attempt *attempt);
+int try_nft_inet(struct attempt *attempt);
+int try_nft_dnat(struct attempt *attempt);
+int try_nft_fib(struct attempt *attempt);
+int try_nft_socket(struct attempt *attempt);
+int try_nft_wildcard(struct attempt *attempt);
+int try_nft_cgroup(struct attempt *attempt);
+int try_nft_ct(struct attempt *attempt);
+int try_nft_reject(struct attempt *attempt);
 int try_nft_owner(struct attempt *attempt);
 
 /* try_bpf.c and try_bpf_cgroup.c: programs of a few instructions. */

@@ -2,70 +2,14 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <signal.h>
+#include <stddef.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bpf_code.h"
-#include "cgroup.h"
+#include "cgroup_call.h"
 #include "pair.h"
 #include "try.h"
-
-/* What the caller in the cgroup does and tells by its exit code, which is 0 or an errno. */
-struct call {
-	uint16_t port;   /* where it connects to */
-	uint16_t expect; /* what getpeername(2) has to say; 0: not asked */
-};
-
-static int make_call(int cgroup, const struct call *call)
-{
-	struct sockaddr_in peer;
-	socklen_t len = sizeof(peer);
-	int fd, rc = cgroup_enter(cgroup);
-
-	if (rc)
-		return rc;
-	fd = pair_connect(AF_INET, call->port);
-	if (fd < 0)
-		return fd;
-	if (!call->expect)
-		return 0;
-	if (getpeername(fd, (struct sockaddr *)&peer, &len))
-		return -errno;
-	return ntohs(peer.sin_port) == call->expect ? 0 : -EADDRNOTAVAIL;
-}
-
-/* Call from a process in that cgroup. 0 or -errno. */
-static int call_inside(int cgroup, const struct call *call)
-{
-	pid_t pid = fork();
-	int status;
-
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		_exit(-make_call(cgroup, call));
-	}
-	if (pid < 0 || waitpid(pid, &status, 0) != pid)
-		return -errno;
-	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
-}
-
-/* A cgroup for an attempt; ATTEMPT_UNKNOWN goes to *rc where none can be made. */
-static int cgroup_for(struct attempt *attempt, int *rc)
-{
-	int cgroup = cgroup_make();
-
-	if (cgroup >= 0)
-		return cgroup;
-	*rc = cgroup;
-	if (cgroup == -ENOMEDIUM)
-		*rc = attempt_why(attempt, ATTEMPT_UNKNOWN, "cgroup v2 is not mounted");
-	else if (cgroup == -EROFS)
-		*rc = attempt_why(attempt, ATTEMPT_UNKNOWN, "cgroup v2 is mounted read-only");
-	return -1;
-}
 
 /* A program sees the connections of its cgroup: it counts the one that is made there. */
 int try_bpf_timings(struct attempt *attempt)
@@ -92,12 +36,12 @@ int try_bpf_timings(struct attempt *attempt)
 				BPF_LENGTH(code));
 	if (program < 0)
 		return program;
-	cgroup = cgroup_for(attempt, &rc);
+	cgroup = cgroup_call_prepare(attempt, &rc);
 	if (cgroup < 0)
 		return rc;
 	rc = bpf_link_hang(program, cgroup, BPF_CGROUP_SOCK_OPS);
 	if (!rc)
-		rc = call_inside(cgroup, &(struct call){.port = pair_port(listener)});
+		rc = cgroup_call_make(cgroup, &(struct cgroup_call){.port = pair_port(listener)});
 	if (rc)
 		return rc;
 	return bpf_counter_read(counter) == 1 ? 0 : attempt_why(attempt, -EIO, "it sees nothing");
@@ -115,13 +59,13 @@ int try_bpf_processes(struct attempt *attempt)
 				BPF_LENGTH(code));
 	if (program < 0)
 		return program;
-	cgroup = cgroup_for(attempt, &rc);
+	cgroup = cgroup_call_prepare(attempt, &rc);
 	if (cgroup < 0)
 		return rc;
 	rc = bpf_link_hang(program, cgroup, BPF_CGROUP_INET4_CONNECT);
 	if (rc)
 		return rc;
-	rc = call_inside(cgroup, &(struct call){.port = pair_port(listener)});
+	rc = cgroup_call_make(cgroup, &(struct cgroup_call){.port = pair_port(listener)});
 	return rc == -EPERM ? 0 : attempt_why(attempt, -EIO, "the hook is not obeyed");
 }
 
@@ -145,7 +89,7 @@ int try_bpf_steer(struct attempt *attempt)
 {
 	int listener = pair_listen(AF_INET), closed = pair_listen(AF_INET);
 	int connect, getpeer, cgroup, rc;
-	struct call call;
+	struct cgroup_call call;
 
 	if (listener < 0 || closed < 0)
 		return listener < 0 ? listener : closed;
@@ -157,11 +101,11 @@ int try_bpf_steer(struct attempt *attempt)
 	getpeer = port_changer(BPF_CGROUP_INET4_GETPEERNAME, pair_port(listener), call.port);
 	if (getpeer < 0)
 		return attempt_why(attempt, getpeer, "getpeername: %s", strerror(-getpeer));
-	cgroup = cgroup_for(attempt, &rc);
+	cgroup = cgroup_call_prepare(attempt, &rc);
 	if (cgroup < 0)
 		return rc;
 	rc = bpf_link_hang(connect, cgroup, BPF_CGROUP_INET4_CONNECT);
 	if (!rc)
 		rc = bpf_link_hang(getpeer, cgroup, BPF_CGROUP_INET4_GETPEERNAME);
-	return rc ? rc : call_inside(cgroup, &call);
+	return rc ? rc : cgroup_call_make(cgroup, &call);
 }
