@@ -201,7 +201,8 @@ static int open_caller(struct self_test *test, const struct trial *trial,
 		caller.in6.sin6_port = 0;
 	else
 		caller.in.sin_port = 0;
-	if (bind(fd, &caller.sa, capture_address_len(&caller)) || getsockname(fd, &caller.sa, &len)) {
+	if (bind(fd, &caller.sa, capture_address_len(&caller)) ||
+	    getsockname(fd, &caller.sa, &len)) {
 		int err = -errno;
 
 		close(fd);
@@ -246,8 +247,9 @@ static int talk(const struct trial *trial, SSL *ssl, X509 *ca, char *error, size
 	return 0;
 }
 
-static int call(struct self_test *test, const struct trial *trial, const union capture_address *target,
-		const union capture_address *origin, X509 *ca, char *error, size_t error_len)
+static int call(struct self_test *test, const struct trial *trial,
+		const union capture_address *target, const union capture_address *origin, X509 *ca,
+		char *error, size_t error_len)
 {
 	int fd = open_caller(test, trial, target, origin), err;
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());

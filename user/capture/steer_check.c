@@ -285,8 +285,8 @@ static int check_in(struct ksplit_bpf *skel, int cgroup, int procs, bool ipv6, c
 }
 
 /*
- * Who may make no cgroup (another user than root, a read-only mount) tries it on its own: only calls
- * to where nobody listens are taken there.
+ * Who may make no cgroup (another user than root, a read-only mount) tries it on its own: only
+ * calls to where nobody listens are taken there.
  */
 static int check_in_own(struct ksplit_bpf *skel, bool ipv6, char *why, size_t why_len)
 {
