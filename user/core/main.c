@@ -22,6 +22,7 @@
 #include "core/sandbox.h"
 #include "core/server.h"
 #include "core/service.h"
+#include "core/watchdog.h"
 
 #define EXIT_OK     0 /* ended in order */
 #define EXIT_FAILED 1 /* could not start, though the configuration is right */
@@ -69,14 +70,31 @@ static int wait_signal(const sigset_t *set, int timeout_ms)
 	return sig;
 }
 
+/* How long until do_chores has something to do, ms; -1: for ever. */
+static int chores_wait_ms(const struct server *server)
+{
+	int service = service_watch_ms(server), watchdog = watchdog_wait_ms(server->watchdog);
+
+	return service < 0 || (watchdog >= 0 && watchdog < service) ? watchdog : service;
+}
+
+/* What the main thread does again and again, each at its time. */
+static void do_chores(struct server *server)
+{
+	service_watch(server);
+	watchdog_run(server->watchdog);
+}
+
 /* Until SIGTERM or SIGINT. */
 static void serve(struct server *server, const sigset_t *set)
 {
 	for (;;) {
-		switch (server->capturing
-				? capturing_wait(server->capturing, set, service_watch_ms(server))
-				: wait_signal(set, service_watch_ms(server))) {
-		case -1: service_watch(server); break;
+		int wait_ms = chores_wait_ms(server);
+		int sig = server->capturing ? capturing_wait(server->capturing, set, wait_ms)
+					    : wait_signal(set, wait_ms);
+
+		do_chores(server);
+		switch (sig) {
 		case SIGTERM:
 		case SIGINT: return;
 		case SIGUSR1: reopen_log(server); break;
@@ -101,6 +119,7 @@ static void drain(struct server *server, const sigset_t *set)
 	while (!server_ended(server) && worker_clock_us() < until) {
 		int sig = wait_signal(set, POLL_MS);
 
+		watchdog_run(server->watchdog);
 		if (sig == SIGTERM || sig == SIGINT) {
 			log_info("second signal: ending now");
 			return;

@@ -15,6 +15,18 @@ void notify_stopping(void)
 	sd_notify(0, "STOPPING=1\nSTATUS=waiting for the connections that are open");
 }
 
+uint64_t notify_watchdog_us(void)
+{
+	uint64_t us;
+
+	return sd_watchdog_enabled(0, &us) > 0 ? us : 0;
+}
+
+void notify_alive(void)
+{
+	sd_notify(0, "WATCHDOG=1");
+}
+
 #else
 
 void notify_ready(const char *status)
@@ -23,6 +35,15 @@ void notify_ready(const char *status)
 }
 
 void notify_stopping(void)
+{
+}
+
+uint64_t notify_watchdog_us(void)
+{
+	return 0;
+}
+
+void notify_alive(void)
 {
 }
 

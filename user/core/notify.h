@@ -2,6 +2,8 @@
 #ifndef KSPLIT_CORE_NOTIFY_H
 #define KSPLIT_CORE_NOTIFY_H
 
+#include <stdint.h>
+
 /*
  * What the service manager is told (sd_notify(3), Type=notify). Without one, that is without
  * NOTIFY_SOCKET in the environment, and where ksplitd was built without libsystemd, nothing happens.
@@ -13,5 +15,14 @@ void notify_ready(const char *status);
 
 /* The end has begun: open connections are waited for. */
 void notify_stopping(void);
+
+/*
+ * Within how many microseconds the manager wants to hear from this process again and again, or ends it
+ * (sd_watchdog_enabled(3): WATCHDOG_USEC, WATCHDOG_PID); 0: it does not ask.
+ */
+uint64_t notify_watchdog_us(void);
+
+/* That we are alive (WATCHDOG=1). */
+void notify_alive(void);
 
 #endif

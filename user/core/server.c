@@ -19,6 +19,7 @@
 #include "core/pass_list.h"
 #include "core/service.h"
 #include "core/status.h"
+#include "core/watchdog.h"
 
 /* Two sockets; intercepted, in the worst moment a third: half a pipe. */
 #define DESCRIPTORS_RAW		2
@@ -249,6 +250,7 @@ int server_start(struct server *server, char *error, size_t error_len)
 		return err;
 	}
 	snprintf(error, error_len, "cannot start a worker thread");
+	err = watchdog_new(server, &server->watchdog);
 	for (size_t i = 0; !err && i < server->workers_len; i++)
 		err = worker_start(&server->workers[i]);
 	if (!err)
@@ -304,6 +306,7 @@ void server_destroy(struct server *server)
 	free(server->workers);
 	capture_hook_free(server);
 	capturing_free(server->capturing);
+	watchdog_free(server->watchdog);
 	launcher_stop(server->launcher);
 	own_sockets_free(server->own_sockets);
 	overload_free(server->overload);

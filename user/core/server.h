@@ -23,6 +23,7 @@ struct learned_pass;
 struct overload;
 struct pass_list;
 struct pulse;
+struct watchdog;
 
 /*
  * The daemon's root object: everything that lives as long as the process. Workers read it and share
@@ -51,11 +52,13 @@ struct server {
 	struct pulse *steer_pulse;     /* what it works by */
 	struct capturing *capturing;   /* NULL: nothing is captured by rules */
 	struct launcher *launcher;     /* NULL until all is ready to start */
+	struct watchdog *watchdog;     /* NULL: the service manager does not ask for it */
 	struct worker *workers;
 	size_t workers_len;
 	size_t workers_ready; /* of these are set up */
 	size_t max_connections;
 	int64_t start_ms; /* wall clock */
+	uint64_t service_us; /* CLOCK_MONOTONIC, when service_watch has something to do */
 	_Atomic bool draining;
 };
 

@@ -48,11 +48,19 @@ int service_check_transparent(const struct config *config, char *error, size_t e
 
 int service_watch_ms(const struct server *server)
 {
-	return server->generation->identities ? IDENTITY_STORE_POLL_MS : -1;
+	uint64_t now = worker_clock_us();
+
+	if (!server->generation->identities)
+		return -1;
+	return server->service_us <= now ? 0 : (int)((server->service_us - now + 999) / 1000);
 }
 
 void service_watch(struct server *server)
 {
-	if (server->generation->identities)
-		identity_store_poll(server->generation->identities);
+	uint64_t now = worker_clock_us();
+
+	if (!server->generation->identities || now < server->service_us)
+		return;
+	identity_store_poll(server->generation->identities);
+	server->service_us = now + IDENTITY_STORE_POLL_MS * 1000;
 }

@@ -21,10 +21,10 @@ int service_load(const struct config *config, struct identity_store **out, char 
  */
 int service_check_transparent(const struct config *config, char *error, size_t error_len);
 
-/* How long the main thread may wait between two calls of service_watch, ms; -1: for ever. */
+/* How long until service_watch has something to do, ms; -1: for ever. */
 int service_watch_ms(const struct server *server);
 
-/* Load identities again whose files have changed. The main thread. */
+/* Load identities again whose files have changed, if it is time to look. The main thread. */
 void service_watch(struct server *server);
 
 #endif
