@@ -65,7 +65,7 @@ class Services(Site):
             self._gateway.close()
         super().close()
 
-    def call(self, family=4, port=TLS, source=None, place=None, name="shop.test"):
+    def call(self, family=4, port=TLS, *options, source=None, place=None, name="shop.test"):
         """A call of the client's; what nginx saw (PORT SCHEME PROTOCOL CLIENT PROXY-CLIENT), and the
         SHA-256 of the certificate that was shown. None: curl's call failed."""
         host = HERE[family] if family == 4 else "[%s]" % HERE[family]
@@ -73,7 +73,8 @@ class Services(Site):
                            "--noproxy", "*", "--cacert", self.pki.origin_ca.cert,
                            "--interface", source or (CLIENT[family] if not place else HERE[family]),
                            "--connect-to", "%s:%d:%s:%d" % (name, port, host, port),
-                           "-w", "\n%{certs}", "https://%s:%d/" % (name, port)), check=False)
+                           "-w", "\n%{certs}", *options, "https://%s:%d/" % (name, port)),
+                   check=False)
         if done.returncode:
             return None
         seen, _, certificates = done.stdout.decode().partition("\n")
@@ -201,6 +202,23 @@ def test_client_is_the_source(site, answers_come_back, port):
             daemon.settle()
             assert_captured(site, daemon, family, seen, port, client=CLIENT[family])
             assert site.captured() - before == count == len(calls_of(daemon))
+
+
+def test_client_is_the_source_and_has_the_same_port(site, answers_come_back):
+    """Kernel and client choose without knowing of each other: addresses and ports of both calls may be
+    the same, which connection tracking must not take for one."""
+    answers_come_back(PLAIN)
+    with daemon_for(site, PLAIN, client_address="transparent", upstream_tls=False) as daemon:
+        try:
+            site.row.run("sysctl", "-qw", "net.ipv4.ip_local_port_range=40000 40000")
+            for family in FAMILIES:
+                seen, _ = site.call(family, PLAIN, "--local-port", "40000")
+                daemon.settle()
+                assert_captured(site, daemon, family, seen, PLAIN, client=CLIENT[family])
+                line = calls_of(daemon)[-1]
+                assert line["client"] == line["upstream_local"], line
+        finally:
+            site.row.run("sysctl", "-qw", "net.ipv4.ip_local_port_range=32768 60999")
 
 
 @families
