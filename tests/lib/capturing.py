@@ -11,27 +11,15 @@ import subprocess
 from .daemon import CONTROL_VERSION, Ksplitd, ask_control
 from .env import BUILD, wait_for
 from .netns import Row
-from .process import ENV, Program, proc_listens, run
+from .nginx import NginxProgram
+from .process import ENV, run
 
 STATUS = BUILD / "ksplit-status"
 TABLE = "ksplit"
 WATCHDOG_MS = 1500
 QUICK = {"sampler": "user", "sampling": {"timings": False, "processes": False}}
 
-NGINX_CONF = """
-daemon off;
-user root;
-worker_processes 1;
-pid {prefix}/nginx.pid;
-error_log {prefix}/error.log warn;
-events {{ worker_connections 1024; }}
-http {{
-	access_log off;
-	client_body_temp_path {prefix}/body;
-	proxy_temp_path {prefix}/proxy;
-	fastcgi_temp_path {prefix}/fastcgi;
-	uwsgi_temp_path {prefix}/uwsgi;
-	scgi_temp_path {prefix}/scgi;
+HTTP = """
 	server {{
 		listen {v4}:443 ssl;
 		listen [{v6}]:443 ssl;
@@ -39,30 +27,12 @@ http {{
 		ssl_certificate_key {certificate.key};
 		location / {{ return 200 "$remote_addr\\n"; }}
 	}}
-}}
 """
 
 
 def within(name, *argv):
     """A command line for a namespace. Unlike ip-netns(8) it leaves /sys as it is."""
     return ["nsenter", "--net=/run/netns/" + name, *[str(a) for a in argv]]
-
-
-class Origin:
-    """nginx in the origin's namespace."""
-
-    def __init__(self, row, folder, certificate):
-        folder.mkdir()
-        conf = folder / "nginx.conf"
-        conf.write_text(NGINX_CONF.format(prefix=folder, certificate=certificate,
-                                          v4=Row.ORIGIN[4], v6=Row.ORIGIN[6]))
-        self._program = Program(*within(row.origin, "nginx", "-p", folder, "-c", conf,
-                                        "-e", folder / "error.log"))
-        wait_for(lambda: proc_listens(self._program.pid, 443),
-                 lambda: "nginx to listen: " + self._program.text())
-
-    def close(self):
-        self._program.end()
 
 
 class Site:
@@ -74,7 +44,9 @@ class Site:
         self._both = pki.both_authorities().cert
         self._origin = None
         try:
-            self._origin = Origin(self.row, folder, pki.origin)
+            self._origin = NginxProgram(folder, HTTP, (443,), within(self.row.origin),
+                                        v4=Row.ORIGIN[4], v6=Row.ORIGIN[6],
+                                        certificate=pki.origin)
         except BaseException:
             self.row.close()
             raise
@@ -83,12 +55,14 @@ class Site:
         self._origin.close()
         self.row.close()
 
-    def issuer(self, family=4, place=None):
-        """A call of curl from `place` (default: the gateway itself): "ksplit" or "origin", by whose
-        leaf it got; else curl's own words."""
+    def issuer(self, family=4, place=None, prefix=(), authority=None):
+        """A call of curl from `place` (default: the gateway itself), after `prefix` on its command line:
+        "ksplit" or "origin", by whose leaf it got; else curl's own words. `authority`: whom alone it
+        trusts."""
         host = Row.ORIGIN[family] if family == 4 else "[%s]" % Row.ORIGIN[family]
-        done = run(*within(place or self.row.gateway, "curl", "-sS", "--max-time", 20,
-                           "--noproxy", "*", "--cacert", self._both, "--connect-to", "origin.test:443:%s:443" % host,
+        trusted = authority.cert if authority else self._both
+        done = run(*within(place or self.row.gateway, *prefix, "curl", "-sS", "--max-time", 20,
+                           "--noproxy", "*", "--cacert", trusted, "--connect-to", "origin.test:443:%s:443" % host,
                            "-o", "/dev/null", "-w", "%{http_code}\n%{certs}",
                            "https://origin.test/"), check=False)
         text = done.stdout.decode(errors="replace")
@@ -121,7 +95,8 @@ class Site:
 
 
 class Capturing(Ksplitd):
-    """ksplitd on the gateway. `capture`: the section; its listeners are on `hosts`, one port."""
+    """ksplitd on the gateway. `capture`: the section; its listeners are on `hosts`, one port, each
+    leads to `to` (a dictionary: with more members)."""
 
     def __init__(self, site, capture, to="original", hosts=("127.0.0.1", "[::1]"), prefix=(),
                  settings=None, options=(), folder=None):
@@ -129,9 +104,9 @@ class Capturing(Ksplitd):
                          folder=folder, prefix=within(site.row.gateway) + list(prefix))
         self.site = site
         self.config["capture"] = dict({"watchdog": WATCHDOG_MS, "table": TABLE}, **capture)
-        self.config["listeners"] = [{"listen": "%s:%d" % (host, self.port), "to": to}
-                                    for host in hosts]
-
+        self.config["listeners"] = [
+            dict(to if isinstance(to, dict) else {"to": to}, listen="%s:%d" % (host, self.port))
+            for host in hosts]
 
     def start(self):
         super().start()

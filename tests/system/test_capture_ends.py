@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from lib import stage as stages
+from lib import env, stage as stages
 from lib.capturing import QUICK, Capturing, Site, within
 from lib.daemon import PROGRAM
 from lib.env import wait_for
@@ -32,12 +32,13 @@ def site(tmp_path_factory, pki):
 
 
 class Load:
-    """Some 50 TLS calls a second of the gateway itself, each a connection of its own."""
+    """50 TLS calls a second of the gateway itself, each a connection of its own; `failures` is when those
+    that failed began."""
 
     def __init__(self, site):
         self.site = site
         self.context = client_context(site.pki.both_authorities())
-        self.answered = self.failed = 0
+        self.answered, self.failures = 0, []
         self._over = threading.Event()
         self._thread = threading.Thread(target=lambda: in_namespace(
             site.row.gateway, self._run))
@@ -57,12 +58,16 @@ class Load:
                 assert sock.recv(65536).startswith(b"HTTP/1.1 200")
 
     def _run(self):
-        while not self._over.wait(0.02):
+        due = time.monotonic()
+        while not self._over.wait(max(0, due - time.monotonic())):
+            begun = time.monotonic()
             try:
                 self.call()
                 self.answered += 1
             except (OSError, AssertionError):
-                self.failed += 1
+                self.failures.append(begun)
+            # Those that are late are made up for, at most a second of them.
+            due = max(due + 0.02, begun - 1)
 
 
 def assert_gone_and_direct(site):
@@ -75,25 +80,31 @@ def test_killed_under_load(site):
     daemon = Capturing(site, OUTGOING).start()
     with Load(site) as load:
         wait_for(lambda: load.answered >= 25, "calls to be answered")
-        assert load.failed == 0
+        assert not load.failures
         keeper = daemon.capture()["keeper"]
+        killed = time.monotonic()
         daemon.kill()
         time.sleep(0.5)
         assert_gone_and_direct(site)
-        answered, failed = load.answered, load.failed
+        answered = load.answered
         wait_for(lambda: load.answered >= answered + 25, "calls to be answered directly")
-        # The one that was under way may have found out late.
-        assert load.failed - failed <= 1
+        late = [begun - killed for begun in load.failures if begun - killed > 0.5]
+        assert not late, late
     wait_for(lambda: not os.path.exists("/proc/%d" % keeper), "the keeper to be gone")
 
 
 def test_stopped_and_continued(site):
-    """SIGSTOP: withdrawn by the watchdog; SIGCONT: loaded again, told and counted."""
-    with Capturing(site, OUTGOING) as daemon:
+    """SIGSTOP: withdrawn by the watchdog within five seconds; SIGCONT: loaded again, told, counted."""
+    daemon = Capturing(site, OUTGOING)
+    del daemon.config["capture"]["watchdog"]  # the default
+    with daemon:
         try:
             daemon.signal(signal.SIGSTOP)
+            stopped = time.monotonic()
             daemon.wait_capturing(False)
-            assert site.issuer() == "origin"
+            # An emulated machine has another idea of a second.
+            assert time.monotonic() - stopped < (60 if env.IN_VM or env.SANITIZED else 5)
+            assert site.issuer() == "origin" and site.issuer(6) == "origin"
         finally:
             daemon.resume()
         daemon.wait_capturing(True)

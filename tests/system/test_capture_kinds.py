@@ -5,6 +5,7 @@ import contextlib
 
 import pytest
 
+from lib.cgroups import Cgroup, own_name
 from lib.capturing import Capturing, Site, within
 from lib.env import wait_for
 from lib.netns import Row
@@ -99,6 +100,67 @@ def test_own_calls_are_not_captured(site):
         assert daemon.reason_count("destination_self") == 0
         # Anybody's call with the mark goes by, too: it is the mark that counts.
         assert site.captured() == before + 5
+
+
+def test_own_calls_that_others_bring_back_are_refused(site):
+    """Somebody's rule takes the mark away, and another leads all calls to ksplitd: no loop."""
+    with Capturing(site, OUTGOING) as daemon:
+        site.row.rules("table inet wild {\n\tchain unmark {\n\t\t"
+                       "type route hook output priority -150; meta mark set 0\n\t}\n\tchain lead {\n"
+                       "\t\ttype nat hook output priority -110; tcp dport 443 redirect to :%d\n"
+                       "\t}\n}\n" % daemon.port)
+        try:
+            for family in FAMILIES:
+                assert site.issuer(family).startswith("curl: 35"), daemon.tail()
+                daemon.settle()
+                # Each call has two of its own that come back: to be intercepted, then to be passed.
+                assert daemon.reason_count("destination_self") == 2 * (1 + FAMILIES.index(family))
+        finally:
+            site.row.run("nft", "delete", "table", "inet", "wild")
+        assert len([e for e in daemon.access_log() if e["sni"] == "origin.test"]) == 6
+        assert site.issuer() == "ksplit"
+
+
+APP, EXEMPT_USER, OTHER_USER = 64100, 64101, 64102  # nobody has to have these numbers
+CHOSEN = {"users": [APP, EXEMPT_USER], "networks": ["10.77.2.0/24", "fd77:2::/64"]}
+
+
+@pytest.mark.needs("setpriv")
+def test_calls_are_chosen_by_user_and_network(site):
+    """By those of the process and of the destination together; what is exempt goes direct."""
+    def who(family, user=APP):
+        # Who may read the CA's file in a folder of root's, too.
+        return site.issuer(family, prefix=["setpriv", "--reuid", user, "--clear-groups", "--inh-caps",
+                                           "+dac_override", "--ambient-caps", "+dac_override"])
+
+    with Capturing(site, {"outgoing": dict(CHOSEN, exempt={"users": [EXEMPT_USER]})}):
+        for family in FAMILIES:
+            assert who(family) == "ksplit" and who(family, EXEMPT_USER) == "origin"
+            assert who(family, OTHER_USER) == "origin" and site.issuer(family) == "origin"
+    with Capturing(site, {"outgoing": dict(CHOSEN, exempt={"networks": ["10.77.2.2"]})}):
+        assert who(4) == "origin" and who(6) == "ksplit"
+
+
+def test_calls_are_chosen_by_cgroup(site):
+    with Cgroup(own_name("chosen")) as chosen, Cgroup(own_name("chosen") + "/left") as left:
+        with Capturing(site, {"outgoing": {"cgroups": [chosen.name],
+                                           "exempt": {"cgroups": [left.name]}}}):
+            for family in FAMILIES:
+                assert site.issuer(family, prefix=chosen.prefix) == "ksplit"
+                assert site.issuer(family, prefix=left.prefix) == "origin"
+                assert site.issuer(family) == "origin"
+
+
+def test_pinned_client_is_captured_once(site):
+    """It trusts the origin's CA alone: the first call fails, the second one passes."""
+    settings = {"limits": {"learned_pass": 60000}}
+    with Capturing(site, OUTGOING, settings=settings) as daemon:
+        for family in FAMILIES:
+            assert site.issuer(family, authority=site.pki.origin_ca).startswith("curl: 60")
+            assert site.issuer(family, authority=site.pki.origin_ca) == "origin"
+        daemon.settle()
+        assert [e["pass_reason"] for e in daemon.access_log()
+                if e["sni"] == "origin.test"] == [None, "learned"] * 2
 
 
 def test_own_exports_are_not_captured(site):

@@ -420,6 +420,32 @@ static void test_directions(void **state)
 	config_free(&config);
 }
 
+/* Told of the part whose listener it is, whatever family it has. */
+static void test_transparent(void **state)
+{
+	static const char both[] =
+		INCOMING("0.0.0.0:8443") ", {\"listen\": \"[::]:8443\", \"to\": \"original\", "
+					 "\"direction\": \"incoming\", "
+					 "\"client_address\": \"transparent\"}, "
+					 LISTENER("0.0.0.0:8444", "original");
+	struct config config;
+	char error[1024];
+
+	(void)state;
+	assert_int_equal(capture_read_beside(&config, both, "\"outgoing\": {}, \"incoming\": {}",
+					     error, sizeof(error)),
+			 0);
+	assert_true(config.capture.parts[CAPTURE_INCOMING].transparent);
+	assert_false(config.capture.parts[CAPTURE_OUTGOING].transparent);
+	config_free(&config);
+	assert_int_equal(capture_read_beside(&config, both,
+					     "\"incoming\": {\"listener\": \"0.0.0.0:8443\"}", error,
+					     sizeof(error)),
+			 0);
+	assert_false(config.capture.parts[CAPTURE_INCOMING].transparent);
+	config_free(&config);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -427,6 +453,7 @@ int main(void)
 		cmocka_unit_test(test_cgroups),       cmocka_unit_test(test_listeners),
 		cmocka_unit_test(test_resolve_again), cmocka_unit_test(test_wrong),
 		cmocka_unit_test(test_no_listener),   cmocka_unit_test(test_directions),
+		cmocka_unit_test(test_transparent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,6 +21,7 @@
 static const char *const names[] = {
 	"outgoing-v4",       "outgoing-chosen", "outgoing-cgroups", "incoming",   "incoming-all",
 	"outgoing-networks", "forwarded",       "forwarded-tproxy", "many-ports",
+	"incoming-transparent",
 };
 
 static char *read_case(const char *name, const char *extension)
@@ -66,6 +67,8 @@ static void read_config(struct config *config, const char *name)
 	} else if (capture_read(config, section, error, sizeof(error))) {
 		fail_msg("%s: %s", name, error);
 	}
+	config->capture.parts[CAPTURE_INCOMING].transparent =
+		strcmp(name, "incoming-transparent") == 0;
 	free(section);
 }
 

@@ -88,6 +88,7 @@ struct capture_part {
 	 */
 	union capture_address listener;
 	union capture_address listener6;
+	bool transparent; /* one of them calls services from their clients' addresses */
 	/* As the file has it, until it is known which listeners there are. */
 	union capture_address named[CAPTURE_NAMED_MAX];
 	size_t named_len;

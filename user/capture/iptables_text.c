@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "capture/rules_part.h"
+#include "capture/rules_source.h"
 
 #define MULTIPORT_MAX 15 /* ports of one rule, iptables-extensions(8) */
 
@@ -339,6 +340,18 @@ static void visit_chains(FILE *out, const struct capture *capture, chain_fn *fn)
 	}
 }
 
+/* Whatever is captured: a client with an IPv4-mapped address calls by IPv4. */
+static void write_source(FILE *out, const struct capture *capture, const char *prefix,
+			 const char *command)
+{
+	static const sa_family_t families[] = {AF_INET, AF_INET6};
+
+	for (size_t i = 0; i < 2 && rules_source_needed(capture); i++) {
+		fputs(prefix, out);
+		rules_source_write_iptables(out, capture, families[i], command);
+	}
+}
+
 static void write_script(FILE *out, const struct capture *capture)
 {
 	fputs("# Made by ksplitd from the section \"capture\" of its configuration, see "
@@ -357,9 +370,11 @@ static void write_script(FILE *out, const struct capture *capture)
 		fputs("#\n", out);
 		rules_part_write_routing(out, capture, "# ");
 	}
+	write_source(out, capture, "\n", "-I");
 	visit_chains(out, capture, write_chain);
 	fputs("\n# Removal:\n", out);
 	visit_chains(out, capture, write_removal);
+	write_source(out, capture, "#   ", "-D");
 }
 
 int iptables_text_make(const struct capture *capture, char **out)

@@ -9,6 +9,7 @@
 
 #include "capture/rules_match.h"
 #include "capture/rules_part.h"
+#include "capture/rules_source.h"
 
 /* Before others' destination NAT (priority dstnat, -100), so that who calls is still known. */
 #define NAT_PRIORITY -101
@@ -272,6 +273,7 @@ static void write_table(FILE *out, const struct capture *capture, bool owner, bo
 		    rules_part_has_port(&rules_chain_part(&chain)->match, 443))
 			write_quic_chain(&chain);
 	}
+	rules_source_write_nft(out, capture);
 	fputs("}\n", out);
 }
 

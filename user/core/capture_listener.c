@@ -214,6 +214,14 @@ static int check_families(const struct resolver *on, const struct capture_networ
 	return 0;
 }
 
+static bool is_transparent(const struct resolver *on, const union capture_address *address)
+{
+	const struct config_listener *listener =
+		address->sa.sa_family ? find_named(on->config, address) : NULL;
+
+	return listener && listener->client_address == CLIENT_ADDRESS_TRANSPARENT;
+}
+
 static int resolve_part(const struct resolver *on)
 {
 	struct capture_part *part = on->part;
@@ -229,6 +237,8 @@ static int resolve_part(const struct resolver *on)
 		take_default(on);
 	if (!part->listener.sa.sa_family && !part->listener6.sa.sa_family)
 		return fail_none(on);
+	part->transparent =
+		is_transparent(on, &part->listener) || is_transparent(on, &part->listener6);
 	rc = check_families(on, &part->match.networks, "networks");
 	if (rc == 0)
 		rc = check_families(on, &part->match.sources, "sources");
