@@ -38,6 +38,8 @@ SUMMARY = {
                 "pass": {"not_tls": 30}, "fallback": {"ktls_cipher": 850}},
     "leaf_cache": {"entries": 3, "hits": 1197, "misses": 3, "forged": 3, "failed": 0, "waited": 19,
                    "evicted": 0},
+    "signer": {"alive": True, "pid": 4712, "signed": 3, "busy": 0, "refused": 0, "failed": 0},
+    "identities": {"count": 2, "reloads": 5, "failed": 1},
     "otlp": {"endpoint": "http://collector.example:4318/v1/metrics", "exported": 1234,
              "refused": 3, "dropped": 2, "unmade": 0, "queued": 1, "requests_retried": 17,
              "points_rejected": 40, "last_error_time": "2026-01-31T13:12:11.000Z",

@@ -193,6 +193,7 @@ def test_bad_files_change_nothing_and_the_log_says_why_once(ksplitd, service, id
     daemon = ksplitd(incoming("127.0.0.1:%d" % service.plain, upstream_tls=False),
                      settings(identities.settings(identities.shop)))
     before, good = fingerprint(identities.shop), identities.shop.cert.read_bytes()
+    assert daemon.summary()["identities"] == {"count": 1, "reloads": 0, "failed": 0}
     # The certificate of another key, then what is no certificate at all.
     for content, why in ((identities.wild.cert.read_bytes(), "does not belong"),
                          (b"nothing of use\n", "no certificate in it")):
@@ -203,6 +204,7 @@ def test_bad_files_change_nothing_and_the_log_says_why_once(ksplitd, service, id
     identities.shop.cert.write_bytes(good)
     env.wait_for(lambda: "loaded again" in daemon.stderr(), "the reload")
     assert fingerprint_shown(daemon.address, "shop.test") == before
+    assert daemon.summary()["identities"] == {"count": 1, "reloads": 1, "failed": 2}
 
 
 @pytest.mark.needs("python3", "openssl", "curl")

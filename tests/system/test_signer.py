@@ -72,8 +72,14 @@ def test_nobody_else_looks_into_the_signing_process(ksplitd, pki, nginx):
 def test_without_it_cached_names_go_on_and_new_ones_pass(ksplitd, pki, nginx):
     daemon = ksplitd("127.0.0.1:%d" % nginx.port)
     call(daemon, pki)
+    summary = daemon.summary()
+    assert summary["degraded"] is None
+    assert summary["signer"] == {"alive": True, "pid": signer_of(daemon.pid), "signed": 1,
+                                 "busy": 0, "refused": 0, "failed": 0}
     os.kill(signer_of(daemon.pid), signal.SIGKILL)
     wait_for(lambda: "the signing process has gone" in daemon.stderr(), "the daemon to notice")
+    wait_for(lambda: not daemon.summary()["signer"]["alive"], "status to tell")
+    assert "the signing process has gone" in daemon.summary()["degraded"]
     mark = daemon.mark()
     call(daemon, pki)
     assert only_line(daemon, mark)["mode"] == "intercept"
@@ -83,6 +89,7 @@ def test_without_it_cached_names_go_on_and_new_ones_pass(ksplitd, pki, nginx):
     assert (line["mode"], line["pass_reason"]) == ("pass", "signer_gone"), line
     assert line["leaf_fingerprint_sha256"] is None
     assert daemon.reason_count("signer_gone") == 1
+    assert daemon.summary()["signer"]["failed"] == 1
 
 
 def test_more_new_names_than_the_rate_pass(ksplitd, pki, nginx):
@@ -94,6 +101,9 @@ def test_more_new_names_than_the_rate_pass(ksplitd, pki, nginx):
     lines = daemon.wait_log(mark, 6)
     ways = [(line["mode"], line["pass_reason"]) for line in lines]
     assert set(ways) == {("intercept", None), ("pass", "signer_busy")}, ways
+    signer = daemon.summary()["signer"]
+    assert signer["signed"] == ways.count(("intercept", None)), signer
+    assert signer["busy"] == ways.count(("pass", "signer_busy")), signer
 
 
 def test_a_silent_one_is_not_waited_for(ksplitd, pki, nginx):

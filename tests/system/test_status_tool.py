@@ -148,6 +148,28 @@ def test_summary_tells_of_requests(serve, path):
         in run(path).stdout
 
 
+def test_summary_tells_of_signer_and_identities(serve, path):
+    """As they are; what is not configured is not told of."""
+    serve()
+    text = run(path).stdout
+    assert "\nSigner        process 4712\n" \
+        "  leaves      signed 3  busy 0  refused 0  failed 0\n" \
+        "Identities    shown 2  reloads 5  failed 1\n" in text
+
+
+def test_summary_tells_of_a_signer_that_has_gone(serve, path):
+    serve(answer({**SUMMARY, "signer": {**SUMMARY["signer"], "alive": False, "pid": 0},
+                  "identities": None}))
+    text = run(path).stdout
+    assert "\nSigner        its process has gone\n" in text
+    assert "Identities" not in text
+
+
+def test_summary_without_a_signer(serve, path):
+    serve(answer({**SUMMARY, "signer": None}))
+    assert "Signer" not in run(path).stdout
+
+
 def test_summary_tells_of_otlp(serve, path):
     serve()
     text = run(path).stdout

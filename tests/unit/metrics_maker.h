@@ -192,6 +192,15 @@ static inline void make_summary(struct control_summary *out)
 	out->leaf_cache.hits = 11;
 	out->leaf_cache.forged = 12;
 	out->ktls_ulp = true;
+	out->has_signer = true;
+	out->signer.pid = 815;
+	out->signer.issued = 41;
+	out->signer.busy = 42;
+	out->signer.refused = 43;
+	out->signer.failed = 44;
+	out->identities = 45;
+	out->identity_reloads = 46;
+	out->identity_reloads_failed = 47;
 	out->capture.state = CAPTURE_OFF;
 	out->capture.withdrawn[CAPTURE_BY_KEEPER] = 21;
 	out->hook = (struct capture_status){.state = CAPTURE_WITHDRAWN,

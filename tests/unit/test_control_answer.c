@@ -59,6 +59,15 @@ static void summary_says_what_the_daemon_is(void **state)
 	f->daemon.summary.leaf_cache.waited = 15;
 	f->daemon.summary.leaf_cache.evicted = 16;
 	f->daemon.summary.leaf_cache.entries = 17;
+	f->daemon.summary.has_signer = true;
+	f->daemon.summary.signer.pid = 4712;
+	f->daemon.summary.signer.issued = 18;
+	f->daemon.summary.signer.busy = 19;
+	f->daemon.summary.signer.refused = 20;
+	f->daemon.summary.signer.failed = 21;
+	f->daemon.summary.identities = 22;
+	f->daemon.summary.identity_reloads = 23;
+	f->daemon.summary.identity_reloads_failed = 24;
 	json = command(f, "summary");
 	check_text(json, "data.version", "1.2.3");
 	check_number(json, "data.pid", 4711);
@@ -84,13 +93,32 @@ static void summary_says_what_the_daemon_is(void **state)
 	check_number(json, "data.leaf_cache.waited", 15);
 	check_number(json, "data.leaf_cache.evicted", 16);
 	check_number(json, "data.leaf_cache.entries", 17);
+	check_bool(json, "data.signer.alive", true);
+	check_number(json, "data.signer.pid", 4712);
+	check_number(json, "data.signer.signed", 18);
+	check_number(json, "data.signer.busy", 19);
+	check_number(json, "data.signer.refused", 20);
+	check_number(json, "data.signer.failed", 21);
+	check_number(json, "data.identities.count", 22);
+	check_number(json, "data.identities.reloads", 23);
+	check_number(json, "data.identities.failed", 24);
 	cJSON_Delete(json);
 
+	f->daemon.summary.signer.pid = 0;
+	f->daemon.summary.identities = 0;
+	json = command(f, "summary");
+	check_bool(json, "data.signer.alive", false);
+	check_number(json, "data.signer.pid", 0);
+	check_null(json, "data.identities");
+	cJSON_Delete(json);
+
+	f->daemon.summary.has_signer = false;
 	f->daemon.summary.draining = true;
 	f->daemon.summary.degraded = "no kernel TLS";
 	json = command(f, "summary");
 	check_bool(json, "data.draining", true);
 	check_text(json, "data.degraded", "no kernel TLS");
+	check_null(json, "data.signer");
 	cJSON_Delete(json);
 }
 

@@ -186,6 +186,14 @@ static void test_daemon(void **state)
 	assert_true(has_line(made, "ksplit_reason_total{class=\"end\",reason=\"closed\"} 42"));
 	assert_true(has_line(made, "ksplit_connections_by_state{state=\"relay\"} 6"));
 	assert_true(has_line(made, "ksplit_leaf_cache_hits_total 11"));
+	assert_true(has_line(made, "ksplit_signer_up 1"));
+	assert_true(has_line(made, "ksplit_signer_requests_total{result=\"signed\"} 41"));
+	assert_true(has_line(made, "ksplit_signer_requests_total{result=\"busy\"} 42"));
+	assert_true(has_line(made, "ksplit_signer_requests_total{result=\"refused\"} 43"));
+	assert_true(has_line(made, "ksplit_signer_requests_total{result=\"failed\"} 44"));
+	assert_true(has_line(made, "ksplit_identities 45"));
+	assert_true(has_line(made, "ksplit_identity_reloads_total{result=\"loaded\"} 46"));
+	assert_true(has_line(made, "ksplit_identity_reloads_total{result=\"failed\"} 47"));
 	assert_true(has_line(made, "ksplit_capture_state{state=\"off\"} 1"));
 	assert_true(has_line(made, "ksplit_capture_state{state=\"withdrawn\"} 0"));
 	assert_true(has_line(made, "ksplit_capture_withdrawals_total{reason=\"keeper\"} 21"));

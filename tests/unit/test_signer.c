@@ -136,6 +136,14 @@ static int ask(const uint8_t *tbs, size_t len, X509 **cert)
 	return err;
 }
 
+static struct signer_stats stats(void)
+{
+	struct signer_stats stats;
+
+	signer_read_stats(test.signer, &stats);
+	return stats;
+}
+
 static void a_leaf_comes_back_signed(void **state)
 {
 	X509 *cert;
@@ -165,6 +173,9 @@ static void what_is_no_leaf_is_refused(void **state)
 	assert_int_equal(ask(test.tbs, 0, NULL), -EACCES);
 	/* and it is as well as before */
 	assert_int_equal(ask(test.tbs, test.tbs_len, NULL), 0);
+	assert_int_equal(stats().refused, 3);
+	assert_int_equal(stats().issued, 1);
+	assert_int_equal(stats().busy + stats().failed, 0);
 	OPENSSL_free(der);
 	OPENSSL_free(tbs);
 }
@@ -184,6 +195,8 @@ static void more_than_the_rate_is_busy(void **state)
 	assert_int_equal(signed_ones + busy, 50);
 	assert_true(signed_ones >= 1);
 	assert_true(busy >= 1);
+	assert_int_equal(stats().issued, signed_ones);
+	assert_int_equal(stats().busy, busy);
 }
 
 static void a_bucket_fills_with_time(void **state)
@@ -270,6 +283,8 @@ static void when_it_dies_requests_fail_and_nothing_hangs(void **state)
 	}
 	assert_int_equal(ask(test.tbs, test.tbs_len, NULL), -EPIPE);
 	assert_int_equal(signer_pid(test.signer), 0);
+	assert_int_equal(stats().failed, LEN(outcomes) + 1);
+	assert_int_equal(stats().issued, 0);
 	waitpid(pid, NULL, 0);
 }
 
@@ -291,6 +306,8 @@ static void a_full_socket_is_busy(void **state)
 	for (int i = 0; i < sent; i++)
 		sem_wait(&outcome.done);
 	assert_int_equal(outcome.calls, sent);
+	assert_int_equal(stats().issued, sent);
+	assert_int_equal(stats().busy, 1);
 	assert_int_equal(outcome.err, 0);
 }
 

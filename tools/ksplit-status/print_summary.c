@@ -183,6 +183,35 @@ static void print_observation(FILE *out, const cJSON *data)
 		print_figures(out, "Requests", observation, figures, format_count);
 }
 
+/* "process 123  signed 4 ..." */
+static void print_signer(FILE *out, const cJSON *signer)
+{
+	static const struct figure figures[] = {{"signed", "signed"},
+						{"busy", "busy"},
+						{"refused", "refused"},
+						{"failed", "failed"},
+						{0}};
+	char line[60];
+
+	if (!cJSON_IsObject(signer))
+		return;
+	if (json_true(signer, "alive"))
+		snprintf(line, sizeof(line), "process %.0f", json_number(signer, "pid"));
+	else
+		snprintf(line, sizeof(line), "its process has gone");
+	fprintf(out, "%-14s%s\n", "Signer", line);
+	print_figures(out, "  leaves", signer, figures, format_count);
+}
+
+static void print_identities(FILE *out, const cJSON *identities)
+{
+	static const struct figure figures[] = {
+		{"count", "shown"}, {"reloads", "reloads"}, {"failed", "failed"}, {0}};
+
+	if (cJSON_IsObject(identities))
+		print_figures(out, "Identities", identities, figures, format_count);
+}
+
 static void print_services(FILE *out, const cJSON *data)
 {
 	static const struct figure cache[] = {{"entries", "entries"}, {"hits", "hits"},
@@ -192,6 +221,8 @@ static void print_services(FILE *out, const cJSON *data)
 	static const struct figure log[] = {{"dropped", "lines dropped"}, {0}};
 
 	print_figures(out, "Leaf cache", json_member(data, "leaf_cache"), cache, format_count);
+	print_signer(out, json_member(data, "signer"));
+	print_identities(out, json_member(data, "identities"));
 	print_figures(out, "Access log", json_member(data, "access_log"), log, format_count);
 }
 

@@ -67,6 +67,33 @@ static void read_leaf_cache(struct leaf_cache *leaves, struct control_summary *o
 	out->leaf_cache.entries = stats.entries;
 }
 
+static void read_signer(struct signer *signer, struct control_summary *out)
+{
+	struct signer_stats stats;
+
+	out->has_signer = signer;
+	if (!signer)
+		return;
+	signer_read_stats(signer, &stats);
+	out->signer.pid = (int)signer_pid(signer);
+	out->signer.issued = stats.issued;
+	out->signer.busy = stats.busy;
+	out->signer.refused = stats.refused;
+	out->signer.failed = stats.failed;
+}
+
+static void read_identities(const struct generation *generation, struct control_summary *out)
+{
+	struct identity_store_stats stats;
+
+	if (!generation->identities)
+		return;
+	identity_store_read_stats(generation->identities, &stats);
+	out->identities = generation->config->identities_len;
+	out->identity_reloads = stats.reloads;
+	out->identity_reloads_failed = stats.failed;
+}
+
 static void read_hook(const struct server *server, struct control_summary *out)
 {
 	struct steer_status status;
@@ -86,6 +113,9 @@ static const char *find_degraded(const struct server *server, const struct confi
 	if (config->ktls == KTLS_REQUIRE && !server->ktls.ulp)
 		return "kernel TLS is required and this kernel has none: every intercepted "
 		       "connection is closed";
+	if (summary->has_signer && !summary->signer.pid)
+		return "the signing process has gone: names without a cached leaf are passed "
+		       "through unread until ksplitd is started again";
 	if (rules == CAPTURE_FAILED || hook == CAPTURE_FAILED)
 		return "capture could not be switched on: connections go past ksplit "
 		       "(ksplit-status capture tells why)";
@@ -123,6 +153,8 @@ static void read_summary(void *ctx, struct control_summary *out)
 	read_hook(server, out);
 	read_open(server, out);
 	read_leaf_cache(generation->issuer->leaves, out);
+	read_signer(generation->issuer->signer, out);
+	read_identities(generation, out);
 	out->degraded = find_degraded(server, config, out);
 	generation_put(generation);
 }

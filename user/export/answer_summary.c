@@ -103,6 +103,35 @@ static bool add_leaf_cache(cJSON *data, const struct control_summary *summary)
 	       json_add_u64(cache, "evicted", summary->leaf_cache.evicted);
 }
 
+/* null: no leaves are forged. */
+static bool add_signer(cJSON *data, const struct control_summary *summary)
+{
+	cJSON *signer;
+
+	if (!summary->has_signer)
+		return json_add_text(data, "signer", NULL);
+	signer = cJSON_AddObjectToObject(data, "signer");
+	return signer && json_add_bool(signer, "alive", summary->signer.pid != 0) &&
+	       json_add_u64(signer, "pid", (uint64_t)summary->signer.pid) &&
+	       json_add_u64(signer, "signed", summary->signer.issued) &&
+	       json_add_u64(signer, "busy", summary->signer.busy) &&
+	       json_add_u64(signer, "refused", summary->signer.refused) &&
+	       json_add_u64(signer, "failed", summary->signer.failed);
+}
+
+/* null: no incoming calls. */
+static bool add_identities(cJSON *data, const struct control_summary *summary)
+{
+	cJSON *identities;
+
+	if (!summary->identities)
+		return json_add_text(data, "identities", NULL);
+	identities = cJSON_AddObjectToObject(data, "identities");
+	return identities && json_add_u64(identities, "count", summary->identities) &&
+	       json_add_u64(identities, "reloads", summary->identity_reloads) &&
+	       json_add_u64(identities, "failed", summary->identity_reloads_failed);
+}
+
 static bool add_observation(const struct control_source *source, cJSON *data)
 {
 	struct observer_status status = {0};
@@ -150,6 +179,7 @@ int answer_summary(const struct control_source *source, cJSON *data, char error[
 	return add_daemon(data, &summary) && add_config(data, &summary) &&
 			       add_open_connections(data, &summary) && add_counters(data, &sum) &&
 			       add_reasons(data, &sum) && add_leaf_cache(data, &summary) &&
+			       add_signer(data, &summary) && add_identities(data, &summary) &&
 			       add_observation(source, data) && add_otlp(source, data)
 		       ? 0
 		       : -ENOMEM;

@@ -27,6 +27,14 @@ struct control_summary {
 	struct {
 		uint64_t hits, misses, forged, failed, waited, evicted, entries;
 	} leaf_cache;
+	bool has_signer; /* false: no leaves are forged, so no process has a CA's key */
+	struct {
+		int pid; /* 0: it has gone */
+		uint64_t issued, busy, refused, failed; /* what became of requests */
+	} signer;
+	/* Of incoming calls, since the configuration was read; 0: none. */
+	size_t identities;
+	uint64_t identity_reloads, identity_reloads_failed;
 	/* kernel TLS as probed; the indexes of struct ktls_support: version, enum tls_aead */
 	bool ktls_ulp, ktls_rekey;
 	int ktls_ulp_errno;

@@ -88,6 +88,35 @@ static void write_leaf_cache(FILE *out, const struct control_summary *summary)
 				"Leaves that could not be forged.", summary->leaf_cache.failed);
 }
 
+static void write_signer(FILE *out, const struct control_summary *summary)
+{
+	static const char name[] = "ksplit_signer_requests_total";
+
+	prometheus_write_single(out, "ksplit_signer_up", GAUGE,
+				"1: the signing process, which has the CA's key, is there.",
+				summary->signer.pid != 0);
+	prometheus_write_family(out, name, COUNTER,
+				"Leaves that were signed, not signed for want of time (busy, "
+				"ca.sign_rate), refused, or failed because the process had gone.");
+	write_labelled(out, name, "result", "signed", summary->signer.issued);
+	write_labelled(out, name, "result", "busy", summary->signer.busy);
+	write_labelled(out, name, "result", "refused", summary->signer.refused);
+	write_labelled(out, name, "result", "failed", summary->signer.failed);
+}
+
+static void write_identities(FILE *out, const struct control_summary *summary)
+{
+	static const char name[] = "ksplit_identity_reloads_total";
+
+	prometheus_write_single(out, "ksplit_identities", GAUGE,
+				"Certificates that incoming calls are shown.", summary->identities);
+	prometheus_write_family(out, name, COUNTER,
+				"How often their files had changed, and were loaded or could not "
+				"be used.");
+	write_labelled(out, name, "result", "loaded", summary->identity_reloads);
+	write_labelled(out, name, "result", "failed", summary->identity_reloads_failed);
+}
+
 static void write_stats(FILE *out, const struct stats_sum *stats)
 {
 	char name[96], help[96];
@@ -270,6 +299,10 @@ void prometheus_families_daemon(FILE *out, const struct metrics_moment *moment)
 	write_stats(out, &moment->stats);
 	write_reasons(out, &moment->stats);
 	write_leaf_cache(out, &moment->summary);
+	if (moment->summary.has_signer)
+		write_signer(out, &moment->summary);
+	if (moment->summary.identities)
+		write_identities(out, &moment->summary);
 	write_capture(out, &moment->summary);
 	write_sampler(out, &moment->observer);
 	write_losses(out, &moment->observer);

@@ -46,6 +46,7 @@ struct signer {
 	struct requests requests;
 	uint64_t next_id;
 	bool gone;
+	struct signer_stats stats;
 };
 
 static ssize_t receive(int fd, void *buf, size_t len)
@@ -188,6 +189,24 @@ pid_t signer_pid(const struct signer *signer)
 	return atomic_load(&signer->pid);
 }
 
+void signer_read_stats(struct signer *signer, struct signer_stats *out)
+{
+	pthread_mutex_lock(&signer->lock);
+	*out = signer->stats;
+	pthread_mutex_unlock(&signer->lock);
+}
+
+/* Under the lock. `err` is what whoever asked is told. */
+static void count(struct signer *signer, int err)
+{
+	switch (err) {
+	case 0: signer->stats.issued++; break;
+	case -EBUSY: signer->stats.busy++; break;
+	case -EACCES: signer->stats.refused++; break;
+	default: signer->stats.failed++; break;
+	}
+}
+
 /* From now on nothing is sent; what is on its way comes to nothing. */
 static void fail_all(struct signer *signer)
 {
@@ -197,6 +216,8 @@ static void fail_all(struct signer *signer)
 	pthread_mutex_lock(&signer->lock);
 	signer->gone = true;
 	STAILQ_CONCAT(&requests, &signer->requests);
+	STAILQ_FOREACH(request, &requests, link)
+		count(signer, -EPIPE);
 	pthread_mutex_unlock(&signer->lock);
 	while ((request = STAILQ_FIRST(&requests))) {
 		STAILQ_REMOVE_HEAD(&requests, link);
@@ -225,16 +246,18 @@ static bool take_answer(struct signer *signer, size_t len)
 	if (len < sizeof(head))
 		return false;
 	memcpy(&head, signer->answer, sizeof(head));
+	err = error_of((enum signer_verdict)head.verdict);
 	pthread_mutex_lock(&signer->lock);
 	request = STAILQ_FIRST(&signer->requests);
-	if (request && request->id == head.id)
+	if (request && request->id == head.id) {
 		STAILQ_REMOVE_HEAD(&signer->requests, link);
-	else
+		count(signer, err);
+	} else {
 		request = NULL;
+	}
 	pthread_mutex_unlock(&signer->lock);
 	if (!request)
 		return false;
-	err = error_of((enum signer_verdict)head.verdict);
 	request->done(request->arg, err, err ? NULL : signer->answer + sizeof(head),
 		      err ? 0 : len - sizeof(head));
 	free(request);
@@ -296,7 +319,9 @@ int signer_request(struct signer *signer, const uint8_t *tbs, size_t len, signer
 	request->id = signer->next_id++;
 	if (!signer->gone)
 		err = send_request(signer, request->id, tbs, len);
-	if (!err)
+	if (err)
+		count(signer, err);
+	else
 		STAILQ_INSERT_TAIL(&signer->requests, request, link);
 	pthread_mutex_unlock(&signer->lock);
 	if (err)

@@ -53,6 +53,17 @@ const X509_ALGOR *signer_algorithm(const struct signer *signer);
 /* Its number; 0 since it has gone. Any thread. */
 pid_t signer_pid(const struct signer *signer);
 
+/* What became of requests. */
+struct signer_stats {
+	uint64_t issued;  /* signed, and given to whoever asked */
+	uint64_t busy;    /* too many: ca.sign_rate, or on their way */
+	uint64_t refused; /* not a leaf that it signs */
+	uint64_t failed;  /* it had gone, or there was no memory */
+};
+
+/* Any thread. */
+void signer_read_stats(struct signer *signer, struct signer_stats *out);
+
 /* End process and thread, fail what is on its way (-EPIPE), free. NULL allowed. */
 void signer_stop(struct signer *signer);
 
