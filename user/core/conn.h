@@ -215,9 +215,11 @@ void conn_policy_forget(struct conn *conn);
 void conn_policy_client_failed(struct conn *conn, const struct tls_failure *failure);
 void conn_policy_client_ended(struct conn *conn);
 
-/* --- conn_relay.c: bytes --- */
+/* --- conn_relay_start.c: keys into the kernel --- */
 void conn_relay_start(struct conn *conn);
 void conn_relay_start_raw(struct conn *conn);
+
+/* --- conn_relay.c: bytes --- */
 void conn_relay_ready(struct conn_socket *side, uint32_t events);
 void conn_relay_run(struct conn *conn);
 void conn_relay_settle(struct conn *conn);
