@@ -61,7 +61,8 @@ struct {
 	__type(value, struct ksplit_pending);
 } partial_new SEC(".maps");
 
-#define BLANK_BYTES 4096 /* of the ring that are written over at once, or of anything else at most */
+/* Of the ring that are written over at once, or of anything else at most. */
+#define BLANK_BYTES 4096
 
 struct blank {
 	__u8 bytes[BLANK_BYTES];
@@ -124,8 +125,8 @@ static __always_inline void emit(void *event, __u32 size)
 }
 
 /*
- * One instruction each, at any address. Functions, because clang looks through a cast at what is cast:
- * of an array of bytes it would load a byte at a time.
+ * One instruction each, at any address. Functions, because clang looks through a cast at what is
+ * cast: of an array of bytes it would load a byte at a time.
  */
 static __always_inline __u64 load(const void *from)
 {

@@ -2,8 +2,9 @@
 /*
  * The head sampler in the kernel: <ksplit/stream_scan.h> at the places where plaintext goes by.
  *
- * fexit of inet_sendmsg, inet6_sendmsg (and, before 6.5, inet_sendpage): sockets of kernel TLS. At the
- * exit, because only what the socket has taken counts. Sockets that are not armed cost a look-up.
+ * fexit of inet_sendmsg, inet6_sendmsg (and, before 6.5, inet_sendpage): sockets of kernel TLS. At
+ * the exit, because only what the socket has taken counts. Sockets that are not armed cost a
+ * look-up.
  * sk_msg: sockets in a sockhash, plain TCP, and kernel TLS on kernels that still allow both.
  */
 #include "vmlinux.h"
@@ -248,8 +249,8 @@ static __always_inline const void *sender_buffer(struct msghdr *msg)
 /*
  * A program that is running on a CPU is not run there a second time (kernel/bpf/trampoline.c,
  * __bpf_prog_enter_recur). Where the kernel may preempt it, a send of another task goes by unseen
- * meanwhile. So a second program stands in there: whichever comes first does the work, the other finds
- * its mark for this very send. Both would have to be interrupted on one CPU to miss one.
+ * meanwhile. So a second program stands in there: whichever comes first does the work, the other
+ * finds its mark for this very send. Both would have to be interrupted on one CPU to miss one.
  */
 static __always_inline int is_seen(struct ksplit_stream_state *state, struct sock *sk, __u8 by)
 {
@@ -356,8 +357,8 @@ int BPF_PROG(head_inet_sendpage, struct socket *sock, struct page *page, int off
 /* --- sockhash: sk_msg --- */
 
 /*
- * Kernel TLS shows its control records, too, and does not tell that they are. Where a line or a frame
- * begins, two bytes that begin with 1 or 2 are an alert (RFC 8446 6) and no HTTP.
+ * Kernel TLS shows its control records, too, and does not tell that they are. Where a line or a
+ * frame begins, two bytes that begin with 1 or 2 are an alert (RFC 8446 6) and no HTTP.
  */
 static __always_inline int is_alert(struct sk_msg_md *msg, const struct ksplit_stream_state *state)
 {
@@ -400,9 +401,9 @@ int head_sk_msg(struct sk_msg_md *msg)
 /* --- wiping --- */
 
 /*
- * The daemon cannot write to the ring buffer, so what it has read stays there until it is written over.
- * This does it: zeros, which the daemon passes over. Run by BPF_PROG_TEST_RUN when the ring is idle;
- * the packet says nothing.
+ * The daemon cannot write to the ring buffer, so what it has read stays there until it is written
+ * over. This does it: zeros, which the daemon passes over. Run by BPF_PROG_TEST_RUN when the ring
+ * is idle; the packet says nothing.
  */
 SEC("socket")
 int head_ring_wipe(struct __sk_buff *skb)

@@ -192,8 +192,8 @@ static __always_inline bool is_lesson(struct bpf_sock_addr *ctx,
 }
 
 /*
- * QUIC cannot be steered: refused, it is tried again over TCP. A call that would go direct over TCP,
- * for whatever reason, goes by QUIC as well.
+ * QUIC cannot be steered: refused, it is tried again over TCP. A call that would go direct over
+ * TCP, for whatever reason, goes by QUIC as well.
  */
 static __always_inline bool refuses(struct bpf_sock_addr *ctx, struct bpf_sock *sk,
 				    const struct ksplit_steer_settings *settings,
@@ -371,7 +371,8 @@ int steer_peername6(struct bpf_sock_addr *ctx)
 
 /*
  * In tcp_connect (net/ipv4/tcp_output.c) the source address is known and the SYN is not yet sent:
- * the daemon cannot accept before its entry is there. A call that is never answered takes its own out.
+ * the daemon cannot accept before its entry is there. A call that is never answered takes its own
+ * out.
  */
 SEC("sockops")
 int steer_tell(struct bpf_sock_ops *ctx)

@@ -69,7 +69,8 @@ struct {
 } steer_users SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH); /* those of services that were started again go by age */
+	/* Those of services that were started again go by age. */
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, KSPLIT_STEER_CGROUPS);
 	__type(key, __u64);
 	__type(value, __u8);

@@ -3,12 +3,13 @@
 #define KSPLIT_ENDPOINT_H
 
 /*
- * What the sock_ops program sums up for every remote endpoint, in the pinned per-CPU map "endpoints".
- * Needs __u8 ... __u64: <linux/types.h> in user space, vmlinux.h in bpf/.
+ * What the sock_ops program sums up for every remote endpoint, in the pinned per-CPU map
+ * "endpoints". Needs __u8 ... __u64: <linux/types.h> in user space, vmlinux.h in bpf/.
  */
 
 #define KSPLIT_ENDPOINT_BITS	2   /* of the histograms, see <ksplit/histogram.h> */
-#define KSPLIT_ENDPOINT_BUCKETS 112 /* up to 2^28 us, four minutes; the last one holds what is above */
+/* Up to 2^28 us, four minutes; the last one holds what is above. */
+#define KSPLIT_ENDPOINT_BUCKETS 112
 #define KSPLIT_ENDPOINT_MAX	4096 /* entries of the map */
 
 enum ksplit_endpoint_role {
@@ -41,7 +42,8 @@ struct ksplit_endpoint {
 
 /*
  * What the daemon marks its sockets with, in the map "socket_times" (BPF_MAP_TYPE_SK_STORAGE), and
- * the program's own notes. A mark of zero but for the role; accepted sockets inherit their listener's.
+ * the program's own notes. A mark of zero but for the role; accepted sockets inherit their
+ * listener's.
  */
 struct ksplit_socket_times {
 	__u64 connect_ns;     /* CLOCK_MONOTONIC; 0: not begun */

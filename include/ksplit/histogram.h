@@ -3,9 +3,9 @@
 #define KSPLIT_HISTOGRAM_H
 
 /*
- * Log-linear buckets, as in HdrHistogram: every power of two is cut into 2^bits equal parts, so that
- * a bucket is never wider than its value / 2^bits; values below 2^bits have a bucket each. The kernel
- * side (bits 2) and the daemon (bits 4) share the arithmetic. Needs __u32 and __u64.
+ * Log-linear buckets, as in HdrHistogram: every power of two is cut into 2^bits equal parts, so
+ * that a bucket is never wider than its value / 2^bits; values below 2^bits have a bucket each. The
+ * kernel side (bits 2) and the daemon (bits 4) share the arithmetic. Needs __u32 and __u64.
  */
 
 /* Bucket of a value: 0 ... (65 - bits) * 2^bits - 1. */
@@ -39,7 +39,8 @@ static inline __u32 ksplit_histogram_bucket(__u64 value, __u32 bits)
 	}
 	if (v >> 1)
 		power += 1;
-	return ((power - bits + 1) << bits) + (__u32)((value >> (power - bits)) & ((1U << bits) - 1));
+	return ((power - bits + 1) << bits) +
+	       (__u32)((value >> (power - bits)) & ((1U << bits) - 1));
 }
 
 /* The least value of a bucket; the next bucket's is one above this one's greatest. */

@@ -27,7 +27,7 @@
 	X(RESOLVE_TIMEOUT, END, "resolve_timeout", "DNS did not answer within the deadline")       \
 	X(SNI_MISSING, END, "sni_missing", "destination is the SNI and the client sent none")      \
 	X(DESTINATION_UNKNOWN, END, "destination_unknown", "no original destination recorded")     \
-	X(DESTINATION_SELF, END, "destination_self", "the call was for ksplitd itself, or its own")  \
+	X(DESTINATION_SELF, END, "destination_self", "the call was for ksplitd itself, or its own") \
 	X(CONNECT_FAILED, END, "connect_failed", "origin refused or unreachable")                  \
 	X(CONNECT_TIMEOUT, END, "connect_timeout", "origin did not accept within the deadline")    \
 	X(UPSTREAM_TIMEOUT, END, "upstream_handshake_timeout", "origin's handshake took too long") \

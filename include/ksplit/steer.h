@@ -3,8 +3,8 @@
 #define KSPLIT_STEER_H
 
 /*
- * What the capturing connect hook (bpf/steer.bpf.c) is told by the daemon, and what it keeps for it.
- * Needs __u8 ... __u64: <linux/types.h> in user space, vmlinux.h in bpf/.
+ * What the capturing connect hook (bpf/steer.bpf.c) is told by the daemon, and what it keeps for
+ * it. Needs __u8 ... __u64: <linux/types.h> in user space, vmlinux.h in bpf/.
  */
 
 #define KSPLIT_STEER_PORTS     65536
@@ -23,7 +23,8 @@ struct ksplit_steer_address {
 
 /* The one entry of the array "steer_settings". */
 struct ksplit_steer_settings {
-	struct ksplit_steer_address listener4, listener6; /* family 0: calls of that kind go direct */
+	/* Family 0: calls of that kind go direct. */
+	struct ksplit_steer_address listener4, listener6;
 	__u64 learn_cookie; /* a socket of the daemon's, whose connect(2) tells who the daemon is */
 	__u64 patience_ns;  /* longest silence of the daemon's heart */
 	__u32 mark;	    /* SO_MARK of sockets that are left alone; 0: none */
@@ -57,7 +58,10 @@ struct ksplit_steer_network {
 #define KSPLIT_STEER_FAMILY_BITS  32
 #define KSPLIT_STEER_NETWORK_BITS 160 /* of one address */
 
-/* Why a TCP connect of a chosen cgroup was steered or not: index of the per-CPU array "steer_counts". */
+/*
+ * Why a TCP connect of a chosen cgroup was steered or not: index of the per-CPU array
+ * "steer_counts".
+ */
 enum ksplit_steer_count {
 	KSPLIT_STEER_STEERED,
 	KSPLIT_STEER_OTHER,	   /* port or network that was not asked for */
@@ -65,7 +69,7 @@ enum ksplit_steer_count {
 	KSPLIT_STEER_OWN,	   /* the daemon's, or marked as such */
 	KSPLIT_STEER_OTHER_NETNS,  /* loopback is not the daemon's there */
 	KSPLIT_STEER_BOUND,	   /* to a device (SO_BINDTODEVICE): loopback cannot be reached */
-	KSPLIT_STEER_NO_LISTENER,  /* the daemon does not listen (any more), or not in that family */
+	KSPLIT_STEER_NO_LISTENER,  /* the daemon does not listen (any more), or not so */
 	KSPLIT_STEER_STALLED,	   /* the daemon's heart does not beat */
 	KSPLIT_STEER_NO_MEMORY,
 	KSPLIT_STEER_QUIC_REFUSED, /* UDP */

@@ -10,17 +10,19 @@
  * <ksplit/head_event.h> names into events, and steps over bodies without reading them.
  *
  * Who includes it gives it what differs, before the include:
- *   SCAN_FN                  storage of its larger functions (BPF: global, so that the verifier looks at
- *                            each one once; their pointer arguments are then checked for NULL)
- *   SCAN_LOAD(from)          the __u64 at any address (BPF: not by memcpy, which clang makes bytes of)
+ *   SCAN_FN                  storage of its larger functions (BPF: global, so that the verifier
+ *                            looks at each one once; their pointer arguments are then checked for
+ *                            NULL)
+ *   SCAN_LOAD(from)          the __u64 at any address (BPF: not by memcpy, which clang makes bytes
+ *                            of)
  *   SCAN_STORE(to, word)
  *   SCAN_COPY(to, from, len) copy, also to lower addresses within one array
  *   SCAN_MEMCHR(at, byte, n) memchr(3), where there is one (BPF: none)
  *   SCAN_EMIT(event, size)   hand over an event of that many bytes; may drop and count it
  *
  * and then, for each piece: scan_begin; scan_step again and again, which says what it wants (enum
- * scan_want), reading more of the piece into the window where scan_room tells; scan_event_flush if an
- * event is open at the end. Its parts are in <ksplit/scan/>.
+ * scan_want), reading more of the piece into the window where scan_room tells; scan_event_flush if
+ * an event is open at the end. Its parts are in <ksplit/scan/>.
  *
  * Little-endian machines only: bytes are looked for eight at a time.
  */
@@ -142,7 +144,7 @@ enum scan_want {
 	SCAN_GO_ON,
 	SCAN_WANT_MORE, /* the window has to be filled up (scan_room), then go on */
 	SCAN_DONE,	/* the piece is done with */
-	SCAN_WANT_KEEP, /* ... but for the window's unread bytes, which have to be kept for the next */
+	SCAN_WANT_KEEP, /* ... but for the window's unread bytes, to be kept for the next */
 };
 
 /* Other protocols are told apart by their first byte mostly, without waiting for a line's end. */

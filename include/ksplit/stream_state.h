@@ -6,8 +6,8 @@
 
 /*
  * What a sampler remembers of a stream of plaintext between two pieces of it: how far it is, never
- * what it said. In the BPF maps "sockets" and "pairs", or in the daemon's own memory. Needs __u8 ...
- * __u64: <linux/types.h> in user space, vmlinux.h in bpf/.
+ * what it said. In the BPF maps "sockets" and "pairs", or in the daemon's own memory. Needs __u8
+ * ... __u64: <linux/types.h> in user space, vmlinux.h in bpf/.
  */
 
 enum ksplit_scan_mode {

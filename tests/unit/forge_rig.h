@@ -92,7 +92,9 @@ static inline X509 *make_origin(const char *cn, const struct cert_ext *exts)
 		&(struct cert_spec){.cn = cn, .key = made.origin_keys[0], .exts = exts});
 }
 
-/* The DER of what a CA would sign; NULL when there is none, and why. Caller owns it (OPENSSL_free). */
+/*
+ * The DER of what a CA would sign; NULL when there is none, and why. Caller owns it (OPENSSL_free).
+ */
 static inline uint8_t *forge_tbs(const struct test_ca *by, X509 *origin, const char *sni,
 				 EVP_PKEY *leaf_key, size_t *len, int *err)
 {

@@ -2,7 +2,10 @@
 #ifndef KSPLIT_TESTS_IDENTITY_RIG_H
 #define KSPLIT_TESTS_IDENTITY_RIG_H
 
-/* Identities as files in a folder of their own, under a CA. Include after cmocka.h and cert_maker.h. */
+/*
+ * Identities as files in a folder of their own, under a CA. Include after cmocka.h and
+ * cert_maker.h.
+ */
 
 #include <openssl/ocsp.h>
 #include <openssl/pem.h>

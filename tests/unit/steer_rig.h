@@ -3,8 +3,8 @@
 #define KSPLIT_TESTS_STEER_RIG_H
 
 /*
- * Cgroups of a test's own, callers in them, and two listeners: where they call, and where the connect
- * hook leads them. This process is "the daemon". Include after cmocka.h and bpf_rig.h.
+ * Cgroups of a test's own, callers in them, and two listeners: where they call, and where the
+ * connect hook leads them. This process is "the daemon". Include after cmocka.h and bpf_rig.h.
  */
 
 #include <fcntl.h>
@@ -39,7 +39,8 @@ static inline int steer_rig_listen(const char *host, union capture_address *addr
 		assert_int_equal(inet_pton(AF_INET, host, &address->in.sin_addr), 1);
 	else
 		assert_int_equal(inet_pton(AF_INET6, host, &address->in6.sin6_addr), 1);
-	assert_int_equal(bind(fd, &address->sa, v4 ? sizeof(address->in) : sizeof(address->in6)), 0);
+	assert_int_equal(bind(fd, &address->sa, v4 ? sizeof(address->in) : sizeof(address->in6)),
+			 0);
 	assert_int_equal(listen(fd, 16), 0);
 	assert_int_equal(getsockname(fd, &address->sa, &len), 0);
 	return fd;
@@ -136,7 +137,8 @@ static inline void steer_rig_child(const struct steer_rig *rig, const struct ste
 		_exit(3);
 	fd = socket(caller->family ? caller->family : to->sa.sa_family,
 		    caller->udp ? SOCK_DGRAM : SOCK_STREAM, 0);
-	if (caller->mark && setsockopt(fd, SOL_SOCKET, SO_MARK, &caller->mark, sizeof(caller->mark)))
+	if (caller->mark &&
+	    setsockopt(fd, SOL_SOCKET, SO_MARK, &caller->mark, sizeof(caller->mark)))
 		_exit(4);
 	if (caller->device && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, caller->device,
 					 (socklen_t)strlen(caller->device)))

@@ -222,7 +222,8 @@ static void test_redirected(void **state)
 	if (child == 0) {
 		enter_namespace();
 		if (system("nft 'add table inet t; add chain inet t o { type nat hook output "
-			   "priority -100; }; add rule inet t o tcp dport 81 redirect to :8081' 2>&1"))
+			   "priority -100; }; add rule inet t o tcp dport 81 redirect to :8081' "
+			   "2>&1"))
 			_exit(77);
 		for (int family = 0; family < TCP_PAIR_FAMILIES; family++)
 			expect_caller(*state, (enum tcp_pair_family)family, PROXY_PORT,

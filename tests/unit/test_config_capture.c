@@ -439,8 +439,8 @@ static void test_transparent(void **state)
 	assert_false(config.capture.parts[CAPTURE_OUTGOING].transparent);
 	config_free(&config);
 	assert_int_equal(capture_read_beside(&config, both,
-					     "\"incoming\": {\"listener\": \"0.0.0.0:8443\"}", error,
-					     sizeof(error)),
+					     "\"incoming\": {\"listener\": \"0.0.0.0:8443\"}",
+					     error, sizeof(error)),
 			 0);
 	assert_false(config.capture.parts[CAPTURE_INCOMING].transparent);
 	config_free(&config);

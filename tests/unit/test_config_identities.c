@@ -36,9 +36,10 @@ static void test_identities(void **state)
 	struct config config;
 
 	(void)state;
-	accepted(&config, "{\"identities\": [{\"cert\": \"/a.pem\", \"key\": \"/a.key\", \"names\": "
-			  "[\"Shop.Example\", \"*.shop.example\"], \"ocsp\": \"/a.der\"},\n"
-			  "{\"cert\": \"/b.pem\", \"key\": \"/b.pem\", \"default\": true}]}");
+	accepted(&config,
+		 "{\"identities\": [{\"cert\": \"/a.pem\", \"key\": \"/a.key\", \"names\": "
+		 "[\"Shop.Example\", \"*.shop.example\"], \"ocsp\": \"/a.der\"},\n"
+		 "{\"cert\": \"/b.pem\", \"key\": \"/b.pem\", \"default\": true}]}");
 	assert_int_equal(config.identities_len, 2);
 	assert_string_equal(config.identities[0].cert, "/a.pem");
 	assert_string_equal(config.identities[0].key, "/a.key");

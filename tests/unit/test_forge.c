@@ -205,7 +205,8 @@ static void authority_key_id_is_the_one_in_the_ca(void **state)
 					      {NID_subject_key_identifier, "0102030405"},
 					      {0, NULL}};
 	static const struct cert_ext none[] = {{NID_basic_constraints, "CA:TRUE"}, {0, NULL}};
-	struct test_ca with = make_ca("P-256", own, 0, 0), without = make_ca("RSA-2048", none, 0, 0);
+	struct test_ca with = make_ca("P-256", own, 0, 0),
+		       without = make_ca("RSA-2048", none, 0, 0);
 	X509 *origin = make_origin("x", usual_exts);
 	X509 *a = forge_with(&with, origin, "", made.leaf_keys[0]);
 	X509 *b = forge_with(&without, origin, "", made.leaf_keys[0]);

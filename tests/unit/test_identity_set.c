@@ -78,7 +78,9 @@ static void test_names(void **state)
 	assert_string_equal(shown(set, ""), "");
 	assert_string_equal(shown(set, "localhost"), "");
 	identity_set_put(set);
-	/* Names of the configuration take the place of the certificate's; the default has the rest. */
+	/*
+	 * Names of the configuration take the place of the certificate's; the default has the rest.
+	 */
 	sources[0].names = names;
 	sources[0].names_len = 1;
 	sources[1].is_default = true;

@@ -174,7 +174,9 @@ static void test_good_staple_outlives_a_bad_one(void **state)
 	close_store(&rig);
 }
 
-/* Every prefix of a good response, and every byte of it changed: refused or shown, never a crash. */
+/*
+ * Every prefix of a good response, and every byte of it changed: refused or shown, never a crash.
+ */
 static void test_hostile_responses(void **state)
 {
 	static uint8_t der[4096], changed[4096];

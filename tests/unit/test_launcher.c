@@ -64,8 +64,9 @@ static void write_ca(const struct test_ca *ca)
 /* Relative names: the launcher has to be where the daemon was started. */
 static void write_config(void)
 {
-	write_text(test.config, "{\"listeners\": [{\"listen\": \"127.0.0.1:1\", \"to\": \"a.test:1\"}],\n"
-				" \"ca\": {\"cert\": \"ca.pem\", \"key\": \"ca.key\"}}\n");
+	write_text(test.config,
+		   "{\"listeners\": [{\"listen\": \"127.0.0.1:1\", \"to\": \"a.test:1\"}],\n"
+		   " \"ca\": {\"cert\": \"ca.pem\", \"key\": \"ca.key\"}}\n");
 }
 
 static int start_all(void **state)
@@ -309,7 +310,8 @@ static void nothing_but_a_number_crosses(void **state)
 	snprintf(path, sizeof(path), "/proc/%d/fd", (int)raw.pid);
 	before = count_entries(path);
 	/* unanswered: the answer that comes is to the order behind it */
-	assert_int_equal(fd_message_send(raw.fd, &longer, sizeof(longer), &file, 1, PATIENCE_MS), 0);
+	assert_int_equal(fd_message_send(raw.fd, &longer, sizeof(longer), &file, 1, PATIENCE_MS),
+			 0);
 	assert_int_equal(fd_message_send(raw.fd, "s", 1, NULL, 0, PATIENCE_MS), 0);
 	assert_int_equal(fd_message_send(raw.fd, &none, sizeof(none), &file, 1, PATIENCE_MS), 0);
 	assert_int_equal(answer_to(&raw, &none, sizeof(none), NULL, 0), -EINVAL);
@@ -428,7 +430,8 @@ static void a_new_daemon_is_started_as_this_one_was(void **state)
 	assert_true(hear(fd, text, sizeof(text)) > 0);
 	snprintf(expected, sizeof(expected), " %d %d\n", (int)pid, (int)pid);
 	assert_string_equal(text, expected);
-	assert_int_equal(hear(fd, text, sizeof(text)), 0); /* it has ended: nobody else has that end */
+	/* It has ended: nobody else has that end. */
+	assert_int_equal(hear(fd, text, sizeof(text)), 0);
 	close(fd);
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The cache alone: this file has a forge_leaf and a signer of its own, which the linker takes instead
- * of those in the library. The signer answers on the thread that asks; it counts, fails and waits on
- * request, so that "while it is being forged" is a fact and no luck.
+ * The cache alone: this file has a forge_leaf and a signer of its own, which the linker takes
+ * instead of those in the library. The signer answers on the thread that asks; it counts, fails and
+ * waits on request, so that "while it is being forged" is a fact and no luck.
  */
 #include <errno.h>
 #include <setjmp.h>

@@ -137,9 +137,9 @@ static void test_networks(void **state)
 		{"2001:db8::1", "2001:db8::1", true},
 		{"2001:db8::1/128", "2001:db8::", false},
 	};
-	static const char *const wrong[] = {"",	       "10",	     "10.0.0.0/33", "10.0.0.0/",
-					    "10.0.0.0/-1", "10.1.0.0/8", "::1/0",	    "::/129",
-					    "example.com", "10.0.0.0/8 ", "/8",	    "10.0.0.0/0008"};
+	static const char *const wrong[] = {
+		"",      "10",     "10.0.0.0/33", "10.0.0.0/",   "10.0.0.0/-1", "10.1.0.0/8",
+		"::1/0", "::/129", "example.com", "10.0.0.0/8 ", "/8",          "10.0.0.0/0008"};
 	struct policy_network network;
 	union conn_address address;
 

@@ -105,7 +105,8 @@ static void all_that_we_forge_is_signed(void **state)
 			int err;
 
 			EVP_PKEY_up_ref(made.cas[i].key);
-			assert_int_equal(signing_key_new(made.cas[i].cert, made.cas[i].key, &by), 0);
+			assert_int_equal(signing_key_new(made.cas[i].cert, made.cas[i].key, &by),
+					 0);
 			tbs = forge_tbs(&made.cas[i], origin, "", made.leaf_keys[k], &len, &err);
 			assert_int_equal(signing_key_sign(by, tbs, len, &der, &der_len),
 					 SIGNER_SIGNED);
@@ -149,7 +150,9 @@ static void a_signed_certificate_is_refused(void **state)
 	OPENSSL_free(der);
 }
 
-/* BER that OpenSSL reads would be signed as something else than was sent: a long form of a length. */
+/*
+ * BER that OpenSSL reads would be signed as something else than was sent: a long form of a length.
+ */
 static void another_encoding_is_refused(void **state)
 {
 	X509 *leaf = good_leaf();
@@ -213,7 +216,8 @@ static void fields_are_checked(void **state)
 
 	/* the same name in other letters compares as equal and is another */
 	leaf = good_leaf();
-	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const uint8_t *)"TEST ca", -1, -1, 0);
+	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const uint8_t *)"TEST ca", -1, -1,
+				   0);
 	X509_set_issuer_name(leaf, name);
 	assert_int_equal(X509_NAME_cmp(name, X509_get_subject_name(made.cas[0].cert)), 0);
 	assert_verdict(leaf, SIGNER_ISSUER);

@@ -173,16 +173,19 @@ static void test_left_alone(void **state)
 	assert_string_equal(steer_rig_try(&rig, (struct steer_caller){.cgroup = "", .user = user}),
 			    "direct");
 	assert_string_equal(steer_rig_try(&rig, (struct steer_caller){.cgroup = "/in"}), "direct");
-	assert_string_equal(steer_rig_try(&rig, (struct steer_caller){.cgroup = "/in/deep"}), "direct");
-	assert_int_equal(counted(steer, KSPLIT_STEER_IS_EXEMPT), 3);
-	assert_string_equal(steer_rig_try(&rig, (struct steer_caller){.cgroup = "", .mark = 0x6b73}),
+	assert_string_equal(steer_rig_try(&rig, (struct steer_caller){.cgroup = "/in/deep"}),
 			    "direct");
+	assert_int_equal(counted(steer, KSPLIT_STEER_IS_EXEMPT), 3);
+	assert_string_equal(
+		steer_rig_try(&rig, (struct steer_caller){.cgroup = "", .mark = 0x6b73}), "direct");
 	assert_int_equal(counted(steer, KSPLIT_STEER_OWN), 1);
-	assert_string_equal(steer_rig_try(&rig, (struct steer_caller){.cgroup = "", .device = "lo"}),
-			    "steered");
+	assert_string_equal(
+		steer_rig_try(&rig, (struct steer_caller){.cgroup = "", .device = "lo"}),
+		"steered");
 	/* Loopback is down there. */
-	assert_string_equal(steer_rig_try(&rig, (struct steer_caller){.cgroup = "", .own_netns = true}),
-			    "ENETUNREACH");
+	assert_string_equal(
+		steer_rig_try(&rig, (struct steer_caller){.cgroup = "", .own_netns = true}),
+		"ENETUNREACH");
 	assert_int_equal(counted(steer, KSPLIT_STEER_OTHER_NETNS), 1);
 	steer_free(steer);
 
@@ -251,7 +254,8 @@ static void test_daemon_in_trouble(void **state)
 	assert_non_null(strstr(state_of(steer).why, "400 ms"));
 	assert_int_equal(state_of(steer).withdrawn[CAPTURE_BY_WATCHDOG], 1);
 	atomic_store(&fine, true);
-	WAIT_UNTIL(strcmp(steer_rig_try(&rig, (struct steer_caller){.cgroup = ""}), "steered") == 0);
+	WAIT_UNTIL(strcmp(steer_rig_try(&rig, (struct steer_caller){.cgroup = ""}), "steered") ==
+		   0);
 	WAIT_UNTIL(state_of(steer).state == CAPTURE_ON);
 	assert_string_equal(state_of(steer).by, "watchdog");
 	assert_int_equal(state_of(steer).loaded, 2);
@@ -263,8 +267,8 @@ static void test_daemon_in_trouble(void **state)
 	while (steer_rig_came(rig.proxy_fd, &client, &local))
 		;
 	close(rig.proxy_fd);
-	assert_int_equal(steer_rig_call(&rig, (struct steer_caller){.cgroup = ""}, &rig.origin).error,
-			 0);
+	assert_int_equal(
+		steer_rig_call(&rig, (struct steer_caller){.cgroup = ""}, &rig.origin).error, 0);
 	assert_true(steer_rig_came(rig.origin_fd, &client, &local));
 	assert_int_equal(counted(steer, KSPLIT_STEER_NO_LISTENER), 1);
 	steer_free(steer);
@@ -362,7 +366,10 @@ static void test_switched_on_when_it_works(void **state)
 	steer_rig_close(&rig);
 }
 
-/* A service that is started again has another cgroup of the same name; two chosen, one in the other. */
+/*
+ * A service that is started again has another cgroup of the same name; two chosen, one in the
+ * other.
+ */
 static void test_cgroups_come_and_go(void **state)
 {
 	struct steer_caller inner = {.cgroup = "/app"}, outer = {.cgroup = ""};

@@ -3,8 +3,8 @@
 #define KSPLIT_TESTS_WORKER_RIG_H
 
 /*
- * Workers without threads, as others see them: counts of turns that a test moves, and descriptors by
- * which they are woken. Include after cmocka.h.
+ * Workers without threads, as others see them: counts of turns that a test moves, and descriptors
+ * by which they are woken. Include after cmocka.h.
  */
 
 #include <stdlib.h>

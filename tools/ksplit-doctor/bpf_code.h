@@ -31,8 +31,8 @@
 #define BPF_LENGTH(code) (sizeof(code) / sizeof((code)[0]))
 
 /*
- * Load a program (licence GPL). `attach` is its expected attach type or 0, `btf_id` the function that
- * a tracing program is for or 0. A descriptor or -errno.
+ * Load a program (licence GPL). `attach` is its expected attach type or 0, `btf_id` the function
+ * that a tracing program is for or 0. A descriptor or -errno.
  */
 int bpf_code_load(enum bpf_prog_type type, enum bpf_attach_type attach, unsigned int btf_id,
 		  const struct bpf_insn *code, size_t len);

@@ -19,7 +19,9 @@ struct cgroup_call {
  */
 int cgroup_call_prepare(struct attempt *attempt, int *rc);
 
-/* Call from a process in that cgroup. 0, -errno of the call, -EADDRNOTAVAIL: another peer is told. */
+/*
+ * Call from a process in that cgroup. 0, -errno of the call, -EADDRNOTAVAIL: another peer is told.
+ */
 int cgroup_call_make(int cgroup, const struct cgroup_call *call);
 
 #endif

@@ -86,8 +86,8 @@ static void print_connect_hook(FILE *out, const cJSON *hook)
 
 	print_state(out, "Connect hook", hook);
 	print_line(out, "  why", json_text(hook, "why"));
-	snprintf(line, sizeof(line), "%.0f of %.0f cgroups and units", json_number(hook, "attached"),
-		 json_number(hook, "wanted"));
+	snprintf(line, sizeof(line), "%.0f of %.0f cgroups and units",
+		 json_number(hook, "attached"), json_number(hook, "wanted"));
 	print_line(out, "Attached to", line);
 	print_counts(out, "Switched on", hook, false);
 }

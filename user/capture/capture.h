@@ -119,7 +119,9 @@ void capture_free(struct capture *capture);
 bool capture_has_rules(const struct capture *capture);
 bool capture_has_hook(const struct capture *capture);
 
-/* SO_MARK (socket(7)) for sockets of ksplitd's own calls; 0: nothing is captured, they need none. */
+/*
+ * SO_MARK (socket(7)) for sockets of ksplitd's own calls; 0: nothing is captured, they need none.
+ */
 uint32_t capture_own_mark(const struct capture *capture);
 
 /* The packet mark for method tproxy: led to this host by the routing rule that docs/capture.md has.

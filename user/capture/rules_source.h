@@ -7,12 +7,12 @@
 #include "capture/capture.h"
 
 /*
- * Calls of ksplitd's own that have a client's address as source (client_address transparent). Kernel and
- * client choose their ports without knowing of each other: now and then both calls have the same
- * addresses and ports, and connection tracking would take ours for the client's and lead it back to
- * ksplitd. So ours are tracked in a zone of their own (nft(8), CT STATEMENT; nf_ct_zone_id() in
- * include/net/netfilter/nf_conntrack_zones.h), on their way to the service alone: answers are
- * found in any case.
+ * Calls of ksplitd's own that have a client's address as source (client_address transparent).
+ * Kernel and client choose their ports without knowing of each other: now and then both calls have
+ * the same addresses and ports, and connection tracking would take ours for the client's and lead
+ * it back to ksplitd. So ours are tracked in a zone of their own (nft(8), CT STATEMENT;
+ * nf_ct_zone_id() in include/net/netfilter/nf_conntrack_zones.h), on their way to the service
+ * alone: answers are found in any case.
  */
 
 /* Does any part lead to a listener that makes such calls? */

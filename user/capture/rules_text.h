@@ -16,11 +16,11 @@
 int rules_text_make(const struct capture *capture, bool owner, char **out);
 
 /*
- * The same table without anything that captures: only what connections need that were captured before, in place of
- * the other while rules are withdrawn and ksplitd lives. A chain of type nat keeps the kernel translating, a rule
- * that asks for the state of a connection keeps it tracking: with the last of these in a network
- * namespace both stop, for open connections as well (nf_nat_unregister_fn, nf_ct_netns_put). TPROXY
- * has no memory but the rule for its own.
+ * The same table without anything that captures: only what connections need that were captured
+ * before, in place of the other while rules are withdrawn and ksplitd lives. A chain of type nat
+ * keeps the kernel translating, a rule that asks for the state of a connection keeps it tracking:
+ * with the last of these in a network namespace both stop, for open connections as well
+ * (nf_nat_unregister_fn, nf_ct_netns_put). TPROXY has no memory but the rule for its own.
  */
 int rules_text_make_open(const struct capture *capture, bool owner, char **out);
 

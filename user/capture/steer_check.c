@@ -73,10 +73,11 @@ int steer_check_learn(struct ksplit_bpf *skel, char *why, size_t why_len)
 			 strerror(-err));
 		return err;
 	}
-	if (bpf_map_lookup_elem(bpf_map__fd(skel->maps.steer_self), &only, &self) || !self.learned) {
+	if (bpf_map_lookup_elem(bpf_map__fd(skel->maps.steer_self), &only, &self) ||
+	    !self.learned) {
 		snprintf(why, why_len,
-			 "the hook on ksplitd's own cgroup was not called (is net_cls or net_prio of "
-			 "cgroup v1 in use?)");
+			 "the hook on ksplitd's own cgroup was not called (is net_cls or net_prio "
+			 "of cgroup v1 in use?)");
 		return -ENOTSUP;
 	}
 	return 0;

@@ -8,8 +8,8 @@
 struct ksplit_bpf;
 
 /*
- * Before anybody's call is steered. Both leave the hook off (settings of zero) and nothing attached,
- * send no packet from this host, and write one sentence into `why` when they fail.
+ * Before anybody's call is steered. Both leave the hook off (settings of zero) and nothing
+ * attached, send no packet from this host, and write one sentence into `why` when they fail.
  */
 
 /*

@@ -12,8 +12,8 @@
 #include "observe/stats.h"
 
 /*
- * Where exporters (Prometheus, OTLP, the web page) read from; filled by core. Each call may come from
- * any thread.
+ * Where exporters (Prometheus, OTLP, the web page) read from; filled by core. Each call may come
+ * from any thread.
  */
 struct metrics_source {
 	void *ctx;

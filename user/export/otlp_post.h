@@ -33,8 +33,8 @@ struct otlp_answer {
 int otlp_url_parse(const char *endpoint, char **url, char **name, char *error, size_t len);
 
 /*
- * `mark`: SO_MARK (socket(7)) of its connections, so that ksplitd's own rules leave them alone; 0: none.
- * Caller owns *out. 0 or -ENOMEM.
+ * `mark`: SO_MARK (socket(7)) of its connections, so that ksplitd's own rules leave them alone; 0:
+ * none. Caller owns *out. 0 or -ENOMEM.
  */
 int otlp_post_new(const char *url, uint32_t mark, struct otlp_post **out);
 

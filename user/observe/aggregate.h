@@ -13,10 +13,11 @@
 
 /*
  * Requests and connections summed up: one series for each combination of attributes, one endpoint
- * for each origin. The number of both is capped; beyond the cap the heaviest are kept and all others
- * are summed as one series "other" (its `other` is set, its attributes are empty). Counters never go
- * down as long as a series is kept; a series that makes room for a heavier one is added to "other",
- * so that sums over everything stay exact. Thread-safe: the observer writes, exports take snapshots.
+ * for each origin. The number of both is capped; beyond the cap the heaviest are kept and all
+ * others are summed as one series "other" (its `other` is set, its attributes are empty). Counters
+ * never go down as long as a series is kept; a series that makes room for a heavier one is added to
+ * "other", so that sums over everything stay exact. Thread-safe: the observer writes, exports take
+ * snapshots.
  */
 struct aggregate;
 
@@ -30,7 +31,7 @@ struct series_key {
 	enum observe_direction direction;
 	char server_name[256]; /* SNI, else Host without its port, else the address */
 	union conn_address endpoint;
-	char method[OBSERVE_METHOD_MAX]; /* known ones (RFC 9110 9, RFC 5789 ...); others are "_OTHER" */
+	char method[OBSERVE_METHOD_MAX]; /* known ones (RFC 9110 9, ...); others are "_OTHER" */
 	char uri[URI_TEMPLATE_MAX];
 	int status;	 /* 0: no response */
 	int grpc_status; /* -1: not gRPC */
@@ -103,8 +104,8 @@ void aggregate_add_request(struct aggregate *aggregate, const struct observe_con
 /*
  * Where a connection's last requests were counted, so that the next ones alike are counted without
  * looking for their series: most connections repeat themselves. Requests are known by a hash under
- * the aggregate's secret: a URI may hold something that its template does not tell, and a connection may
- * stay for days. The caller has one for a connection, all zeros at first.
+ * the aggregate's secret: a URI may hold something that its template does not tell, and a
+ * connection may stay for days. The caller has one for a connection, all zeros at first.
  */
 #define AGGREGATE_MEMO_SLOTS 8
 struct aggregate_memo {

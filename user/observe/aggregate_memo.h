@@ -8,8 +8,8 @@
 /* Private to the aggregate: what it remembers of a connection's last requests. */
 
 /*
- * By what the request is known: all that a series depends on and a connection's requests differ in. Not
- * for one whose path was cut.
+ * By what the request is known: all that a series depends on and a connection's requests differ in.
+ * Not for one whose path was cut.
  */
 uint64_t aggregate_memo_hash(const struct key_hash *secret, const struct observe_request *request);
 

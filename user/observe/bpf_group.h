@@ -35,8 +35,8 @@ bool bpf_group_possible(const struct bpf_object *object, enum bpf_group group,
 
 /*
  * Have just these groups' programs loaded, and the maps that they need created; stand-ins only if
- * wanted (bpf/head_sampler.bpf.c). A tracing program whose function this kernel does not have is left
- * out. Before bpf_object__load. 0 or -errno.
+ * wanted (bpf/head_sampler.bpf.c). A tracing program whose function this kernel does not have is
+ * left out. Before bpf_object__load. 0 or -errno.
  */
 int bpf_group_choose(struct bpf_object *object, unsigned int groups, bool stand_ins,
 		     const struct btf *kernel);

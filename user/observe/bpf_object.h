@@ -13,9 +13,9 @@
 enum bpf_group {
 	BPF_GROUP_TIMINGS,   /* sock_ops */
 	BPF_GROUP_PROCESSES, /* cgroup/connect4, connect6, sock_ops */
-	BPF_GROUP_FENTRY,    /* head sampler on inet_sendmsg and inet6_sendmsg (and inet_sendpage) */
+	BPF_GROUP_FENTRY,    /* head sampler on inet_sendmsg, inet6_sendmsg (and inet_sendpage) */
 	BPF_GROUP_SK_MSG,    /* head sampler in a sockhash */
-	BPF_GROUP_STEER,     /* capture: cgroup/connect4, connect6, sendmsg, getpeername, sock_ops */
+	BPF_GROUP_STEER,     /* capture: connect4, connect6, sendmsg, getpeername, sock_ops */
 	BPF_GROUPS
 };
 
@@ -24,7 +24,7 @@ enum bpf_group {
 struct bpf_object_options {
 	bool wanted[BPF_GROUPS];
 	uint32_t head_bytes, ring_bytes;
-	uint32_t workers; /* threads that send, each with a share of the connections' numbers; 0: one */
+	uint32_t workers; /* threads that send, each with a share of connections; 0: one */
 	bool stand_ins; /* two programs for each send, where one can be preempted (preemption.h) */
 	bool pin; /* the maps, in a folder of KSPLIT_PIN_ROOT */
 };
@@ -36,9 +36,9 @@ struct ksplit_bpf; /* the skeleton, <ksplit.skel.h> */
 struct bpf_object_set;
 
 /*
- * Load what is wanted and possible. Nothing is attached yet. Folders of KSPLIT_PIN_ROOT whose daemon
- * is dead are removed first. Caller owns *out. 0 or -errno: -EPERM (no CAP_BPF), -ENOMEM ...; a
- * kernel without BPF gives 0 and no group.
+ * Load what is wanted and possible. Nothing is attached yet. Folders of KSPLIT_PIN_ROOT whose
+ * daemon is dead are removed first. Caller owns *out. 0 or -errno: -EPERM (no CAP_BPF), -ENOMEM
+ * ...; a kernel without BPF gives 0 and no group.
  */
 int bpf_object_load(const struct bpf_object_options *options, struct bpf_object_set **out);
 
@@ -48,7 +48,10 @@ const char *bpf_object_why(const struct bpf_object_set *set, enum bpf_group grou
 
 struct ksplit_bpf *bpf_object_skeleton(struct bpf_object_set *set);
 
-/* Pin a link beside the maps: `name` in the daemon's folder. 0 (also when nothing is pinned) or -errno. */
+/*
+ * Pin a link beside the maps: `name` in the daemon's folder. 0 (also when nothing is pinned) or
+ * -errno.
+ */
 struct bpf_link;
 int bpf_object_pin_link(struct bpf_object_set *set, struct bpf_link *link, const char *name);
 

@@ -64,7 +64,7 @@ struct conn_info {
 	uint64_t id;      /* unique in this process */
 	int64_t start_ms; /* wall clock, ms since the epoch */
 	enum conn_state state;
-	bool incoming;                  /* a call to a service of ours, not one of this host's own */
+	bool incoming;                  /* a call to a service of ours */
 	bool passed;                    /* raw */
 	enum ksplit_reason pass_reason; /* PASS class or NONE */
 	enum ksplit_reason end_reason;  /* END class; NONE while open */

@@ -39,8 +39,8 @@ void endpoint_table_close(struct endpoint_table *table, const struct observe_con
 			  bool opened, const struct aggregate_time *now);
 
 /*
- * `known`: what the last call for this connection returned, as long as `evicted` stays the same; NULL:
- * nothing. Returns the connection's endpoint; NULL: "other".
+ * `known`: what the last call for this connection returned, as long as `evicted` stays the same;
+ * NULL: nothing. Returns the connection's endpoint; NULL: "other".
  */
 struct endpoint_node *endpoint_table_add_request(struct endpoint_table *table,
 						 struct endpoint_node *known,

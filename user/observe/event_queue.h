@@ -19,8 +19,8 @@ enum event_queue_kind {
 };
 
 /*
- * `bytes` is rounded up to a power of two. `wake_fd`: an eventfd (not owned) that is written when the
- * queue is a quarter full. Caller owns *out. 0 or -ENOMEM.
+ * `bytes` is rounded up to a power of two. `wake_fd`: an eventfd (not owned) that is written when
+ * the queue is a quarter full. Caller owns *out. 0 or -ENOMEM.
  */
 int event_queue_new(size_t bytes, int wake_fd, struct event_queue **out);
 void event_queue_free(struct event_queue *queue);

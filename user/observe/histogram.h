@@ -26,7 +26,8 @@ void histogram_free(struct histogram *h);
 /* 0 or -ENOMEM (nothing changed). */
 int histogram_add(struct histogram *h, uint64_t value);
 int histogram_merge(struct histogram *into, const struct histogram *from);
-int histogram_copy(struct histogram *to, const struct histogram *from); /* `to` is initialised by it */
+/* `to` is initialised by it. */
+int histogram_copy(struct histogram *to, const struct histogram *from);
 
 /* Take the memory of all buckets, so that nothing fails later. 0 or -ENOMEM (nothing changed). */
 int histogram_reserve(struct histogram *h);

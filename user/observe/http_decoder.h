@@ -36,7 +36,9 @@ struct http_decoder_callbacks {
 /* Make one for a connection; `callbacks` is not owned. NULL: out of memory. */
 struct http_decoder *http_decoder_new(const struct http_decoder_callbacks *callbacks, void *ctx);
 
-/* The connection's next event. Its bytes are neither kept nor changed beyond what a request holds. */
+/*
+ * The connection's next event. Its bytes are neither kept nor changed beyond what a request holds.
+ */
 void http_decoder_feed(struct http_decoder *decoder, const struct ksplit_head_event *event);
 
 /* The connection is closed: requests that are still open are told of, incomplete. */

@@ -22,14 +22,17 @@ char *http_text_host(const char *text, size_t len);
 char *http_text_type(const char *text, size_t len);
 
 /*
- * The same of short and plain texts, into `out`: a path without values in its query, a host without user
- * information or a type whose parameters the caller left out (name), of nothing but visible ASCII. Returns the length; 0:
- * it is not plain, or does not fit (whole words of eight bytes are written), and `out` may have been written to.
+ * The same of short and plain texts, into `out`: a path without values in its query, a host without
+ * user information or a type whose parameters the caller left out (name), of nothing but visible
+ * ASCII. Returns the length; 0: it is not plain, or does not fit (whole words of eight bytes are
+ * written), and `out` may have been written to.
  */
 size_t http_text_short_path(char *out, size_t size, const char *text, size_t len);
 size_t http_text_short_name(char *out, size_t size, const char *text, size_t len);
 
-/* Overwrite what http_text_path() and http_text_host() leave out; they make the same of the result. */
+/*
+ * Overwrite what http_text_path() and http_text_host() leave out; they make the same of the result.
+ */
 void http_text_mask_path(char *text, size_t len);
 void http_text_mask_host(char *text, size_t len);
 

@@ -19,8 +19,8 @@ void key_hash_init(struct key_hash *hash);
 uint64_t key_hash_of(const struct key_hash *hash, const void *bytes, size_t len);
 
 /*
- * The same of several strings, each told apart from its neighbours: `value` begins as any number below
- * 2^61 - 1, is handed from one key_hash_add to the next, and key_hash_end makes a hash of it.
+ * The same of several strings, each told apart from its neighbours: `value` begins as any number
+ * below 2^61 - 1, is handed from one key_hash_add to the next, and key_hash_end makes a hash of it.
  */
 uint64_t key_hash_add(const struct key_hash *hash, uint64_t value, const void *bytes, size_t len);
 uint64_t key_hash_end(const struct key_hash *hash, uint64_t value);

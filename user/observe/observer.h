@@ -22,7 +22,7 @@ struct observer;
 
 /* How the plaintext is sampled at present, and what became of the events. */
 struct observer_status {
-	enum ksplit_sampler kernel_tls; /* sampler of connections whose streams go out by kernel TLS */
+	enum ksplit_sampler kernel_tls; /* of streams that go out by kernel TLS */
 	enum ksplit_sampler plain;	/* ... by plain TCP (raw connections that are not TLS) */
 	enum ksplit_sampler user;	/* ... by OpenSSL: KSPLIT_SAMPLER_USER or NONE (off) */
 	char why[256];			/* one sentence: why these */
@@ -36,7 +36,7 @@ struct observer_status {
 	uint64_t events[KSPLIT_SAMPLERS];      /* head events taken */
 	uint64_t ring_dropped;		/* events that the ring buffer had no room for */
 	uint64_t queue_dropped;		/* ... a worker's queue */
-	uint64_t lost_bytes;		/* sk_msg beside kernel TLS: bytes that its program was not shown */
+	uint64_t lost_bytes;		/* sk_msg beside kernel TLS: bytes that it was not shown */
 	uint64_t troubles[HTTP_TROUBLES];
 	uint64_t requests;
 	uint64_t not_http;		/* connections that are neither HTTP/1 nor HTTP/2 */
@@ -60,8 +60,8 @@ struct observer_options {
 };
 
 /*
- * Load and try the samplers, make the queues; no thread yet. Caller owns *out. 0 or -errno with one line
- * in `error` (-EOPNOTSUPP: what is forced is not possible here).
+ * Load and try the samplers, make the queues; no thread yet. Caller owns *out. 0 or -errno with one
+ * line in `error` (-EOPNOTSUPP: what is forced is not possible here).
  */
 int observer_new(const struct observer_options *options, struct observer **out, char *error,
 		 size_t error_len);
@@ -69,7 +69,10 @@ int observer_new(const struct observer_options *options, struct observer **out, 
 /* Start the thread. `sink` is copied. 0 or -errno. */
 int observer_start(struct observer *observer, const struct observer_sink *sink);
 
-/* Take what is still queued and end the thread; the aggregate stays. After the workers' end. NULL allowed. */
+/*
+ * Take what is still queued and end the thread; the aggregate stays. After the workers' end. NULL
+ * allowed.
+ */
 void observer_stop(struct observer *observer);
 
 /* ... and detach and free everything. NULL allowed. */
@@ -101,8 +104,8 @@ const char *observer_sampler_name(enum ksplit_sampler sampler);
 struct aggregate *observer_aggregate(struct observer *observer);
 
 /*
- * Any thread. Counts are those of the moment, each for itself; none is behind what the aggregate or the
- * sink was told.
+ * Any thread. Counts are those of the moment, each for itself; none is behind what the aggregate or
+ * the sink was told.
  */
 void observer_read_status(struct observer *observer, struct observer_status *out);
 

@@ -9,7 +9,9 @@ struct observer;
 /* Take all that lies there; observer->taken tells how much that was. */
 void observer_look(struct observer *observer);
 
-/* Write over what was read of the ring buffer (sampler_wipe); events that come meanwhile are taken. */
+/*
+ * Write over what was read of the ring buffer (sampler_wipe); events that come meanwhile are taken.
+ */
 void observer_wipe(struct observer *observer);
 
 #endif

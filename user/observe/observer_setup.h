@@ -13,8 +13,8 @@
 int observer_make_queues(struct observer *observer, const struct observer_options *options);
 
 /*
- * Load the BPF programs, try the samplers, and say in observer->status what came of it. 0 or -errno;
- * one line in `error` where the sampler gives a reason (sampler_new).
+ * Load the BPF programs, try the samplers, and say in observer->status what came of it. 0 or
+ * -errno; one line in `error` where the sampler gives a reason (sampler_new).
  */
 int observer_make_samplers(struct observer *observer, const struct observer_options *options,
 			   char *error, size_t error_len);

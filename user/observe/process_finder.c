@@ -169,7 +169,9 @@ static void find_unit(const struct process_finder *finder, uint64_t cgroup,
 
 	if (cgroup && finder->cgroup >= 0)
 		err = cgroup_path_of_id(finder->cgroup, cgroup, path, sizeof(path));
-	/* A process whose cgroup is gone is gone too, its number may be another's. 0: the kernel's. */
+	/*
+	 * A process whose cgroup is gone is gone too, its number may be another's. 0: the kernel's.
+	 */
 	if (err && err != -ESTALE && out->pid)
 		err = cgroup_path_of_process(out->pid, path, sizeof(path));
 	if (err)

@@ -63,7 +63,9 @@ static bool wants(const struct sampler_options *options, enum ksplit_sampler kin
 	return options->attach == KSPLIT_SAMPLER_NONE || options->attach == kind;
 }
 
-/* fentry first: a sockhash copies what splice would hand on, and hides sends after back-pressure. */
+/*
+ * fentry first: a sockhash copies what splice would hand on, and hides sends after back-pressure.
+ */
 static void choose_at(struct sampler *sampler, const struct sampler_options *options,
 		      enum sampler_place place)
 {
@@ -108,8 +110,8 @@ static int check_forced(const struct sampler *sampler, const struct sampler_opti
 		return 0;
 	}
 	snprintf(error, error_len,
-		 "the BPF sampler is asked for, but this kernel does not do it (%s); set sampler to "
-		 "auto",
+		 "the BPF sampler is asked for, but this kernel does not do it (%s); set sampler "
+		 "to auto",
 		 sampler->why);
 	return -EOPNOTSUPP;
 }

@@ -54,7 +54,8 @@ int sampler_enlist(struct sampler *sampler, int fd, uint64_t conn, enum ksplit_s
 
 /*
  * Have the BPF sampler of `place` follow both streams of a connection from here on: fd[] are the
- * sockets that each stream is sent into; http2: that was agreed on (ALPN). 0 or -errno (neither is followed).
+ * sockets that each stream is sent into; http2: that was agreed on (ALPN). 0 or -errno (neither is
+ * followed).
  */
 int sampler_arm(struct sampler *sampler, enum sampler_place place, uint64_t conn, bool http2,
 		const int fd[KSPLIT_STREAMS]);
@@ -63,9 +64,9 @@ int sampler_arm(struct sampler *sampler, enum sampler_place place, uint64_t conn
 int sampler_read(struct sampler *sampler, int fd, struct ksplit_stream_state *state);
 
 /*
- * Put the program right about a stream: its state, and the begin of a line or frame header that it was
- * not shown (pending; the state's PENDING flag goes with it). Only while nothing is sent into the socket.
- * 0 or -errno.
+ * Put the program right about a stream: its state, and the begin of a line or frame header that it
+ * was not shown (pending; the state's PENDING flag goes with it). Only while nothing is sent into
+ * the socket. 0 or -errno.
  */
 int sampler_write(struct sampler *sampler, int fd, const struct ksplit_stream_state *state);
 int sampler_read_pending(struct sampler *sampler, const struct ksplit_stream_state *state,
@@ -91,8 +92,8 @@ typedef void (*sampler_event_fn)(void *ctx, const struct ksplit_head_event *even
 int sampler_poll(struct sampler *sampler, sampler_event_fn event, void *ctx);
 
 /*
- * Did the last sampler_poll have to leave events that were begun before it? One is being written by a CPU that
- * got no further, and those behind it wait, too.
+ * Did the last sampler_poll have to leave events that were begun before it? One is being written by
+ * a CPU that got no further, and those behind it wait, too.
  */
 bool sampler_is_behind(const struct sampler *sampler);
 
@@ -100,8 +101,9 @@ bool sampler_is_behind(const struct sampler *sampler);
 int sampler_wait_fd(const struct sampler *sampler);
 
 /*
- * Write over what was read and still lies in the ring buffer. To be called when it has been idle for a
- * while; costs a write of the ring's size, once. Events that come meanwhile are taken as by sampler_poll.
+ * Write over what was read and still lies in the ring buffer. To be called when it has been idle
+ * for a while; costs a write of the ring's size, once. Events that come meanwhile are taken as by
+ * sampler_poll.
  */
 void sampler_wipe(struct sampler *sampler, sampler_event_fn event, void *ctx);
 

@@ -16,7 +16,9 @@
 
 /* What head_ring_wipe puts into the ring: zeros (bpf/head_maps.h, BLANK_BYTES). */
 #define BLANK_BYTES 4096
-/* A record is completed within microseconds, unless its CPU is taken away from it by a hypervisor. */
+/*
+ * A record is completed within microseconds, unless its CPU is taken away from it by a hypervisor.
+ */
 #define POLL_YIELDS 100
 #define POLL_TRIES  150 /* then the next look has to take it */
 
@@ -99,8 +101,8 @@ int sampler_poll(struct sampler *sampler, sampler_event_fn event, void *ctx)
 	sampler->polled = 0;
 	sampler->behind = false;
 	/*
-	 * libbpf stops at a record that another CPU is about to complete; those behind it may be of a
-	 * connection that has ended already. All that was begun before this call is taken.
+	 * libbpf stops at a record that another CPU is about to complete; those behind it may be of
+	 * a connection that has ended already. All that was begun before this call is taken.
 	 */
 	written = atomic_load_explicit(sampler->produced, memory_order_acquire);
 	for (int i = 0;; i++) {

@@ -9,7 +9,9 @@
  * neighbours (sampler.h).
  */
 
-/* Where head programs are loaded; without them there is no ring, and that is no error. 0 or -errno. */
+/*
+ * Where head programs are loaded; without them there is no ring, and that is no error. 0 or -errno.
+ */
 int sampler_open_ring(struct sampler *sampler);
 void sampler_close_ring(struct sampler *sampler);
 

@@ -12,8 +12,8 @@
 struct event_queue;
 
 /*
- * The head sampler in user space: <ksplit/stream_scan.h>, reading from memory, its events going to a
- * worker's queue. One a worker; one thread.
+ * The head sampler in user space: <ksplit/stream_scan.h>, reading from memory, its events going to
+ * a worker's queue. One a worker; one thread.
  */
 struct stream_scanner;
 

@@ -128,7 +128,10 @@ uint64_t stream_tap_skippable(struct stream_tap *tap, enum ksplit_stream stream,
 	return KSPLIT_SKIP_ALL;
 }
 
-/* What a flush that nobody watched has sent, at the end of a connection, the program has seen alone. */
+/*
+ * What a flush that nobody watched has sent, at the end of a connection, the program has seen
+ * alone.
+ */
 static void end_watched(struct stream_tap *tap, enum ksplit_stream stream, uint64_t sent)
 {
 	struct ksplit_stream_state state = {0};

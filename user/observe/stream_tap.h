@@ -46,8 +46,8 @@ void stream_tap_data_user(struct stream_tap *tap, enum ksplit_stream stream, con
 void stream_tap_spliced_user(struct stream_tap *tap, enum ksplit_stream stream, size_t len);
 
 /*
- * Does it matter how the bytes are sent (stream_watch.h)? Then no more than `stream_tap_piece` in one
- * call; and how many the socket took is told, or (full) that it took none or not all of them.
+ * Does it matter how the bytes are sent (stream_watch.h)? Then no more than `stream_tap_piece` in
+ * one call; and how many the socket took is told, or (full) that it took none or not all of them.
  */
 static inline bool stream_tap_watched(const struct stream_tap *tap, enum ksplit_stream stream)
 {
@@ -89,8 +89,8 @@ void stream_tap_close(struct stream_tap *tap, enum ksplit_stream stream, uint64_
 uint64_t stream_tap_skippable(struct stream_tap *tap, enum ksplit_stream stream, uint64_t sent);
 
 /*
- * The stream's socket is about to be closed: nothing more is sent. `orderly`: all of the `sent` bytes
- * had reached the socket.
+ * The stream's socket is about to be closed: nothing more is sent. `orderly`: all of the `sent`
+ * bytes had reached the socket.
  */
 void stream_tap_end(struct stream_tap *tap, enum ksplit_stream stream, uint64_t sent, bool orderly);
 

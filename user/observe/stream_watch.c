@@ -22,7 +22,10 @@ static bool is_full(int fd)
 	return poll(&poll_fd, 1, 0) == 0;
 }
 
-/* All that was missed was body, and there is more of it: the program thinks that it is further back. */
+/*
+ * All that was missed was body, and there is more of it: the program thinks that it is further
+ * back.
+ */
 static int add_body(struct stream_watch *watch, struct ksplit_stream_state *state, uint64_t missed)
 {
 	if (state->skip != KSPLIT_SKIP_ALL && state->skip != watch->body + missed)

@@ -10,12 +10,12 @@
 
 /*
  * sk_msg beside kernel TLS is not shown everything: after a record that the socket had no room for,
- * the next one goes by without the program (net/tls/tls_sw.c, bpf_exec_tx_verdict: the verdict is taken
- * anew only after a push that went well). A whole response can be in such a record, so the relay
- * keeps watch: what is no body goes in pieces of a record, and after each the program's byte count is
- * compared. Bodies go unwatched: what was missed of one is added up for the program before its end.
- * While the socket keeps being full, a piece is led by a record of one byte: that is the one to be
- * missed, and the program is told of it.
+ * the next one goes by without the program (net/tls/tls_sw.c, bpf_exec_tx_verdict: the verdict is
+ * taken anew only after a push that went well). A whole response can be in such a record, so the
+ * relay keeps watch: what is no body goes in pieces of a record, and after each the program's byte
+ * count is compared. Bodies go unwatched: what was missed of one is added up for the program before
+ * its end. While the socket keeps being full, a piece is led by a record of one byte: that is the
+ * one to be missed, and the program is told of it.
  */
 struct stream_watch {
 	struct sampler *sampler; /* not owned; NULL: no watch is kept */
@@ -32,12 +32,14 @@ struct stream_watch {
 enum stream_watch_result { STREAM_WATCH_RIGHT, STREAM_WATCH_WRONG };
 
 /*
- * How many of the next `len` bytes (not 0) are to be sent in one call; puts the program right first.
- * 0: that is not possible, the stream is lost.
+ * How many of the next `len` bytes (not 0) are to be sent in one call; puts the program right
+ * first. 0: that is not possible, the stream is lost.
  */
 size_t stream_watch_piece(struct stream_watch *watch, size_t len);
 
-/* The socket took `len` bytes (not 0), the first of which was `first`. WRONG: the stream is lost. */
+/*
+ * The socket took `len` bytes (not 0), the first of which was `first`. WRONG: the stream is lost.
+ */
 enum stream_watch_result stream_watch_sent(struct stream_watch *watch, uint8_t first, size_t len);
 
 /* The socket is full. */

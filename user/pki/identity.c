@@ -83,7 +83,8 @@ static int names_from_san(struct identity *identity)
 		const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
 
 		if (name->type == GEN_DNS)
-			err = name_add(identity, (const char *)ASN1_STRING_get0_data(name->d.dNSName),
+			err = name_add(identity,
+				       (const char *)ASN1_STRING_get0_data(name->d.dNSName),
 				       (size_t)ASN1_STRING_length(name->d.dNSName));
 	}
 	GENERAL_NAMES_free(names);
@@ -99,7 +100,8 @@ static int name_from_subject(struct identity *identity)
 
 	if (at < 0)
 		return 0;
-	len = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
+	len = ASN1_STRING_to_UTF8(&text,
+				  X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
 	if (len < 0)
 		return 0;
 	err = name_add(identity, (const char *)text, (size_t)len);
@@ -146,7 +148,9 @@ static int kind_find(struct identity *identity, const struct identity_source *so
 	return -EINVAL;
 }
 
-/* Does OpenSSL serve it (length of the key, digest of the signature, SSL_CTX_set_security_level)? */
+/*
+ * Does OpenSSL serve it (length of the key, digest of the signature, SSL_CTX_set_security_level)?
+ */
 static int check_usable(const struct identity *identity, const struct identity_source *source,
 			struct complaint *to)
 {

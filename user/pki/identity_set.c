@@ -146,7 +146,8 @@ static int items_load(struct identity_set *set, const struct identity_source *so
 	if (!set->items)
 		return -ENOMEM;
 	for (; set->len < len; set->len++) {
-		int err = identity_load(&sources[set->len], &set->items[set->len], error, error_len);
+		int err =
+			identity_load(&sources[set->len], &set->items[set->len], error, error_len);
 
 		if (err)
 			return err;

@@ -25,7 +25,8 @@ struct identity_set;
 /*
  * Load every source. `old` (NULL: none) is the set that this one is to replace: where a new OCSP
  * response cannot be shown, its response for the same certificate is kept while it is fresh. Caller
- * owns the one reference to *out. 0, or -ENOENT, -EACCES, -EINVAL, -ENOMEM with one line in `error`.
+ * owns the one reference to *out. 0, or -ENOENT, -EACCES, -EINVAL, -ENOMEM with one line in
+ * `error`.
  */
 int identity_set_load(const struct identity_source *sources, size_t len,
 		      const struct identity_set *old, struct identity_set **out, char *error,
@@ -36,9 +37,9 @@ struct identity_set *identity_set_get(struct identity_set *set);
 void identity_set_put(struct identity_set *set);
 
 /*
- * What to show for a name (lower case; "" for none): that of the name itself, else of a wildcard for
- * its first label (RFC 9525 section 6.3), else the default; NULL: none of them. Lives as long as the
- * set.
+ * What to show for a name (lower case; "" for none): that of the name itself, else of a wildcard
+ * for its first label (RFC 9525 section 6.3), else the default; NULL: none of them. Lives as long
+ * as the set.
  */
 const struct identity_choice *identity_set_find(const struct identity_set *set, const char *name);
 

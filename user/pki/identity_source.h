@@ -10,7 +10,8 @@ struct identity_source {
 	char *cert; /* PEM: the certificate, then those above it */
 	char *key;  /* PEM; may be the same file */
 	char *ocsp; /* DER; NULL: no staple */
-	char **names; /* lower case, exact or "*.example.com"; from the certificate when there are none */
+	/* Lower case, exact or "*.example.com"; from the certificate when there are none. */
+	char **names;
 	size_t names_len;
 	bool is_default; /* for every name that no identity has, and for no name */
 };

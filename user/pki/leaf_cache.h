@@ -16,7 +16,7 @@
 struct leaf {
 	X509 *cert;
 	uint8_t fingerprint[FINGERPRINT_LEN];
-	bool outside; /* a name in it is outside the CA's name constraints: clients would refuse it */
+	bool outside; /* a name is outside the CA's constraints: clients would refuse it */
 };
 
 /* The process-wide cache, keyed by origin certificate fingerprint and SNI; bounded, the least
@@ -34,10 +34,10 @@ struct leaf_cache_stats {
 };
 
 /*
- * A waiter's callback: err 0, and the leaf that it asked for (a reference that the waiter now owns);
- * or why there is none: -EBUSY (ca.sign_rate), -EACCES (the signing process refused), -EPIPE (it has
- * gone), -ENOMEM, -EIO. Called once, without locks held, on the thread that takes the signer's
- * answers, or before leaf_cache_get returns.
+ * A waiter's callback: err 0, and the leaf that it asked for (a reference that the waiter now
+ * owns); or why there is none: -EBUSY (ca.sign_rate), -EACCES (the signing process refused), -EPIPE
+ * (it has gone), -ENOMEM, -EIO. Called once, without locks held, on the thread that takes the
+ * signer's answers, or before leaf_cache_get returns.
  */
 typedef void (*leaf_cache_ready_fn)(void *waiter, int err, struct leaf *leaf);
 
@@ -61,9 +61,9 @@ void leaf_cache_free(struct leaf_cache *cache);
  *
  *   -ENOMEM       and nothing will be called
  *
- * Simultaneous first calls forge once. A failure is not kept: the next call tries again. `origin` is
- * used during the call alone. A leaf whose notAfter passed while it was cached is forged anew. An
- * origin that renews its certificate has a new fingerprint, hence a new leaf.
+ * Simultaneous first calls forge once. A failure is not kept: the next call tries again. `origin`
+ * is used during the call alone. A leaf whose notAfter passed while it was cached is forged anew.
+ * An origin that renews its certificate has a new fingerprint, hence a new leaf.
  */
 int leaf_cache_get(struct leaf_cache *cache, X509 *origin, const uint8_t origin_fp[FINGERPRINT_LEN],
 		   const char *sni, leaf_cache_ready_fn ready, void *waiter, struct leaf **out);

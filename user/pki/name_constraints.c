@@ -63,7 +63,10 @@ int name_constraints_check(const struct name_constraints *constraints, X509 *lea
 
 	if (!constraints)
 		return X509_V_OK;
-	/* NAME_CONSTRAINTS_check looks at the names as they were when the extensions were first read */
+	/*
+	 * NAME_CONSTRAINTS_check looks at the names as they were when the extensions were first
+	 * read
+	 */
 	X509_check_purpose(leaf, -1, 0);
 	by_common_name = !has_dns_name(leaf);
 	for (int i = 0; result == X509_V_OK && i < constraints->len; i++) {

@@ -16,8 +16,9 @@ int name_constraints_read(X509 *cert, STACK_OF(X509) * above, struct name_constr
 /*
  * Would a client take these names from that CA? X509_V_OK, or what is wrong as clients see it
  * (X509_verify_cert_error_string). The names are those of subject and subjectAltName; a common name
- * counts as a DNS name where there is no other (RFC 6125 6.4.4). `constraints` may be NULL: anything
- * goes. The leaf is known to the calling thread alone (its extensions are read and kept in it).
+ * counts as a DNS name where there is no other (RFC 6125 6.4.4). `constraints` may be NULL:
+ * anything goes. The leaf is known to the calling thread alone (its extensions are read and kept in
+ * it).
  */
 int name_constraints_check(const struct name_constraints *constraints, X509 *leaf);
 

@@ -39,8 +39,8 @@ static int look_up(const char *name, uid_t *uid, gid_t *gid, char *error, size_t
 	entry = getpwnam(name);
 	if (!entry || entry->pw_uid == 0) {
 		snprintf(error, error_len,
-			 "\"ca.signer_user\": there is no user \"%.64s\" without root's rights; make "
-			 "one, or name another",
+			 "\"ca.signer_user\": there is no user \"%.64s\" without root's rights; "
+			 "make one, or name another",
 			 name);
 		return errno ? -errno : -EINVAL;
 	}

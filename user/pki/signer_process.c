@@ -68,7 +68,9 @@ static void ignore_signals(bool dies_with_parent)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
-/* In memory that is neither swapped nor dumped, where the limits allow (CRYPTO_secure_malloc(3)). */
+/*
+ * In memory that is neither swapped nor dumped, where the limits allow (CRYPTO_secure_malloc(3)).
+ */
 static int load_key(const struct signer_options *options, struct signing_key **out, char *error)
 {
 	EVP_PKEY *key = NULL;

@@ -157,7 +157,9 @@ static bool writable(int fd)
 	return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLOUT);
 }
 
-/* After a reset there is nobody to acknowledge what was sent, and the count of it stays as it was. */
+/*
+ * After a reset there is nobody to acknowledge what was sent, and the count of it stays as it was.
+ */
 static bool is_reset(int fd)
 {
 	struct tcp_info info;

@@ -112,8 +112,8 @@ enum end_event relay_end_read(struct relay_end *end, void *buf, size_t size, siz
 enum end_event relay_end_drain(struct relay_end *end, void *buf, size_t size);
 
 /*
- * The same where nothing can be read any more (rx_over): the bytes stay, only the peer's FIN or reset is looked
- * for. END_AGAIN or END_FIN.
+ * The same where nothing can be read any more (rx_over): the bytes stay, only the peer's FIN or
+ * reset is looked for. END_AGAIN or END_FIN.
  */
 enum end_event relay_end_await_fin(struct relay_end *end);
 

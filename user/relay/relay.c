@@ -189,7 +189,9 @@ static enum relay_result settle(struct relay_flow *flow)
 	return RELAY_FINISHED;
 }
 
-/* The end itself may have met a full socket: OpenSSL's close_notify waits in the out buffer then. */
+/*
+ * The end itself may have met a full socket: OpenSSL's close_notify waits in the out buffer then.
+ */
 static enum relay_result send_end(struct relay_flow *flow)
 {
 	int err = out_buffer_send(flow->dst->out, flow->dst->fd);

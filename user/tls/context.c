@@ -13,9 +13,10 @@
 #include "tls/sock_bio.h"
 
 /*
- * What the kernel can do comes first, the cheapest of it at the head; behind it everything else that
- * this OpenSSL allows, so that nobody is refused for the kernel's sake. That is DEFAULT spelled out,
- * which OpenSSL knows at the head of a list only and passes over elsewhere (openssl-ciphers(1)).
+ * What the kernel can do comes first, the cheapest of it at the head; behind it everything else
+ * that this OpenSSL allows, so that nobody is refused for the kernel's sake. That is DEFAULT
+ * spelled out, which OpenSSL knows at the head of a list only and passes over elsewhere
+ * (openssl-ciphers(1)).
  */
 #define CIPHERS_TLS12                                                                              \
 	"ECDHE+AES128+AESGCM:ECDHE+AESGCM:ECDHE+CHACHA20:ALL:!COMPLEMENTOFDEFAULT:!eNULL"
@@ -87,7 +88,9 @@ static int common_setup(SSL_CTX *ctx)
 	return 0;
 }
 
-/* As a server: with forged leaves (`leaf_key`), or with identities that each session brings (NULL). */
+/*
+ * As a server: with forged leaves (`leaf_key`), or with identities that each session brings (NULL).
+ */
 static int server_side_setup(SSL_CTX **out, EVP_PKEY *leaf_key)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());

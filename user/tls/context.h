@@ -9,9 +9,9 @@
 #include "tls/client_hello.h"
 
 /*
- * What all connections share: an SSL_CTX for each kind of side (the trust store is loaded once, ticket
- * keys are one set) and the tables that say which cipher suites each can do. Immutable after it was
- * made; used by all workers.
+ * What all connections share: an SSL_CTX for each kind of side (the trust store is loaded once,
+ * ticket keys are one set) and the tables that say which cipher suites each can do. Immutable after
+ * it was made; used by all workers.
  */
 struct tls_context;
 
@@ -34,7 +34,9 @@ void tls_context_free(struct tls_context *context);
  */
 bool tls_context_can_serve(const struct tls_context *context, const struct client_hello *hello);
 
-/* The same for a server whose own keys are RSA, or such as ECDSA suites can be used with, or both. */
+/*
+ * The same for a server whose own keys are RSA, or such as ECDSA suites can be used with, or both.
+ */
 bool tls_context_can_serve_with(const struct tls_context *context, const struct client_hello *hello,
 				bool rsa, bool ecdsa);
 

@@ -66,7 +66,9 @@ SCAN_FN int scan_put(struct ksplit_scan *s, __u32 at, __u32 len)
 	scan_event(s)->len = (__u16)(used + len);
 	to = &scan_event(s)->head[used & (KSPLIT_HEAD_MAX - 1)];
 	from = &s->window[at & SCAN_MASK];
-	/* Mostly some words: fewer instructions than a call. What is copied beyond is written over. */
+	/*
+	 * Mostly some words: fewer instructions than a call. What is copied beyond is written over.
+	 */
 	for (__u32 i = 0; i < SCAN_SHORT; i += 8) {
 		if (i >= len)
 			return 0;

@@ -3,8 +3,8 @@
 #define KSPLIT_SCAN_HTTP1_FIELD_H
 
 /*
- * HTTP/1's fields: those that are kept, and how long a body is by them. A part of <ksplit/stream_scan.h>,
- * which says what has to be defined before.
+ * HTTP/1's fields: those that are kept, and how long a body is by them. A part of
+ * <ksplit/stream_scan.h>, which says what has to be defined before.
  */
 
 #include <ksplit/scan/event.h>
@@ -90,7 +90,8 @@ static inline __u32 scan_field_name(const struct ksplit_scan *s, __u32 at, __u32
 
 		if ((rest & 0xffffffffffULL) == 0x3a65707974ULL /* "type:" */)
 			return 13;
-		if (len >= 15 && (rest & 0xffffffffffffffULL) == 0x3a6874676e656cULL /* "length:" */)
+		if (len >= 15 &&
+		    (rest & 0xffffffffffffffULL) == 0x3a6874676e656cULL /* "length:" */)
 			return 15;
 	}
 	if (len >= 18 && word == 0x726566736e617274ULL /* "transfer" */ &&
@@ -118,8 +119,8 @@ static inline int scan_framing(struct ksplit_scan *s, struct ksplit_stream_state
 }
 
 /*
- * A kept field's line, without its end; `name` as scan_field_name told. One of more than SCAN_LINE bytes
- * need not be here whole.
+ * A kept field's line, without its end; `name` as scan_field_name told. One of more than SCAN_LINE
+ * bytes need not be here whole.
  */
 SCAN_INLINE void scan_field(struct ksplit_scan *s, struct ksplit_stream_state *st, __u32 at,
 			    __u32 len, __u32 name)
@@ -293,9 +294,9 @@ SCAN_FN int scan_next_field(struct ksplit_scan *s, struct ksplit_stream_state *s
 }
 
 /*
- * Fields that are in the window whole, and the empty line behind them: most of a head in one go. What
- * is of no interest, a cookie above all, is not waited for as a whole. 0: the next line has to be looked
- * at by itself.
+ * Fields that are in the window whole, and the empty line behind them: most of a head in one go.
+ * What is of no interest, a cookie above all, is not waited for as a whole. 0: the next line has to
+ * be looked at by itself.
  */
 SCAN_FN int scan_fields(struct ksplit_scan *s, struct ksplit_stream_state *st,
 			struct ksplit_pair *pair)

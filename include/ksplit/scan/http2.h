@@ -11,7 +11,10 @@
 
 /* --- HTTP/2 (RFC 9113 4.1, 6) --- */
 
-/* Types whose payload is told of: HEADERS, RST_STREAM, SETTINGS, PUSH_PROMISE, GOAWAY, CONTINUATION. */
+/*
+ * Types whose payload is told of: HEADERS, RST_STREAM, SETTINGS, PUSH_PROMISE, GOAWAY,
+ * CONTINUATION.
+ */
 #define SCAN_KEPT_FRAMES (1 << 1 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 7 | 1 << 9)
 #define SCAN_FRAME_HEADER 9
 

@@ -74,7 +74,10 @@ static inline __u32 scan_first_mark(__u64 marks)
 	return at;
 }
 
-/* Marks of the word's bytes that are `byte`; the lowest is always right, those above it need not be. */
+/*
+ * Marks of the word's bytes that are `byte`; the lowest is always right, those above it need not
+ * be.
+ */
 static inline __u64 scan_marks(__u64 word, __u64 byte)
 {
 	word ^= byte * SCAN_ONES;
@@ -107,8 +110,9 @@ SCAN_FN __u32 scan_find(const struct ksplit_scan *s, __u32 from, __u32 to, __u32
 }
 
 /*
- * The same for the line feed. Without memchr 32 bytes at a time as long as none of them can be below the
- * space: such bytes borrow from their highest bit, and few are in a head but at its lines' ends.
+ * The same for the line feed. Without memchr 32 bytes at a time as long as none of them can be
+ * below the space: such bytes borrow from their highest bit, and few are in a head but at its
+ * lines' ends.
  */
 SCAN_FN __u32 scan_line_end(const struct ksplit_scan *s, __u32 from, __u32 to)
 {

@@ -32,7 +32,8 @@ static const struct mode modes[] = {
 static _Noreturn void usage(void)
 {
 	fputs("usage: load MODE [--address A:P] [--ca F] [--cert F] [--key F] [--name N]\n"
-	      "            [--ciphers LIST] [--plain] [--count N] [--connections N] [--seconds N]\n",
+	      "            [--ciphers LIST] [--plain] [--count N] [--connections N] "
+	      "[--seconds N]\n",
 	      stderr);
 	for (size_t i = 0; i < MODES; i++)
 		fprintf(stderr, "  %-9s %s\n", modes[i].name, modes[i].help);
