@@ -38,6 +38,7 @@ SUMMARY = {
                 "pass": {"not_tls": 30}, "fallback": {"ktls_cipher": 850}},
     "leaf_cache": {"entries": 3, "hits": 1197, "misses": 3, "forged": 3, "failed": 0, "waited": 19,
                    "evicted": 0},
+    "capture": {"rules": "on", "hook": "withdrawn"},
     "signer": {"alive": True, "pid": 4712, "signed": 3, "busy": 0, "refused": 0, "failed": 0},
     "identities": {"count": 2, "reloads": 5, "failed": 1},
     "otlp": {"endpoint": "http://collector.example:4318/v1/metrics", "exported": 1234,

@@ -215,6 +215,7 @@ def test_one_worker_hangs(pki, app, origins):
             assert "a worker" in text and "by watchdog 1" in " ".join(text.split()), text
             code, text = status_tool(daemon)
             assert code == 1 and "DEGRADED" in text, text
+            assert "Capture by    connect hook withdrawn\n" in text, text
         env.wait_for(lambda: hook_state(daemon)["state"] == "on", "the hook to be on again")
         curl(4, port, pki.ca, *app.prefix)
         assert hook_state(daemon)["withdrawals"] == {

@@ -165,6 +165,17 @@ def test_summary_tells_of_a_signer_that_has_gone(serve, path):
     assert "Identities" not in text
 
 
+@pytest.mark.parametrize("rules, hook, line", [
+    ("on", "withdrawn", "Capture by    rules on  connect hook withdrawn"),
+    ("not_configured", "off", "Capture by    connect hook off"),
+    ("failed", "not_configured", "Capture by    rules failed"),
+    ("not_configured", "not_configured", None)])
+def test_summary_tells_of_capture(serve, path, rules, hook, line):
+    serve(answer({**SUMMARY, "capture": {"rules": rules, "hook": hook}}))
+    shown = [text for text in run(path).stdout.splitlines() if text.startswith("Capture")]
+    assert shown == ([line] if line else [])
+
+
 def test_summary_without_a_signer(serve, path):
     serve(answer({**SUMMARY, "signer": None}))
     assert "Signer" not in run(path).stdout

@@ -68,7 +68,10 @@ static void summary_says_what_the_daemon_is(void **state)
 	f->daemon.summary.identities = 22;
 	f->daemon.summary.identity_reloads = 23;
 	f->daemon.summary.identity_reloads_failed = 24;
+	f->daemon.summary.hook.state = CAPTURE_WITHDRAWN;
 	json = command(f, "summary");
+	check_text(json, "data.capture.rules", "not_configured");
+	check_text(json, "data.capture.hook", "withdrawn");
 	check_text(json, "data.version", "1.2.3");
 	check_number(json, "data.pid", 4711);
 	assert_in_range((int)json_at(json, "data.uptime_s")->valuedouble, 99, 105);

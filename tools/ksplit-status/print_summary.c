@@ -77,6 +77,28 @@ static void print_degraded(FILE *out, const cJSON *data)
 	format_wrapped(out, 14, text_safe(json_text(data, "degraded"), text, sizeof(text)));
 }
 
+/* Of what is configured: "rules on  connect hook withdrawn". */
+static void print_capture_states(FILE *out, const cJSON *capture)
+{
+	static const struct figure ways[] = {{"rules", "rules"}, {"hook", "connect hook"}};
+	struct format_pairs pairs;
+	char state[40];
+	bool any = false;
+	size_t i;
+
+	for (i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		text_safe(json_text(capture, ways[i].member), state, sizeof(state));
+		if (!*state || strcmp(state, "not_configured") == 0)
+			continue;
+		if (!any)
+			format_pairs_start(&pairs, out, "Capture by");
+		any = true;
+		format_pairs_add(&pairs, ways[i].name, state);
+	}
+	if (any)
+		format_pairs_end(&pairs);
+}
+
 static void print_open(FILE *out, const cJSON *data)
 {
 	static const struct figure now[] = {
@@ -317,6 +339,7 @@ void print_summary(FILE *out, const cJSON *data)
 	print_head(out, data);
 	print_degraded(out, data);
 	fputc('\n', out);
+	print_capture_states(out, json_member(data, "capture"));
 	print_open(out, data);
 	print_handshakes(out, data);
 	print_directions(out, data);

@@ -132,6 +132,16 @@ static bool add_identities(cJSON *data, const struct control_summary *summary)
 	       json_add_u64(identities, "failed", summary->identity_reloads_failed);
 }
 
+/* The states alone: the command `capture` has all of it. */
+static bool add_capture(cJSON *data, const struct control_summary *summary)
+{
+	cJSON *capture = cJSON_AddObjectToObject(data, "capture");
+
+	return capture &&
+	       json_add_text(capture, "rules", capture_state_name(summary->capture.state)) &&
+	       json_add_text(capture, "hook", capture_state_name(summary->hook.state));
+}
+
 static bool add_observation(const struct control_source *source, cJSON *data)
 {
 	struct observer_status status = {0};
@@ -179,7 +189,7 @@ int answer_summary(const struct control_source *source, cJSON *data, char error[
 	return add_daemon(data, &summary) && add_config(data, &summary) &&
 			       add_open_connections(data, &summary) && add_counters(data, &sum) &&
 			       add_reasons(data, &sum) && add_leaf_cache(data, &summary) &&
-			       add_signer(data, &summary) && add_identities(data, &summary) &&
+			       add_capture(data, &summary) && add_signer(data, &summary) && add_identities(data, &summary) &&
 			       add_observation(source, data) && add_otlp(source, data)
 		       ? 0
 		       : -ENOMEM;
