@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What each page of the documentation takes for granted, and which of its commands are not tried.
+
+A new page needs nothing here as long as its commands work on a host where ksplitd is installed,
+configured and runs (docs_scene.Scene.start). A command that cannot be tried goes into NOT_RUN.
+"""
+
+from dataclasses import dataclass, field
+
+
+def bare(scene):
+    """A fresh host with the tree in the current folder, nothing made yet."""
+    scene.host.run("rm -f ca.pem ca.key")
+
+
+def running(scene):
+    scene.start()
+
+
+@dataclass
+class Page:
+    """`scene`: makes the scene as the page's reader has it. `fill`: words of the page and what to put
+    in their place (values may be functions of the scene). `before`: by the first words of a command,
+    what has to happen before it. `codes`: exit codes other than 0 that are right, the same way.
+    `elsewhere`: words that the page shows and other kernels print."""
+    scene: callable = running
+    fill: dict = field(default_factory=dict)
+    before: dict = field(default_factory=dict)
+    codes: dict = field(default_factory=dict)
+    elsewhere: frozenset = frozenset()
+
+    def filled(self, scene, command):
+        for word, value in self.fill.items():
+            if word in command:
+                command = command.replace(word, value(scene) if callable(value) else value)
+        return command
+
+
+def begins(table, command, otherwise=None):
+    """The value of the longest key that the command begins with."""
+    keys = [key for key in table if command.startswith(key)]
+    return table[max(keys, key=len)] if keys else otherwise
+
+
+# -- README.md, ca.md ------------------------------------------------------------------------------
+
+
+def readme(scene):
+    """A service of the reader's own, and the CA that its certificate is of."""
+    bare(scene)
+    scene.host.write("internal-ca.pem", (scene.world.folder / "ca.pem").read_text())
+
+
+def behind_ksplitd(scene):
+    """`app.example.com:8443` leads to ksplitd."""
+    scene.host.run("sed 's/443\\]/8443]/' -i /etc/ksplit/ksplit.json && ksplitd")
+
+
+def ca(scene):
+    """As fresh as can be, but for the configuration that calls are brought to ksplitd by."""
+    bare(scene)
+    scene.configure()
+    scene.host.run("rm /etc/ksplit/ca.*")
+
+
+# -- configuration.md ------------------------------------------------------------------------------
+
+MISTAKES = {
+    '"relay": is': '{\n"workers": 1,\n"sampler": "off",\n"relay": "fast"}',
+    '"limits.deadlines_ms.idel"': '{' + '\n' * 8 + '"limits": {"deadlines_ms": {"idel": 1}}}',
+    '"workers": given twice': '{"workers": 1,\n"workers": 2}',
+    '--workers': '{}',
+}
+
+
+def make_mistake(scene, command):
+    """The file with that mistake which the page shows the answer to."""
+    text = next(text for words, text in MISTAKES.items() if words in command.output)
+    scene.host.write("ksplit.json", text)
+
+
+# -- incoming.md, bpftool.md, contributing.md --------------------------------------------------------
+
+
+def answer_ocsp(scene, _):
+    """An OCSP responder at the address that the page has no name for."""
+    scene.host.run("""
+        cp shop.pem issuer.pem
+        serial=$(openssl x509 -in shop.pem -noout -serial | cut -d= -f2)
+        printf 'V\\t351231235959Z\\t\\t%s\\tunknown\\t/CN=shop.example\\n' "$serial" >index.txt""")
+    scene.serve("openssl ocsp -index index.txt -CA shop.pem -rsigner shop.pem -rkey shop.key "
+                "-port 9888 -ndays 3")
+
+
+def with_open_call(scene):
+    scene.start(calls=3)
+    scene.hold_call()
+
+
+PAGES = {
+    "README.md": Page(readme),
+    "access-log.md": Page(),
+    "bpftool.md": Page(
+        with_open_call, fill={"280": lambda scene: scene.pid(), "27617": lambda scene: scene.pid()},
+        # What the kernel of the session has and others have not: fexit, the names of its types.
+        elsewhere=frozenset({"link_head_inet_sendmsg", "link_head_inet", "tracing", "sk_msg",
+                             "head_inet_sendmsg", "head_inet", "_sendmsg", "trace_fexit",
+                             "head_sk_msg", "tag"})),
+    "ca.md": Page(ca, before={"curl": lambda scene, _: behind_ksplitd(scene)}),
+    "capture.md": Page(fill={"FILE": "/etc/ksplit/ksplit.json"}),
+    "configuration.md": Page(bare, before={"ksplitd -c ksplit.json": make_mistake},
+                             codes={"ksplitd -c ksplit.json": {2}}),
+    "contributing.md": Page(bare),
+    "doctor.md": Page(fill={"./ksplit.json": "/etc/ksplit/ksplit.json"},
+                      # A kernel without some feature is no fault of the page.
+                      codes={"ksplit-doctor": {0, 1}}),
+    "gateway.md": Page(
+        bare, fill={"lan0": "veth1"},
+        before={"cp /root/ksplit-ca.crt": lambda scene, _: scene.copy("/root/ksplit-ca.crt", "client")},
+        codes={"ksplit-doctor": {0, 1}, "python3": {1}}),
+    "incoming.md": Page(
+        bare, fill={"ADDRESS": "http://127.0.0.1:9888"}, before={"openssl ocsp": answer_ocsp}),
+    "quick-start.md": Page(bare, codes={"build/ksplit-doctor": {0, 1}}),
+}
+
+VM = "boots a virtual machine, which takes minutes: tests/run vm does it"
+SUITE = "a part of the test suite itself, or all of it"
+BENCH = "measures for ten minutes"
+PACKAGES = "fetches packages from a mirror: .ci/run begins with it"
+
+# Reason: page, command. As they stand on the page, without comment.
+NOT_RUN = {
+    PACKAGES: [
+        ("quick-start.md", "apt-get install git make curl"),
+    ],
+    "a module of the host's kernel, whichever that is": [
+        ("quick-start.md", "modprobe tls"),
+    ],
+    "takes minutes, and an emulator where the kernel has no TLS": [
+        ("README.md", "make demo"),
+    ],
+    SUITE: [
+        ("README.md", "make test"),
+        ("contributing.md", "make CC=clang BUILD=build/clang"),
+        ("contributing.md", "make test"),
+        ("contributing.md", "make unit"),
+        ("contributing.md", "tests/run system -- -k kernel_notes"),
+        ("testing.md", "tests/run unit"),
+        ("testing.md", "tests/run system -- -k key_update -x"),
+    ],
+    VM: [
+        ("contributing.md", "tests/vm/run 6.12 -- python3 -B -m pytest -p no:cacheprovider -q "
+                            "tests/system -k kernel_notes"),
+        ("test-vm.md", "tests/vm/run 6.12 -- uname -r"),
+        ("test-vm.md", "make vm-shell KERNEL=6.12"),
+        ("test-vm.md", "tests/run vm 6.12"),
+        ("test-vm.md", "tests/vm/selftest"),
+        ("test-vm.md", "tests/vm/run 6.12 -- python3 -B -m pytest -p no:cacheprovider -q "
+                       "tests/system -k SUBJECT"),
+        ("test-vm.md", 'tests/vm/run 6.12 --root "$(tests/openssl35/root)" -- '
+                       "build/openssl35/ksplitd --version"),
+        ("testing.md", "tests/vm/run 6.12 -- tests/run system"),
+    ],
+    "makes a Debian 13 root: tests/run openssl35 does it": [
+        ("test-vm.md", "tests/openssl35/run -- make BUILD=build/openssl35"),
+        ("test-vm.md", "tests/openssl35/selftest"),
+    ],
+    BENCH: [
+        ("benchmarks.md", "tests/bench/bench --only observing"),
+        ("observation.md", "tests/bench/bench --only observing"),
+        ("benchmarks.md", 'python3 -Bc \'import sys; sys.path.insert(0, "tests/bench"); import pki; '
+                          'pki.Pki("FOLDER/pki")\''),
+        ("benchmarks.md", "make -s -f tests/bench/bench.mk"),
+        ("benchmarks.md", "tests/vm/run 6.12 --timeout 900 --icount --smp 1 --cpu max,-erms,-fsrm -- \\\n"
+                          "    tests/bench/guest sampling FOLDER off fentry user"),
+    ],
+    "the package is installed, started and removed by test_package.py": [
+        ("operations.md", "apt install ./build/ksplit_0.1.0_amd64.deb"),
+        ("operations.md", "systemctl enable --now ksplit"),
+    ],
+}
+
+
+def not_run():
+    """{(page, command): reason}"""
+    return {entry: reason for reason, entries in NOT_RUN.items() for entry in entries}
+

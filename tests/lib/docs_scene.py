@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The world in which a page's commands are tried: this host, a client behind it, an origin before it.
+
+    client 10.77.1.2, fd77:1::2 --- host --- origin www.example.com 10.77.2.2, fd77:2::2
+"""
+
+import contextlib
+import json
+import re
+
+from .docs_machine import TREE, Machine
+from .env import wait_for
+from .netns import Row
+from .process import Program, proc_listens, run
+
+NAMES = ("www.example.com", "app.example.com", "app.internal")
+ROOT_CA = "Example Trust Root"
+
+NGINX_CONF = """
+daemon off;
+user root;
+worker_processes 1;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log warn;
+events {{ worker_connections 256; }}
+http {{
+	access_log off;
+	client_body_temp_path {folder}/body;
+	proxy_temp_path {folder}/proxy;
+	fastcgi_temp_path {folder}/fastcgi;
+	uwsgi_temp_path {folder}/uwsgi;
+	scgi_temp_path {folder}/scgi;
+	server {{
+		listen {v4}:443 ssl;
+		listen [{v6}]:443 ssl;
+		listen {v4}:8443 ssl;
+		listen [{v6}]:8443 ssl;
+		ssl_certificate {folder}/origin.pem;
+		ssl_certificate_key {folder}/origin.key;
+		location / {{ return 200 "hello from the origin\\n"; }}
+	}}
+}}
+"""
+
+# What most pages have in mind: a host on which ksplitd is installed.
+CONFIGURATION = {
+    "ca": {"cert": "/etc/ksplit/ca.pem", "key": "/etc/ksplit/ca.key"},
+    "listeners": [{"listen": "127.0.0.1:8443", "to": "original"},
+                  {"listen": "[::1]:8443", "to": "original"}],
+    "capture": {"outgoing": {"ports": [443]}},
+    "metrics": {"prometheus": "127.0.0.1:9464"},
+    "access_log": "/var/log/ksplit/access.json",
+}
+
+EC = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
+
+
+def make_certificates(folder):
+    """ca.pem, a public CA, and origin.pem, the origin's by it."""
+    run("sh", "-euc", """
+        openssl req -x509 {ec} -keyout ca.key -out ca.pem -days 30 \
+            -subj "/O=Example Trust/CN={ca}" -addext keyUsage=critical,keyCertSign,cRLSign
+        openssl req -new {ec} -keyout origin.key -out origin.csr -subj "/O=Example/CN={cn}"
+        echo "subjectAltName={san}" >origin.ext
+        openssl x509 -req -in origin.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 20 \
+            -extfile origin.ext -out origin.pem
+        """.format(ec=EC, ca=ROOT_CA, cn=NAMES[0], san=",".join("DNS:" + name for name in NAMES)),
+        cwd=folder)
+
+
+class World:
+    """Namespaces and origin, for all scenes one after the other."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        make_certificates(folder)
+        self.row = Row()
+        try:
+            conf = folder / "nginx.conf"
+            conf.write_text(NGINX_CONF.format(folder=folder, v4=Row.ORIGIN[4], v6=Row.ORIGIN[6]))
+            self._nginx = Program("nsenter", "--net=/run/netns/" + self.row.origin, "nginx", "-p",
+                                  folder, "-c", conf, "-e", folder / "error.log")
+            wait_for(lambda: proc_listens(self._nginx.pid, 8443),
+                     lambda: "nginx to listen: " + self._nginx.text())
+        except BaseException:
+            self.row.close()
+            raise
+
+    def close(self):
+        self._nginx.end()
+        self.row.close()
+
+
+class Scene:
+    """Machines of one page; they are made when they are first asked for."""
+
+    def __init__(self, world, folder):
+        self.world, self._folder = world, folder
+        self._machines, self._programs = {}, []
+
+    def machine(self, name):
+        if name not in self._machines:
+            netns = {"host": self.world.row.gateway, "client": self.world.row.client}[name]
+            made = self._machines[name] = Machine(self._folder / name, netns)
+            self._furnish(made)
+        return self._machines[name]
+
+    @property
+    def host(self):
+        return self.machine("host")
+
+    def _furnish(self, machine):
+        """Programs, names, users, and a trust store with one CA, so that it is soon read."""
+        hosts = "".join("%s %s\n" % (address, name) for address in Row.ORIGIN.values()
+                        for name in NAMES)
+        machine.write("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n" + hosts)
+        machine.write("/usr/local/share/ca-certificates/origin.crt",
+                      (self.world.folder / "ca.pem").read_text())
+        machine.run("""
+            ln -s {tree}/build/ksplit* /usr/local/sbin/
+            echo app:x:901:901::/:/bin/sh >>/etc/passwd
+            rm -rf /etc/ssl/certs/* /etc/ca-certificates/update.d/* /etc/ksplit
+            : >/etc/ca-certificates.conf
+            update-ca-certificates
+            rm -f /root/ksplit-ca.crt""".format(tree=TREE))
+
+    def configure(self, **more):
+        """A CA and a configuration in /etc/ksplit, as files and sections of all pages have it."""
+        self.host.run("ksplit-ca init && mkdir -p /var/log/ksplit")
+        self.host.write("/etc/ksplit/ksplit.json", json.dumps(dict(CONFIGURATION, **more)))
+
+    def start(self, calls=2, **more):
+        """The same with ksplitd, which has seen some calls."""
+        self.configure(**more)
+        self.host.run("ksplitd")
+        self.host.run("ksplit-status capture | grep '^Capture  *on '")
+        for _ in range(calls):
+            self.host.run("curl -sS --cacert /etc/ksplit/ca.pem -o /dev/null https://www.example.com/")
+
+    def pid(self):
+        """ksplitd's, as its machine counts."""
+        return self.host.run("pgrep -o -x ksplitd").stdout.decode().strip()
+
+    def serve(self, command, at="host"):
+        """A command that goes on until the scene is over."""
+        self._programs.append(self.machine(at).serve(command))
+
+    def hold_call(self):
+        """A connection that stays open, too."""
+        program = self.host.program("openssl s_client -CAfile /etc/ksplit/ca.pem -connect "
+                                    "www.example.com:443")
+        self._programs.append(program)
+        program.expect("Verify return code")
+
+    def copy(self, name, machine):
+        """A file of the host to another machine."""
+        self.machine(machine).write(name, self.host.path(name).read_text())
+
+    def close(self):
+        # All processes of a machine end with it.
+        for machine in self._machines.values():
+            machine.close()
+        for program in self._programs:
+            program.end()
+        with contextlib.suppress(AssertionError):
+            run("nsenter", "--net=/run/netns/" + self.world.row.gateway, "nft", "flush", "ruleset")
+        for family in ("-4", "-6"):
+            self._flush_routing(family)
+
+    def _flush_routing(self, family):
+        """Rules of routing and tables that a page has made and not taken away."""
+        ip = ["ip", "-n", self.world.row.gateway, family]
+        for line in run(*ip, "rule").stdout.decode().splitlines():
+            found = re.match(r"(\d+):\tfrom all fwmark .* lookup (\S+)", line)
+            if found:
+                run(*ip, "rule", "del", "pref", found[1])
+                run(*ip, "route", "flush", "table", found[2], check=False)

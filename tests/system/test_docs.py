@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Every command of the documentation is run, as it stands, page by page, on a machine of the page's
+own (lib/docs_machine.py); what a page shows of the output has to be printed. Configurations are
+checked by their programs. What cannot be run is listed with its reason (lib/docs_pages.py)."""
+
+import json
+import os
+import re
+
+import pytest
+
+from lib import docs, docs_pages, docs_scene
+
+pytestmark = [pytest.mark.needs("nginx", "curl", "openssl", "nft", "jq", "socat", "ip", "nsenter"),
+              pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
+
+BLOCKS = {docs.name_of(path): docs.read(path) for path in docs.PAGES}
+COMMANDS = {page: [command for block in blocks for command in block.commands]
+            for page, blocks in BLOCKS.items()}
+TRIED = sorted(page for page, commands in COMMANDS.items()
+               if any((page, command.text) not in docs_pages.not_run() for command in commands))
+
+
+def of_kind(*kinds):
+    return [pytest.param(block, id=str(block)) for blocks in BLOCKS.values() for block in blocks
+            if block.kind in kinds]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    made = docs_scene.World(tmp_path_factory.mktemp("docs"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def scene(world, tmp_path):
+    made = docs_scene.Scene(world, tmp_path)
+    yield made
+    made.close()
+
+
+# -- nothing is left out ---------------------------------------------------------------------------
+
+
+def test_every_block_says_what_it_is():
+    """A fence has one of the known words, and no command hides in a picture."""
+    for blocks in BLOCKS.values():
+        for block in blocks:
+            assert block.kind in docs.KINDS, "%s: a fence without a kind (lib/docs.py)" % block
+            if block.kind == "text":
+                hidden = re.findall(r"^ *(?:[#$] )?(?:sudo |build/)?(?:ksplit\S*|curl|make|nft|ip|openssl|systemctl"
+                                    r"|apt\S*|tests/\S+|tools/\S+) (?!\[|-* )\S.*$", block.text, re.MULTILINE)
+                assert not hidden, "%s: commands in a text: %s" % (block, hidden)
+
+
+def test_list_of_what_is_not_run_is_current():
+    there = {(page, command.text) for page, commands in COMMANDS.items() for command in commands}
+    gone = [entry for entry in docs_pages.not_run() if entry not in there]
+    assert not gone, "no page has these commands any more: %s" % gone
+    unknown = [page for page in docs_pages.PAGES if page not in BLOCKS]
+    assert not unknown, "no such pages: %s" % unknown
+
+
+def test_what_is_said_of_a_page_is_of_use():
+    """Each word that is filled in, each beginning of a command, is on its page."""
+    for name, page in docs_pages.PAGES.items():
+        for word in [*page.fill, *page.before, *page.codes]:
+            assert any(word in command.text for command in COMMANDS[name]), (name, word)
+
+
+# -- commands --------------------------------------------------------------------------------------
+
+
+def run_command(scene, page, command):
+    text = page.filled(scene, command.text)
+    before = docs_pages.begins(page.before, command.text)
+    if before:
+        before(scene, command)
+    if command.block.terminal:
+        scene.serve(text, command.block.at)
+        return
+    done = scene.machine(command.block.at).run(text, check=False)
+    codes = docs_pages.begins(page.codes, command.text, {0})
+    assert done.returncode in codes, "%s\nexit code %d\n%s" % (command, done.returncode, done.text)
+    if command.output:
+        missing = set(docs.words_missing(command.output, done.text)) - page.elsewhere
+        assert not missing, "%s\nthe page shows words that were not printed: %s\n%s" % (
+            command, sorted(missing), done.text)
+
+
+@pytest.mark.parametrize("name", TRIED)
+def test_commands_do_what_the_page_says(scene, name):
+    page = docs_pages.PAGES.get(name, docs_pages.Page())
+    page.scene(scene)
+    for command in COMMANDS[name]:
+        if (name, command.text) not in docs_pages.not_run():
+            run_command(scene, page, command)
