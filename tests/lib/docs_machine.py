@@ -28,10 +28,9 @@ mount --rbind /sys "$1/root/sys"
 mount -t tmpfs none "$1/root/run"
 read -r pid rest </proc/self/stat
 mount -t proc none "$1/root/proc"
-echo "$pid"
 cd /
 # This shell is the machine's init: it reaps whatever nobody else does.
-exec chroot "$1/root" bash -c 'while :; do sleep 3600 & wait $!; done'
+exec chroot "$1/root" bash -c 'echo '"$pid"'; while :; do sleep 3600 & wait $!; done'
 """
 
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",

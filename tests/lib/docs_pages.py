@@ -83,17 +83,25 @@ def make_mistake(scene, command):
 
 
 def answer_ocsp(scene, _):
-    """An OCSP responder at the address that the page has no name for."""
+    """A CA of the shop's certificate, which answers for it at the address that the page does not know."""
+    for name in ("ca.pem", "ca.key"):
+        scene.host.write("/root/" + name, (scene.world.folder / name).read_text())
     scene.host.run("""
-        cp shop.pem issuer.pem
-        serial=$(openssl x509 -in shop.pem -noout -serial | cut -d= -f2)
-        printf 'V\\t351231235959Z\\t\\t%s\\tunknown\\t/CN=shop.example\\n' "$serial" >index.txt""")
-    scene.serve("openssl ocsp -index index.txt -CA shop.pem -rsigner shop.pem -rkey shop.key "
-                "-port 9888 -ndays 3")
+        openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=issuer" \\
+            -keyout issuer.key -out issuer.csr
+        echo basicConstraints=CA:TRUE >issuer.ext
+        openssl x509 -req -in issuer.csr -CA /root/ca.pem -CAkey /root/ca.key -CAcreateserial \\
+            -days 9 -extfile issuer.ext -out issuer.pem
+        openssl x509 -in shop.pem -CA issuer.pem -CAkey issuer.key -set_serial 7 -days 9 -out issued.pem
+        mv issued.pem shop.pem
+        printf 'V\\t351231235959Z\\t\\t07\\tunknown\\t/CN=shop.example\\n' >index.txt""")
+    scene.serve("openssl ocsp -index index.txt -CA issuer.pem -rsigner issuer.pem "
+                "-rkey issuer.key -port 9888 -ndays 3")
 
 
 def with_open_call(scene):
-    scene.start(calls=3)
+    """Plain HTTP, which BPF programs sample on kernels with TLS and without."""
+    scene.start(calls=3, capture={"outgoing": {"ports": [80, 443]}})
     scene.hold_call()
 
 
@@ -105,7 +113,7 @@ PAGES = {
         # What the kernel of the session has and others have not: fexit, the names of its types.
         elsewhere=frozenset({"link_head_inet_sendmsg", "link_head_inet", "tracing", "sk_msg",
                              "head_inet_sendmsg", "head_inet", "_sendmsg", "trace_fexit",
-                             "head_sk_msg", "tag"})),
+                             "head_sk_msg", "tag", "prog_type"})),
     "ca.md": Page(ca, before={"curl": lambda scene, _: behind_ksplitd(scene)}),
     "capture.md": Page(fill={"FILE": "/etc/ksplit/ksplit.json"}),
     "configuration.md": Page(bare, before={"ksplitd -c ksplit.json": make_mistake},

@@ -13,7 +13,7 @@ from .env import wait_for
 from .netns import Row
 from .process import Program, proc_listens, run
 
-NAMES = ("www.example.com", "app.example.com", "app.internal")
+PUBLIC, INTERNAL = ("www.example.com", "app.example.com"), ("app.internal",)
 ROOT_CA = "Example Trust Root"
 
 NGINX_CONF = """
@@ -31,13 +31,23 @@ http {{
 	uwsgi_temp_path {folder}/uwsgi;
 	scgi_temp_path {folder}/scgi;
 	server {{
+		listen {v4}:80;
+		listen [{v6}]:80;
 		listen {v4}:443 ssl;
 		listen [{v6}]:443 ssl;
 		listen {v4}:8443 ssl;
 		listen [{v6}]:8443 ssl;
-		ssl_certificate {folder}/origin.pem;
-		ssl_certificate_key {folder}/origin.key;
+		ssl_certificate {folder}/public.pem;
+		ssl_certificate_key {folder}/public.key;
 		location / {{ return 200 "hello from the origin\\n"; }}
+	}}
+	server {{
+		listen {v4}:8443 ssl;
+		listen [{v6}]:8443 ssl;
+		server_name app.internal;
+		ssl_certificate {folder}/internal.pem;
+		ssl_certificate_key {folder}/internal.key;
+		location / {{ return 200 "hello from the service\\n"; }}
 	}}
 }}
 """
@@ -56,16 +66,20 @@ EC = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
 
 
 def make_certificates(folder):
-    """ca.pem, a public CA, and origin.pem, the origin's by it."""
+    """ca.pem, a CA, and the origin's by it: public.pem, internal.pem."""
     run("sh", "-euc", """
         openssl req -x509 {ec} -keyout ca.key -out ca.pem -days 30 \
             -subj "/O=Example Trust/CN={ca}" -addext keyUsage=critical,keyCertSign,cRLSign
-        openssl req -new {ec} -keyout origin.key -out origin.csr -subj "/O=Example/CN={cn}"
-        echo "subjectAltName={san}" >origin.ext
-        openssl x509 -req -in origin.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 20 \
-            -extfile origin.ext -out origin.pem
-        """.format(ec=EC, ca=ROOT_CA, cn=NAMES[0], san=",".join("DNS:" + name for name in NAMES)),
-        cwd=folder)
+        issue() {{
+            openssl req -new {ec} -keyout "$1.key" -out "$1.csr" -subj "/O=Example/CN=$1"
+            echo "subjectAltName=$2" >"$1.ext"
+            openssl x509 -req -in "$1.csr" -CA ca.pem -CAkey ca.key -CAcreateserial -days 20 \
+                -extfile "$1.ext" -out "$1.pem"
+        }}
+        issue public {public}
+        issue internal {internal}
+        """.format(ec=EC, ca=ROOT_CA, public=",".join("DNS:" + name for name in PUBLIC),
+                   internal=",".join("DNS:" + name for name in INTERNAL)), cwd=folder)
 
 
 class World:
@@ -112,7 +126,7 @@ class Scene:
     def _furnish(self, machine):
         """Programs, names, users, and a trust store with one CA, so that it is soon read."""
         hosts = "".join("%s %s\n" % (address, name) for address in Row.ORIGIN.values()
-                        for name in NAMES)
+                        for name in PUBLIC + INTERNAL)
         machine.write("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n" + hosts)
         machine.write("/usr/local/share/ca-certificates/origin.crt",
                       (self.world.folder / "ca.pem").read_text())
@@ -146,11 +160,11 @@ class Scene:
         self._programs.append(self.machine(at).serve(command))
 
     def hold_call(self):
-        """A connection that stays open, too."""
-        program = self.host.program("openssl s_client -CAfile /etc/ksplit/ca.pem -connect "
-                                    "www.example.com:443")
+        """A connection that stays open after a request."""
+        program = self.host.program("socat - TCP:www.example.com:80")
         self._programs.append(program)
-        program.expect("Verify return code")
+        program.say("GET / HTTP/1.1\r\nHost: www.example.com\r\n\r\n")
+        program.expect("hello from the origin")
 
     def copy(self, name, machine):
         """A file of the host to another machine."""

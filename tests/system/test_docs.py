@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from lib import docs, docs_pages, docs_scene
+from lib import docs, docs_pages, docs_scene, env
 
 pytestmark = [pytest.mark.needs("nginx", "curl", "openssl", "nft", "jq", "socat", "ip", "nsenter"),
               pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
@@ -72,6 +72,10 @@ def test_what_is_said_of_a_page_is_of_use():
 # -- commands --------------------------------------------------------------------------------------
 
 
+def missing(page, command, done):
+    return sorted(set(docs.words_missing(command.output, done.text)) - page.elsewhere)
+
+
 def run_command(scene, page, command):
     text = page.filled(scene, command.text)
     before = docs_pages.begins(page.before, command.text)
@@ -83,10 +87,14 @@ def run_command(scene, page, command):
     done = scene.machine(command.block.at).run(text, check=False)
     codes = docs_pages.begins(page.codes, command.text, {0})
     assert done.returncode in codes, "%s\nexit code %d\n%s" % (command, done.returncode, done.text)
-    if command.output:
-        missing = set(docs.words_missing(command.output, done.text)) - page.elsewhere
-        assert not missing, "%s\nthe page shows words that were not printed: %s\n%s" % (
-            command, sorted(missing), done.text)
+    if command.output and missing(page, command, done) and "ksplit-status" in text:
+        # Calls are counted when they are over; who types is slower than that.
+        env.wait_for(lambda: not missing(page, command, scene.machine(command.block.at).run(text)),
+                     lambda: "what %s shows" % command)
+    elif command.output:
+        assert not missing(page, command, done), (
+            "%s\nthe page shows words that were not printed: %s\n%s" % (
+                command, missing(page, command, done), done.text))
 
 
 @pytest.mark.parametrize("name", TRIED)
