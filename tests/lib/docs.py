@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Blocks of the documentation: commands, what they print, configuration.
 
-An indented block, or one in a ```sh fence, is commands for a shell. What is something else stands in
-a fence that says so: ```console is a session (lines behind "# " or "$ " are commands, the others
-what they print), ```output what the commands before it print, and ```json, ```yaml, ```ini, ```nginx, ```c
-and so on are what they are called. ```text is for pictures and for what nobody types.
+An indented block, or one in a ```sh fence, is commands for a shell. What is something else stands
+in a fence that says so: ```console is a session (lines behind "# " or "$ " are commands, the others
+what they print), ```output what the command before it prints, and ```json, ```yaml, ```ini,
+```nginx, ```nft, ```c, ```python are what they are called. ```text is for pictures and for what
+nobody types.
 
 In front of a block may stand, invisible on the page, how its commands are run:
 <!-- at: client -->   on another machine of the scene
@@ -144,7 +145,7 @@ def session(block):
 
 
 def read(path):
-    """Blocks of a page with their commands; an "output" block belongs to the last command before it."""
+    """Blocks of a page with their commands; "output" belongs to the last command before it."""
     found, last = blocks_of(path), None
     for block in found:
         if block.kind == "sh":

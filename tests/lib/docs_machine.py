@@ -44,8 +44,8 @@ class Machine:
         folder.mkdir(parents=True)
         self.folder = TREE
         self._init = subprocess.Popen(
-            ["nsenter", "--net=/run/netns/" + netns, "unshare", "--mount", "--pid", "--ipc", "--fork",
-             "--kill-child", "bash", "-c", INSIDE, "bash", folder, env.ROOT, env.BUILD],
+            ["nsenter", "--net=/run/netns/" + netns, "unshare", "--mount", "--pid", "--ipc",
+             "--fork", "--kill-child", "bash", "-c", INSIDE, "bash", folder, env.ROOT, env.BUILD],
             stdout=subprocess.PIPE, env=ENVIRONMENT)
         self.pid = self._init.stdout.readline().decode().strip()
         if not self.pid:

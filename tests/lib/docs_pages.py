@@ -19,10 +19,10 @@ def running(scene):
 
 @dataclass
 class Page:
-    """`scene`: makes the scene as the page's reader has it. `fill`: words of the page and what to put
-    in their place (values may be functions of the scene). `before`: by the first words of a command,
-    what has to happen before it. `codes`: exit codes other than 0 that are right, the same way.
-    `elsewhere`: words that the page shows and other kernels print."""
+    """`scene`: makes the scene as the page's reader has it. `fill`: words of the page and what to
+    put in their place (values may be functions of the scene). `before`: by the first words of a
+    command, what has to happen before it. `codes`: its exit codes, where they are not 0, the same
+    way. `elsewhere`: words that the page shows and other kernels print."""
     scene: callable = running
     fill: dict = field(default_factory=dict)
     before: dict = field(default_factory=dict)
@@ -79,20 +79,21 @@ def make_mistake(scene, command):
     scene.host.write("ksplit.json", text)
 
 
-# -- incoming.md, bpftool.md, contributing.md --------------------------------------------------------
+# -- incoming.md, bpftool.md, gateway.md ---------------------------------------------------------
 
 
 def answer_ocsp(scene, _):
-    """A CA of the shop's certificate, which answers for it at the address that the page does not know."""
+    """A CA of the shop's certificate, which answers for it at an address of this host."""
     for name in ("ca.pem", "ca.key"):
         scene.host.write("/root/" + name, (scene.world.folder / name).read_text())
     scene.host.run("""
-        openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=issuer" \\
-            -keyout issuer.key -out issuer.csr
+        openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \\
+            -subj "/CN=issuer" -keyout issuer.key -out issuer.csr
         echo basicConstraints=CA:TRUE >issuer.ext
         openssl x509 -req -in issuer.csr -CA /root/ca.pem -CAkey /root/ca.key -CAcreateserial \\
             -days 9 -extfile issuer.ext -out issuer.pem
-        openssl x509 -in shop.pem -CA issuer.pem -CAkey issuer.key -set_serial 7 -days 9 -out issued.pem
+        openssl x509 -in shop.pem -CA issuer.pem -CAkey issuer.key -set_serial 7 -days 9 \\
+            -out issued.pem
         mv issued.pem shop.pem
         printf 'V\\t351231235959Z\\t\\t07\\tunknown\\t/CN=shop.example\\n' >index.txt""")
     scene.serve("openssl ocsp -index index.txt -CA issuer.pem -rsigner issuer.pem "
@@ -103,6 +104,10 @@ def with_open_call(scene):
     """Plain HTTP, which BPF programs sample on kernels with TLS and without."""
     scene.start(calls=3, capture={"outgoing": {"ports": [80, 443]}})
     scene.hold_call()
+
+
+def bring_certificate(scene, _):
+    scene.copy("/root/ksplit-ca.crt", "client")
 
 
 PAGES = {
@@ -124,7 +129,7 @@ PAGES = {
                       codes={"ksplit-doctor": {0, 1}}),
     "gateway.md": Page(
         bare, fill={"lan0": "veth1"},
-        before={"cp /root/ksplit-ca.crt": lambda scene, _: scene.copy("/root/ksplit-ca.crt", "client")},
+        before={"cp /root/ksplit-ca.crt": bring_certificate},
         codes={"ksplit-doctor": {0, 1}, "python3": {1}}),
     "incoming.md": Page(
         bare, fill={"ADDRESS": "http://127.0.0.1:9888"}, before={"openssl ocsp": answer_ocsp}),
@@ -176,10 +181,11 @@ NOT_RUN = {
     BENCH: [
         ("benchmarks.md", "tests/bench/bench --only observing"),
         ("observation.md", "tests/bench/bench --only observing"),
-        ("benchmarks.md", 'python3 -Bc \'import sys; sys.path.insert(0, "tests/bench"); import pki; '
-                          'pki.Pki("FOLDER/pki")\''),
+        ("benchmarks.md", "python3 -Bc 'import sys; sys.path.insert(0, \"tests/bench\"); "
+                          "import pki; pki.Pki(\"FOLDER/pki\")'"),
         ("benchmarks.md", "make -s -f tests/bench/bench.mk"),
-        ("benchmarks.md", "tests/vm/run 6.12 --timeout 900 --icount --smp 1 --cpu max,-erms,-fsrm -- \\\n"
+        ("benchmarks.md", "tests/vm/run 6.12 --timeout 900 --icount --smp 1 "
+                          "--cpu max,-erms,-fsrm -- \\\n"
                           "    tests/bench/guest sampling FOLDER off fentry user"),
     ],
     "the package is installed, started and removed by test_package.py": [

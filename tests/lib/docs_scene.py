@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The world in which a page's commands are tried: this host, a client behind it, an origin before it.
+"""The world in which a page's commands are tried: a host, a client behind it, an origin before it.
 
     client 10.77.1.2, fd77:1::2 --- host --- origin www.example.com 10.77.2.2, fd77:2::2
 """
@@ -149,7 +149,8 @@ class Scene:
         self.host.run("ksplitd")
         self.host.run("ksplit-status capture | grep '^Capture  *on '")
         for _ in range(calls):
-            self.host.run("curl -sS --cacert /etc/ksplit/ca.pem -o /dev/null https://www.example.com/")
+            self.host.run("curl -sS --cacert /etc/ksplit/ca.pem -o /dev/null "
+                          "https://www.example.com/")
 
     def pid(self):
         """ksplitd's, as its machine counts."""

@@ -3,7 +3,6 @@
 own (lib/docs_machine.py); what a page shows of the output has to be printed. Configurations are
 checked by their programs. What cannot be run is listed with its reason (lib/docs_pages.py)."""
 
-import json
 import os
 import re
 
@@ -19,11 +18,9 @@ COMMANDS = {page: [command for block in blocks for command in block.commands]
             for page, blocks in BLOCKS.items()}
 TRIED = sorted(page for page, commands in COMMANDS.items()
                if any((page, command.text) not in docs_pages.not_run() for command in commands))
-
-
-def of_kind(*kinds):
-    return [pytest.param(block, id=str(block)) for blocks in BLOCKS.values() for block in blocks
-            if block.kind in kinds]
+# Begins like a command line, and is no synopsis.
+HIDDEN = re.compile(r" *(?:[#$] )?(?:sudo |build/)?(?:ksplit\S*|curl|make|nft|ip|openssl|systemctl"
+                    r"|apt\S*|tests/\S+|tools/\S+) (?!\[|-* )\S")
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +46,7 @@ def test_every_block_says_what_it_is():
         for block in blocks:
             assert block.kind in docs.KINDS, "%s: a fence without a kind (lib/docs.py)" % block
             if block.kind == "text":
-                hidden = re.findall(r"^ *(?:[#$] )?(?:sudo |build/)?(?:ksplit\S*|curl|make|nft|ip|openssl|systemctl"
-                                    r"|apt\S*|tests/\S+|tools/\S+) (?!\[|-* )\S.*$", block.text, re.MULTILINE)
+                hidden = [line for line in block.text.splitlines() if HIDDEN.match(line)]
                 assert not hidden, "%s: commands in a text: %s" % (block, hidden)
 
 
@@ -67,6 +63,30 @@ def test_what_is_said_of_a_page_is_of_use():
     for name, page in docs_pages.PAGES.items():
         for word in [*page.fill, *page.before, *page.codes]:
             assert any(word in command.text for command in COMMANDS[name]), (name, word)
+
+
+LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")
+
+
+def anchors(path):
+    """Of a page's headings, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_links_lead_somewhere():
+    for path in docs.PAGES:
+        for name, anchor in LINK.findall(path.read_text()):
+            target = path.parent / name if name else path
+            assert target.exists(), "%s: no %s" % (path, name)
+            assert not anchor or anchor in anchors(target), "%s: no %s#%s" % (path, name, anchor)
+
+
+def test_index_has_every_page():
+    index = docs.ROOT / "docs" / "README.md"
+    linked = {name for name, _ in LINK.findall(index.read_text())}
+    pages = {path.name for path in docs.PAGES if path.parent == index.parent and path != index}
+    assert pages - linked == set()
 
 
 # -- commands --------------------------------------------------------------------------------------

@@ -13,8 +13,7 @@ import pytest
 from lib import env, stage as stages, stream
 from lib.clients import curl, s_client
 from lib.daemon import Ksplitd
-from lib.docs import commands
-from lib.process import ENV, Program, proc_listens, run
+from lib.process import run
 from lib.service import fingerprint, fingerprint_shown, incoming, ocsp_response
 from lib.tls import client_context
 
@@ -205,29 +204,6 @@ def test_bad_files_change_nothing_and_the_log_says_why_once(ksplitd, service, id
     env.wait_for(lambda: "loaded again" in daemon.stderr(), "the reload")
     assert fingerprint_shown(daemon.address, "shop.test") == before
     assert daemon.summary()["identities"] == {"count": 1, "reloads": 1, "failed": 2}
-
-
-@pytest.mark.needs("python3", "openssl", "curl")
-def test_guide_works_as_it_stands(tmp_path):
-    """docs/incoming.md, "Try it", with free ports."""
-    ports = {"9443": str(env.free_port()), "9080": str(env.free_port())}
-    path = "%s:%s" % (env.BUILD, ENV["PATH"])
-
-    def shell(name, program=run):
-        text = commands("incoming.md", name)
-        for old, new in ports.items():
-            text = text.replace(old, new)
-        return program("bash", "-euc", "exec " * (program is Program) + text, cwd=tmp_path,
-                       env=dict(ENV, PATH=path))
-
-    assert b"the configuration is good" in shell("try").stdout
-    (tmp_path / "index.html").write_text("hello from the shop\n")
-    with shell("service", Program) as service, shell("daemon", Program) as daemon:
-        env.wait_for(lambda: proc_listens(service.pid, int(ports["9080"])), "the service")
-        daemon.expect("ready: ")
-        assert shell("call").stdout == b"hello from the shop\n"
-        env.wait_for(lambda: b"shop.example" in shell("seen").stdout, "the request to be counted")
-        assert daemon.text().count('"direction":"incoming"') == 2, daemon.text()
 
 
 def test_mistakes_are_told_at_start(identities, tmp_path, pki):
