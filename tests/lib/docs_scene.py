@@ -9,27 +9,18 @@ import json
 import re
 
 from .docs_machine import TREE, Machine
-from .env import wait_for
 from .netns import Row
-from .process import Program, proc_listens, run
+from .nginx import NginxProgram
+from .process import run
+
+
+def within(netns):
+    return ["nsenter", "--net=/run/netns/" + netns]
 
 PUBLIC, INTERNAL = ("www.example.com", "app.example.com"), ("app.internal",)
 ROOT_CA = "Example Trust Root"
 
-NGINX_CONF = """
-daemon off;
-user root;
-worker_processes 1;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log warn;
-events {{ worker_connections 256; }}
-http {{
-	access_log off;
-	client_body_temp_path {folder}/body;
-	proxy_temp_path {folder}/proxy;
-	fastcgi_temp_path {folder}/fastcgi;
-	uwsgi_temp_path {folder}/uwsgi;
-	scgi_temp_path {folder}/scgi;
+ORIGIN = """
 	server {{
 		listen {v4}:80;
 		listen [{v6}]:80;
@@ -37,19 +28,18 @@ http {{
 		listen [{v6}]:443 ssl;
 		listen {v4}:8443 ssl;
 		listen [{v6}]:8443 ssl;
-		ssl_certificate {folder}/public.pem;
-		ssl_certificate_key {folder}/public.key;
+		ssl_certificate {prefix}/public.pem;
+		ssl_certificate_key {prefix}/public.key;
 		location / {{ return 200 "hello from the origin\\n"; }}
 	}}
 	server {{
 		listen {v4}:8443 ssl;
 		listen [{v6}]:8443 ssl;
 		server_name app.internal;
-		ssl_certificate {folder}/internal.pem;
-		ssl_certificate_key {folder}/internal.key;
+		ssl_certificate {prefix}/internal.pem;
+		ssl_certificate_key {prefix}/internal.key;
 		location / {{ return 200 "hello from the service\\n"; }}
 	}}
-}}
 """
 
 # What most pages have in mind: a host on which ksplitd is installed.
@@ -90,18 +80,14 @@ class World:
         make_certificates(folder)
         self.row = Row()
         try:
-            conf = folder / "nginx.conf"
-            conf.write_text(NGINX_CONF.format(folder=folder, v4=Row.ORIGIN[4], v6=Row.ORIGIN[6]))
-            self._nginx = Program("nsenter", "--net=/run/netns/" + self.row.origin, "nginx", "-p",
-                                  folder, "-c", conf, "-e", folder / "error.log")
-            wait_for(lambda: proc_listens(self._nginx.pid, 8443),
-                     lambda: "nginx to listen: " + self._nginx.text())
+            self._nginx = NginxProgram(folder, ORIGIN, (80, 443, 8443), within(self.row.origin),
+                                       v4=Row.ORIGIN[4], v6=Row.ORIGIN[6])
         except BaseException:
             self.row.close()
             raise
 
     def close(self):
-        self._nginx.end()
+        self._nginx.close()
         self.row.close()
 
 
@@ -178,7 +164,7 @@ class Scene:
         for program in self._programs:
             program.end()
         with contextlib.suppress(AssertionError):
-            run("nsenter", "--net=/run/netns/" + self.world.row.gateway, "nft", "flush", "ruleset")
+            run(*within(self.world.row.gateway), "nft", "flush", "ruleset")
         for family in ("-4", "-6"):
             self._flush_routing(family)
 

@@ -13,7 +13,6 @@ import pytest
 from lib import env, stage as stages, stream
 from lib.clients import curl, s_client
 from lib.daemon import Ksplitd
-from lib.process import run
 from lib.service import fingerprint, fingerprint_shown, incoming, ocsp_response
 from lib.tls import client_context
 
