@@ -15,7 +15,9 @@ from .process import run
 
 
 def within(netns):
+    """What a command line begins with that is for this network namespace."""
     return ["nsenter", "--net=/run/netns/" + netns]
+
 
 PUBLIC, INTERNAL = ("www.example.com", "app.example.com"), ("app.internal",)
 ROOT_CA = "Example Trust Root"

@@ -65,6 +65,8 @@ def whole(value):
     if set(value) <= PARTS:
         value = {"capture": value}
     base = {name: docs_scene.CONFIGURATION[name] for name in ("ca", "listeners")}
+    if any(listener.get("direction") == "incoming" for listener in value.get("listeners", ())):
+        base["identities"] = [{"cert": "/etc/ksplit/shop.pem", "key": "/etc/ksplit/shop.key"}]
     return dict(base, **value)
 
 
@@ -78,8 +80,9 @@ def test_configurations_are_good(scene):
         value, text = parsed(block)
         if not is_configuration(value):
             continue
-        complete = {"ca", "listeners"} <= set(value)
-        scene.host.write("/root/page.json", text if complete else json.dumps(whole(value)))
+        complete = whole(value)
+        # Comments and all, where nothing had to be added.
+        scene.host.write("/root/page.json", text if complete == value else json.dumps(complete))
         done = scene.host.run("ksplitd -c /root/page.json --check", check=False)
         assert done.returncode == 0, "%s: %s" % (block, done.text)
 
