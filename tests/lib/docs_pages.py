@@ -7,6 +7,8 @@ configured and runs (docs_scene.Scene.start). A command that cannot be tried goe
 
 from dataclasses import dataclass, field
 
+from .env import wait_for
+
 
 def bare(scene):
     """A fresh host with the tree in the current folder, nothing made yet."""
@@ -21,11 +23,13 @@ def running(scene):
 class Page:
     """`scene`: makes the scene as the page's reader has it. `fill`: words of the page and what to
     put in their place (values may be functions of the scene). `before`: by the first words of a
-    command, what has to happen before it. `codes`: its exit codes, where they are not 0, the same
-    way. `elsewhere`: words that the page shows and other kernels print."""
+    command, what has to happen before it; `after`: what is waited for, since nobody types that
+    fast. `codes`: its exit codes, where they are not 0, the same way.
+    `elsewhere`: words that the page shows and other kernels print."""
     scene: callable = running
     fill: dict = field(default_factory=dict)
     before: dict = field(default_factory=dict)
+    after: dict = field(default_factory=dict)
     codes: dict = field(default_factory=dict)
     elsewhere: frozenset = frozenset()
 
@@ -42,7 +46,7 @@ def begins(table, command, otherwise=None):
     return table[max(keys, key=len)] if keys else otherwise
 
 
-# -- README.md, ca.md ------------------------------------------------------------------------------
+# -- README.md, ca.md, operations.md --------------------------------------------------------------
 
 
 def readme(scene):
@@ -56,11 +60,15 @@ def behind_ksplitd(scene):
     scene.host.run("sed 's/443\\]/8443]/' -i /etc/ksplit/ksplit.json && ksplitd")
 
 
-def ca(scene):
-    """As fresh as can be, but for the configuration that calls are brought to ksplitd by."""
-    bare(scene)
+def without_ca(scene):
+    """Installed, with a configuration, and nothing more."""
     scene.configure()
     scene.host.run("rm /etc/ksplit/ca.*")
+
+
+def start_it(scene, _):
+    """As systemctl does after that."""
+    scene.host.run("ksplitd")
 
 
 # -- configuration.md ------------------------------------------------------------------------------
@@ -110,6 +118,11 @@ def bring_certificate(scene, _):
     scene.copy("/root/ksplit-ca.crt", "client")
 
 
+def rules_gone(scene, _):
+    """The keeper withdraws them within milliseconds (docs/capture-safety.md)."""
+    wait_for(lambda: not scene.host.run("nft list tables").stdout, "the rules to be withdrawn")
+
+
 PAGES = {
     "README.md": Page(readme),
     "access-log.md": Page(),
@@ -119,7 +132,7 @@ PAGES = {
         elsewhere=frozenset({"link_head_inet_sendmsg", "link_head_inet", "tracing", "sk_msg",
                              "head_inet_sendmsg", "head_inet", "_sendmsg", "trace_fexit",
                              "head_sk_msg", "tag", "prog_type"})),
-    "ca.md": Page(ca, before={"curl": lambda scene, _: behind_ksplitd(scene)}),
+    "ca.md": Page(without_ca, before={"curl": lambda scene, _: behind_ksplitd(scene)}),
     "capture.md": Page(fill={"FILE": "/etc/ksplit/ksplit.json"}),
     "configuration.md": Page(bare, before={"ksplitd -c ksplit.json": make_mistake},
                              codes={"ksplitd -c ksplit.json": {2}}),
@@ -129,10 +142,11 @@ PAGES = {
                       codes={"ksplit-doctor": {0, 1}}),
     "gateway.md": Page(
         bare, fill={"lan0": "veth1"},
-        before={"cp /root/ksplit-ca.crt": bring_certificate},
+        before={"cp /root/ksplit-ca.crt": bring_certificate}, after={"pkill -KILL": rules_gone},
         codes={"ksplit-doctor": {0, 1}, "python3": {1}}),
     "incoming.md": Page(
         bare, fill={"ADDRESS": "http://127.0.0.1:9888"}, before={"openssl ocsp": answer_ocsp}),
+    "operations.md": Page(without_ca, after={"ksplit-ca init": start_it}),
     "quick-start.md": Page(bare, codes={"build/ksplit-doctor": {0, 1}}),
 }
 
@@ -188,7 +202,7 @@ NOT_RUN = {
                           "--cpu max,-erms,-fsrm -- \\\n"
                           "    tests/bench/guest sampling FOLDER off fentry user"),
     ],
-    "the package is installed, started and removed by test_package.py": [
+    "of the package, which test_package.py installs, and test_systemd.py under a real systemd": [
         ("operations.md", "apt install ./build/ksplit_0.1.0_amd64.deb"),
         ("operations.md", "systemctl enable --now ksplit"),
     ],

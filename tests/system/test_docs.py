@@ -61,7 +61,7 @@ def test_list_of_what_is_not_run_is_current():
 def test_what_is_said_of_a_page_is_of_use():
     """Each word that is filled in, each beginning of a command, is on its page."""
     for name, page in docs_pages.PAGES.items():
-        for word in [*page.fill, *page.before, *page.codes]:
+        for word in [*page.fill, *page.before, *page.after, *page.codes]:
             assert any(word in command.text for command in COMMANDS[name]), (name, word)
 
 
@@ -115,6 +115,9 @@ def run_command(scene, page, command):
         assert not missing(page, command, done), (
             "%s\nthe page shows words that were not printed: %s\n%s" % (
                 command, missing(page, command, done), done.text))
+    after = docs_pages.begins(page.after, command.text)
+    if after:
+        after(scene, command)
 
 
 @pytest.mark.parametrize("name", TRIED)
