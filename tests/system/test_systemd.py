@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 
 import pytest
 
@@ -115,6 +116,20 @@ class Site:
         self.systemctl("stop", UNIT)
         self.systemctl("reset-failed", UNIT, check=False)
 
+    @contextlib.contextmanager
+    def drop_in(self, *lines):
+        """The unit with these lines in [Service], for a service that is started meanwhile."""
+        folder = self.path("/run/systemd/system/%s.d" % UNIT)
+        folder.mkdir()
+        (folder / "test.conf").write_text("\n".join(("[Service]", *lines, "")))
+        self.systemctl("daemon-reload")
+        try:
+            yield
+        finally:
+            self.stopped()
+            shutil.rmtree(folder)
+            self.systemctl("daemon-reload")
+
     def issuer(self):
         """Whose certificate a call to the origin is shown: "ksplit", "origin", or curl's words."""
         said = self.host.text(
@@ -217,6 +232,18 @@ def test_killed_it_comes_back(site):
     after = site.await_main_other_than(before)
     assert site.show("NRestarts") != "0" and after != before
     site.await_issuer("ksplit")
+
+
+def test_hanging_it_is_started_again(site):
+    site.running()
+    assert site.show("WatchdogUSec") == "20s"
+    with site.drop_in("WatchdogSec=2"):
+        site.stopped()
+        before = site.running()
+        site.host.run("kill", "-STOP", before)
+        site.await_main_other_than(before)
+        assert "ksplit.service: Watchdog timeout" in site.host.journal(UNIT)
+        site.await_issuer("ksplit")
 
 
 def test_stopped_nothing_of_it_runs_or_captures(site):
