@@ -11,10 +11,26 @@
 #include "pair.h"
 #include "try.h"
 
+/* Load a program and hang it into a new cgroup. The cgroup, or -1 and in *rc what to answer. */
+static int hang(struct attempt *attempt, enum bpf_prog_type type, enum bpf_attach_type attach,
+		const struct bpf_insn *code, size_t len, int *rc)
+{
+	int program = bpf_code_load(type, attach, 0, code, len), cgroup;
+
+	*rc = program;
+	if (program < 0)
+		return -1;
+	cgroup = cgroup_call_prepare(attempt, rc);
+	if (cgroup < 0)
+		return -1;
+	*rc = bpf_link_hang(program, cgroup, attach);
+	return *rc ? -1 : cgroup;
+}
+
 /* A program sees the connections of its cgroup: it counts the one that is made there. */
 int try_bpf_timings(struct attempt *attempt)
 {
-	int counter = bpf_counter_make(), listener = pair_listen(AF_INET), program, cgroup, rc;
+	int counter = bpf_counter_make(), listener = pair_listen(AF_INET), cgroup, rc;
 
 	if (counter < 0 || listener < 0)
 		return counter < 0 ? counter : listener;
@@ -32,15 +48,9 @@ int try_bpf_timings(struct attempt *attempt)
 		BPF_SET(BPF_REG_0, 1),
 		BPF_LEAVE(),
 	};
-	program = bpf_code_load(BPF_PROG_TYPE_SOCK_OPS, BPF_CGROUP_SOCK_OPS, 0, code,
-				BPF_LENGTH(code));
-	if (program < 0)
-		return program;
-	cgroup = cgroup_call_prepare(attempt, &rc);
-	if (cgroup < 0)
-		return rc;
-	rc = bpf_link_hang(program, cgroup, BPF_CGROUP_SOCK_OPS);
-	if (!rc)
+	cgroup = hang(attempt, BPF_PROG_TYPE_SOCK_OPS, BPF_CGROUP_SOCK_OPS, code, BPF_LENGTH(code),
+		      &rc);
+	if (cgroup >= 0)
 		rc = cgroup_call_make(cgroup, &(struct cgroup_call){.port = pair_port(listener)});
 	if (rc)
 		return rc;
@@ -51,19 +61,13 @@ int try_bpf_timings(struct attempt *attempt)
 int try_bpf_processes(struct attempt *attempt)
 {
 	const struct bpf_insn code[] = {BPF_SET(BPF_REG_0, 0), BPF_LEAVE()};
-	int listener = pair_listen(AF_INET), program, cgroup, rc;
+	int listener = pair_listen(AF_INET), cgroup, rc;
 
 	if (listener < 0)
 		return listener;
-	program = bpf_code_load(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_INET4_CONNECT, 0, code,
-				BPF_LENGTH(code));
-	if (program < 0)
-		return program;
-	cgroup = cgroup_call_prepare(attempt, &rc);
+	cgroup = hang(attempt, BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_INET4_CONNECT, code,
+		      BPF_LENGTH(code), &rc);
 	if (cgroup < 0)
-		return rc;
-	rc = bpf_link_hang(program, cgroup, BPF_CGROUP_INET4_CONNECT);
-	if (rc)
 		return rc;
 	rc = cgroup_call_make(cgroup, &(struct cgroup_call){.port = pair_port(listener)});
 	return rc == -EPERM ? 0 : attempt_why(attempt, -EIO, "the hook is not obeyed");

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "capture/iptables_text.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "capture/rules_part.h"
@@ -352,8 +350,9 @@ static void write_source(FILE *out, const struct capture *capture, const char *p
 	}
 }
 
-static void write_script(FILE *out, const struct capture *capture)
+static void write_script(FILE *out, const struct capture *capture, const void *ctx)
 {
+	(void)ctx;
 	fputs("# Made by ksplitd from the section \"capture\" of its configuration, see "
 	      "ksplit.json(5).\n"
 	      "# For hand use, where there is no nftables. What is lost this way:\n"
@@ -379,19 +378,5 @@ static void write_script(FILE *out, const struct capture *capture)
 
 int iptables_text_make(const struct capture *capture, char **out)
 {
-	size_t len;
-	FILE *stream;
-
-	*out = NULL;
-	if (!capture_has_rules(capture))
-		return -ENOENT;
-	stream = open_memstream(out, &len);
-	if (!stream)
-		return -errno;
-	write_script(stream, capture);
-	if (fclose(stream) == 0)
-		return 0;
-	free(*out);
-	*out = NULL;
-	return -ENOMEM;
+	return rules_part_make(capture, write_script, NULL, out);
 }

@@ -2,7 +2,29 @@
 #include "capture/rules_part.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
+
+int rules_part_make(const struct capture *capture, rules_part_writer *write, const void *ctx,
+		    char **out)
+{
+	size_t len;
+	FILE *stream;
+
+	*out = NULL;
+	if (!capture_has_rules(capture))
+		return -ENOENT;
+	stream = open_memstream(out, &len);
+	if (!stream)
+		return -errno;
+	write(stream, capture, ctx);
+	if (fclose(stream) == 0)
+		return 0;
+	free(*out);
+	*out = NULL;
+	return -ENOMEM;
+}
 
 const char *rules_part_name(enum capture_kind kind)
 {

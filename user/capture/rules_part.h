@@ -12,6 +12,16 @@
 #define RULES_PART_ADDRESS (INET6_ADDRSTRLEN + 2)
 #define RULES_PART_NETWORK (INET6_ADDRSTRLEN + 4)
 
+/* Writes a whole text; `ctx` is the caller's own. */
+typedef void rules_part_writer(FILE *out, const struct capture *capture, const void *ctx);
+
+/*
+ * What `write` writes, as a string that the caller frees. 0; -ENOENT (no rules are asked for) or
+ * -ENOMEM, and *out is NULL.
+ */
+int rules_part_make(const struct capture *capture, rules_part_writer *write, const void *ctx,
+		    char **out);
+
 /* "outgoing", "incoming", "forwarded", "hook": as in the configuration. */
 const char *rules_part_name(enum capture_kind kind);
 

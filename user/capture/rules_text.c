@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "capture/rules_text.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "capture/rules_match.h"
@@ -250,9 +248,15 @@ static void write_quic_chain(const struct rules_chain *chain)
 	fputs("\t}\n", chain->out);
 }
 
-static void write_table(FILE *out, const struct capture *capture, bool owner, bool open)
+/* Which of the tables: see rules_text.h. */
+struct table_kind {
+	bool owner, open;
+};
+
+static void write_table(FILE *out, const struct capture *capture, const void *ctx)
 {
-	struct rules_chain chain = {.out = out, .capture = capture, .open = open};
+	const struct table_kind *kind = ctx;
+	struct rules_chain chain = {.out = out, .capture = capture, .open = kind->open};
 
 	fprintf(out,
 		"# Made by ksplitd from the section \"capture\" of its configuration, "
@@ -260,7 +264,7 @@ static void write_table(FILE *out, const struct capture *capture, bool owner, bo
 		"table inet %s {\n",
 		capture->table);
 	fputs("\tcomment \"" CAPTURE_TABLE_COMMENT "\"\n", out);
-	if (owner)
+	if (kind->owner)
 		fputs("\tflags owner;\n", out);
 	for (size_t i = 0; i < CAPTURE_HOOK; i++) {
 		chain.kind = (enum capture_kind)i;
@@ -269,7 +273,7 @@ static void write_table(FILE *out, const struct capture *capture, bool owner, bo
 		chain.protocol = "tcp";
 		write_chain(&chain);
 		chain.protocol = "udp";
-		if (!open && capture->refuse_quic &&
+		if (!kind->open && capture->refuse_quic &&
 		    rules_part_has_port(&rules_chain_part(&chain)->match, 443))
 			write_quic_chain(&chain);
 	}
@@ -277,31 +281,13 @@ static void write_table(FILE *out, const struct capture *capture, bool owner, bo
 	fputs("}\n", out);
 }
 
-static int make(const struct capture *capture, bool owner, bool open, char **out)
-{
-	size_t len;
-	FILE *stream;
-
-	*out = NULL;
-	if (!capture_has_rules(capture))
-		return -ENOENT;
-	stream = open_memstream(out, &len);
-	if (!stream)
-		return -errno;
-	write_table(stream, capture, owner, open);
-	if (fclose(stream) == 0)
-		return 0;
-	free(*out);
-	*out = NULL;
-	return -ENOMEM;
-}
-
 int rules_text_make(const struct capture *capture, bool owner, char **out)
 {
-	return make(capture, owner, false, out);
+	return rules_part_make(capture, write_table, &(struct table_kind){.owner = owner}, out);
 }
 
 int rules_text_make_open(const struct capture *capture, bool owner, char **out)
 {
-	return make(capture, owner, true, out);
+	return rules_part_make(capture, write_table,
+			       &(struct table_kind){.owner = owner, .open = true}, out);
 }
