@@ -13,6 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib import env, exact, origins, stage as stages  # noqa: E402
+from lib.capturing import Site  # noqa: E402
 from lib.daemon import RELAYS, Ksplitd  # noqa: E402
 from lib.netns import Row  # noqa: E402
 from lib.pki import Pki  # noqa: E402
@@ -161,6 +162,14 @@ def row():
     namespaces = Row()
     yield namespaces
     namespaces.close()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory, pki):
+    """The same with nginx at the origin's, for a ksplitd that captures (see lib/capturing.py)."""
+    place = Site(tmp_path_factory.mktemp("capture") / "nginx", pki)
+    yield place
+    place.close()
 
 
 @pytest.fixture(scope="module")

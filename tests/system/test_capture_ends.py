@@ -11,7 +11,7 @@ import time
 import pytest
 
 from lib import env, stage as stages
-from lib.capturing import QUICK, Capturing, Site, within
+from lib.capturing import QUICK, Capturing, within
 from lib.daemon import PROGRAM
 from lib.env import wait_for
 from lib.held_worker import held_worker
@@ -22,13 +22,6 @@ from lib.tls import client_context
 pytestmark = pytest.mark.needs("ip", "nft", "nsenter", "nginx", "curl")
 
 OUTGOING = {"outgoing": {"ports": [443]}}
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory, pki):
-    place = Site(tmp_path_factory.mktemp("capture") / "nginx", pki)
-    yield place
-    place.close()
 
 
 class Load:

@@ -6,7 +6,7 @@ import contextlib
 import pytest
 
 from lib.cgroups import Cgroup, own_name
-from lib.capturing import Capturing, Site, within
+from lib.capturing import Capturing, within
 from lib.env import wait_for
 from lib.netns import Row
 from lib.process import run
@@ -17,13 +17,6 @@ OUTGOING = {"outgoing": {"ports": [443]}}
 FORWARDED = {"forwarded": {"ports": [443], "interfaces": ["veth1"]}}
 EVERYWHERE = ("0.0.0.0", "[::]")
 FAMILIES = (4, 6)
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory, pki):
-    place = Site(tmp_path_factory.mktemp("capture") / "nginx", pki)
-    yield place
-    place.close()
 
 
 def assert_logged(daemon, family, client):
