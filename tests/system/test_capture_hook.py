@@ -212,14 +212,14 @@ def test_one_worker_hangs(pki, app, origins):
                 curl(4, port, pki.origin_ca, *app.prefix)
             code, text = status_tool(daemon, "capture")
             assert code == 1 and text.startswith("Connect hook  withdrawn since"), text
-            assert "a worker" in text and "by watchdog 1" in " ".join(text.split()), text
+            assert "a worker" in text and "by watchdog" in text, text
             code, text = status_tool(daemon)
             assert code == 1 and "DEGRADED" in text, text
             assert "Capture by    connect hook withdrawn\n" in text, text
         env.wait_for(lambda: hook_state(daemon)["state"] == "on", "the hook to be on again")
         curl(4, port, pki.ca, *app.prefix)
-        assert hook_state(daemon)["withdrawals"] == {
-            "command": 0, "watchdog": 1, "keeper": 0, "end": 0}
+        told = hook_state(daemon)["withdrawals"]
+        assert told["watchdog"] >= 1 and told["command"] == told["end"] == 0, told
 
 
 def test_switched_off_and_on(pki, app, origins):
@@ -244,7 +244,8 @@ def test_switched_off_and_on(pki, app, origins):
             assert "1 of 1 cgroups and units" in text, text
             assert links_of(app) == LINKS
             told = hook_state(daemon)
-            assert (told["loads"], told["withdrawals"]["command"]) == (1 + count, count), told
+            assert told["withdrawals"]["command"] == count, told
+            assert told["loads"] == 1 + count + told["withdrawals"]["watchdog"], told
         curl(4, port, pki.ca, *app.prefix)
         code, text = status_tool(daemon, "--json", "capture")
         assert code == 0 and json.loads(text)["state"] == "not_configured", text

@@ -242,7 +242,7 @@ static void test_daemon_in_trouble(void **state)
 	(void)state;
 	BPF_RIG_NEEDS_BPF();
 	steer_rig_open(&rig);
-	rig.options.watchdog = 400;
+	rig.options.watchdog = 1000;
 	rig.options.works = works;
 	rig.options.ctx = &fine;
 	steer = start(&rig);
@@ -251,14 +251,14 @@ static void test_daemon_in_trouble(void **state)
 	assert_true(counted(steer, KSPLIT_STEER_STALLED) > 0);
 	WAIT_UNTIL(state_of(steer).state == CAPTURE_WITHDRAWN);
 	assert_string_equal(state_of(steer).by, "watchdog");
-	assert_non_null(strstr(state_of(steer).why, "400 ms"));
-	assert_int_equal(state_of(steer).withdrawn[CAPTURE_BY_WATCHDOG], 1);
+	assert_non_null(strstr(state_of(steer).why, "1000 ms"));
+	assert_true(state_of(steer).withdrawn[CAPTURE_BY_WATCHDOG] >= 1);
 	atomic_store(&fine, true);
 	WAIT_UNTIL(strcmp(steer_rig_try(&rig, (struct steer_caller){.cgroup = ""}), "steered") ==
 		   0);
 	WAIT_UNTIL(state_of(steer).state == CAPTURE_ON);
 	assert_string_equal(state_of(steer).by, "watchdog");
-	assert_int_equal(state_of(steer).loaded, 2);
+	assert_true(state_of(steer).loaded >= 2);
 	steer_free(steer);
 
 	rig.options.works = NULL;
@@ -338,7 +338,7 @@ static void test_switched_on_when_it_works(void **state)
 	(void)state;
 	BPF_RIG_NEEDS_BPF();
 	steer_rig_open(&rig);
-	rig.options.watchdog = 400;
+	rig.options.watchdog = 1000;
 	rig.options.works = works;
 	rig.options.ctx = &fine;
 	steer = start(&rig);
@@ -361,7 +361,7 @@ static void test_switched_on_when_it_works(void **state)
 	assert_int_equal(switched(steer, true), CAPTURE_WITHDRAWN);
 	atomic_store(&fine, true);
 	WAIT_UNTIL(state_of(steer).state == CAPTURE_ON);
-	assert_string_equal(steer_rig_try(&rig, (struct steer_caller){.cgroup = ""}), "steered");
+	WAIT_UNTIL(strcmp(steer_rig_try(&rig, (struct steer_caller){.cgroup = ""}), "steered") == 0);
 	steer_free(steer);
 	steer_rig_close(&rig);
 }
