@@ -9,7 +9,7 @@ import pytest
 
 from lib import env
 from lib import stage as stages
-from lib.capturing import Capturing, Site
+from lib.capturing import Capturing
 from lib.daemon import Ksplitd
 from lib.held_worker import held_worker
 
@@ -73,15 +73,11 @@ def test_workers_move_or_the_manager_hears_nothing(manager, pki):
 
 
 @pytest.mark.needs("ip", "nft", "nsenter", "nginx")
-def test_with_capture_by_rules(manager, pki, tmp_path):
-    site = Site(tmp_path / "nginx", pki)
-    try:
-        daemon = Capturing(site, {"outgoing": {"ports": [443]}})
-        daemon.env.update(manager.env)
-        with daemon:
-            assert_watched(manager, daemon)
-    finally:
-        site.close()
+def test_with_capture_by_rules(manager, site):
+    daemon = Capturing(site, {"outgoing": {"ports": [443]}})
+    daemon.env.update(manager.env)
+    with daemon:
+        assert_watched(manager, daemon)
 
 
 def test_it_hears_until_the_end(manager, pki, stage):
