@@ -71,6 +71,13 @@ class Site:
         issuer = re.search(r"^Issuer:(.*)$", text, re.MULTILINE).group(1)
         return {"ksplit test CA": "ksplit", "origin CA": "origin"}[issuer.rpartition("= ")[2]]
 
+    def kernel_tls(self):
+        """Sockets of the gateway that got receive and transmit keys so far
+        (Documentation/networking/tls.rst)."""
+        text = run(*within(self.row.gateway, "cat", "/proc/net/tls_stat")).stdout.decode()
+        counts = dict(line.split() for line in text.splitlines())
+        return int(counts["TlsRxSw"]), int(counts["TlsTxSw"])
+
     def nft(self, *words):
         return run(*within(self.row.gateway, "nft", *words)).stdout.decode()
 

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from lib import env
 from lib.capturing import Capturing, Site, within
 from lib.docs import commands
 from lib.env import wait_for
@@ -117,6 +118,10 @@ def assert_captured(site, daemon, family, seen, port, client=None):
     assert line["upstream"] == "%s:%d" % (host, port), line
     assert CLIENT[family] in line["client"], line
     assert line["leaf_fingerprint_sha256"] == fingerprint(site.identities.shop), line
+    if env.EXPECT_KTLS:
+        # Both sides; of a service in plain TCP there is but one.
+        for side in ("client_tls", *(["upstream_tls"] if line["upstream_tls"] else [])):
+            assert line[side]["ktls"] == {"rx": True, "tx": True}, line
     assert seen[0] == str(port) and seen[3] == (client or HERE[family]), seen
 
 

@@ -5,6 +5,7 @@ import contextlib
 
 import pytest
 
+from lib import env
 from lib.cgroups import Cgroup, own_name
 from lib.capturing import Capturing, within
 from lib.env import wait_for
@@ -26,15 +27,22 @@ def assert_logged(daemon, family, client):
     assert entry["mode"] == "intercept", entry
     assert entry["upstream"] == (host % Row.ORIGIN[family]) + ":443", entry
     assert entry["client"].startswith((host % client) + ":"), entry
+    if env.EXPECT_KTLS:
+        for side in ("client_tls", "upstream_tls"):
+            assert entry[side]["ktls"] == {"rx": True, "tx": True}, entry
 
 
 def test_calls_of_the_host_itself(site):
+    """What is captured is relayed as anything else: with kernel TLS on both sides, where there is."""
     with Capturing(site, OUTGOING) as daemon:
         told = daemon.capture()
         assert (told["state"], told["by"], told["why"]) == ("on", "start", None), told
         assert told["owner"] is True and told["loads"] == 1, told
+        before = site.kernel_tls() if env.EXPECT_KTLS else None
         for family in FAMILIES:
             assert site.issuer(family) == "ksplit"
+        if before:
+            assert site.kernel_tls() == (before[0] + 4, before[1] + 4)
         # Nobody else's: the gateway forwards the client's calls as ever.
         assert site.issuer(place=site.row.client) == "origin"
         assert_logged(daemon, 6, "fd77:2::1")
