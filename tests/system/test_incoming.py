@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lib import env, stage as stages, stream
+from lib import env, signer, stage as stages, stream
 from lib.clients import curl, s_client
 from lib.daemon import Ksplitd
 from lib.service import fingerprint, fingerprint_shown, incoming, ocsp_response
@@ -66,6 +66,25 @@ def test_service_with_tls_is_called_by_tls(ksplitd, service, identities, pki):
     assert (line["direction"], line["mode"], line["alpn"]) == ("incoming", "intercept", "h2")
     assert line["leaf_fingerprint_sha256"] == fingerprint(shown)
     assert line["upstream_tls"]["version"] == "TLSv1.3"
+
+
+def test_no_ca_is_needed(service, identities, pki):
+    """Nothing is forged, so nobody signs: identities are shown, other names pass, status answers."""
+    daemon = Ksplitd(pki, [incoming("127.0.0.1:%d" % service.tls),
+                           incoming("127.0.0.1:%d" % service.plain, upstream_tls=False)],
+                     settings(identities.settings(identities.shop), upstream={"verify": "off"}))
+    del daemon.config["ca"]
+    with daemon:
+        children = Path("/proc/%d/task/%d/children" % (daemon.pid, daemon.pid)).read_text().split()
+        names = {Path("/proc/%s/comm" % child).read_text().strip() for child in children}
+        assert signer.NAME not in names, names
+        for port in daemon.ports:
+            assert curl(port, "/who", pki.origin_ca, name="shop.test").stdout
+        assert curl(daemon.port, "/who", pki.origin_ca).stdout.split()[1] == b"https"
+        modes = [(line["mode"], line["pass_reason"]) for line in daemon.wait_log(count=3)]
+        assert modes == [("intercept", None)] * 2 + [("pass", "no_identity")], modes
+        assert daemon.summary()["leaf_cache"] == dict.fromkeys(
+            ("entries", "hits", "misses", "forged", "failed", "waited", "evicted"), 0)
 
 
 def test_name_without_identity_passes_to_the_service(ksplitd, service, identities, pki):

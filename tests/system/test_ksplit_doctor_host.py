@@ -215,6 +215,12 @@ def test_files_that_are_none(config, tmp_path):
         assert seen.one("ca-key")["verdict"] == ("ok" if file == text else "fail"), file
     missing = diagnose(*config(ca={}), "--only", "ca-cert", "--only", "ca-key")
     assert [finding["verdict"] for finding in missing.findings] == ["fail", "fail"]
+    incoming = {"listen": "127.0.0.1:1", "to": "127.0.0.1:2", "direction": "incoming"}
+    for listeners, verdict in (([incoming], "ok"),
+                               ([incoming, {"listen": "[::1]:1", "to": "original"}], "fail")):
+        seen = diagnose(*config(ca={}, listeners=listeners), "--only", "ca-cert", "--only", "ca-key",
+                        "--only", "ca-match")
+        assert {finding["verdict"] for finding in seen.findings} == {verdict}
 
 
 @pytest.mark.parametrize("mode,owner,verdict", (

@@ -38,6 +38,24 @@ static void test_check_whole(void **state)
 		     "\"ca.key\": missing, expected a PEM file there or in --ca-key");
 }
 
+#define INCOMING                                                                                   \
+	"{\"listen\": \":1\", \"to\": \"h:2\", \"direction\": \"incoming\"}"
+#define IDENTITIES ", \"identities\": [{\"cert\": \"/i\", \"key\": \"/i\"}]"
+
+/* No leaf is forged for incoming calls. */
+static void test_check_without_ca(void **state)
+{
+	(void)state;
+	assert_check("\"listeners\": [" INCOMING "]" IDENTITIES, "");
+	assert_check("\"ca\": {\"sign_rate\": 7}, \"listeners\": [" INCOMING "]" IDENTITIES, "");
+	assert_check("\"listeners\": [" INCOMING ", {\"listen\": \":3\", \"to\": \"original\"}]" IDENTITIES,
+		     "\"ca.cert\": missing, expected a PEM file there or in --ca-cert");
+	assert_check("\"ca\": {\"cert\": \"/c\"}, \"listeners\": [" INCOMING "]" IDENTITIES,
+		     "\"ca.key\": missing, expected a PEM file there or in --ca-key");
+	assert_check("\"ca\": {\"key\": \"/c\"}, \"listeners\": [" INCOMING "]" IDENTITIES,
+		     "\"ca.cert\": missing, expected a PEM file there or in --ca-cert");
+}
+
 static void test_check_relay(void **state)
 {
 	(void)state;
@@ -152,7 +170,8 @@ static void test_check_metrics(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_check_whole),     cmocka_unit_test(test_check_pass),
+		cmocka_unit_test(test_check_whole),
+		cmocka_unit_test(test_check_without_ca),     cmocka_unit_test(test_check_pass),
 		cmocka_unit_test(test_check_relay),
 		cmocka_unit_test(test_check_listeners), cmocka_unit_test(test_check_paths),
 		cmocka_unit_test(test_check_metrics),

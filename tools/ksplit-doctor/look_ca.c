@@ -22,6 +22,10 @@ static bool is_named(struct look *look, const char *path, const char *key)
 		return true;
 	if (look->settings->rc)
 		look_tell(look, VERDICT_NOT_TRIED, NULL, NULL, "no configuration names it");
+	else if (look->settings->incoming_alone && !*look->settings->ca_cert &&
+		 !*look->settings->ca_key)
+		look_tell(look, VERDICT_OK, NULL, NULL,
+			  "not needed: all listeners are for incoming calls");
 	else
 		look_tell(look, VERDICT_FAIL, NULL, "add it to the configuration (ksplit.json(5))",
 			  "\"ca.%s\" is not in %s: ksplitd will not start", key,

@@ -106,10 +106,18 @@ static void take_capture(struct settings *settings, const cJSON *capture)
 static void take_listeners(struct settings *settings, const cJSON *list)
 {
 	const cJSON *listener;
+	const char *direction;
 	struct settings_listener *to;
 
 	if (!cJSON_IsArray(list))
 		return;
+	settings->incoming_alone = cJSON_GetArraySize(list) > 0;
+	cJSON_ArrayForEach(listener, list)
+	{
+		direction = cJSON_GetStringValue(section(listener, "direction"));
+		if (!direction || strcmp(direction, "incoming") != 0)
+			settings->incoming_alone = false;
+	}
 	cJSON_ArrayForEach(listener, list)
 	{
 		if (settings->listeners_len == SETTINGS_LISTENERS)

@@ -30,6 +30,7 @@ struct settings {
 	char ca_cert[SETTINGS_TEXT], ca_key[SETTINGS_TEXT]; /* "": not told */
 	struct settings_listener listeners[SETTINGS_LISTENERS];
 	size_t listeners_len;
+	bool incoming_alone; /* all of them are for incoming calls, which need no CA */
 	char user[SETTINGS_TEXT]; /* that ksplitd becomes; "": stays who it is */
 	char prometheus[SETTINGS_TEXT]; /* "": no port */
 	char access_log[SETTINGS_TEXT]; /* "": none, "-": standard output */

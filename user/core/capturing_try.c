@@ -34,11 +34,12 @@ static bool can_mark(const struct capturing *capturing, char *why, size_t why_le
 static bool listener_works(struct capturing *capturing, const struct sockaddr *listener, char *why,
 			   size_t why_len)
 {
+	const struct ca *ca = capturing->server->generation->issuer->ca;
 	union conn_address address = {0};
 	char error[200], name[64];
 
-	if (self_test_run(capturing->self_test, listener, capturing->server->generation->issuer->ca->cert, SELF_TEST_MS,
-			  error, sizeof(error)) == 0)
+	if (self_test_run(capturing->self_test, listener, ca ? ca->cert : NULL, SELF_TEST_MS, error,
+			  sizeof(error)) == 0)
 		return true;
 	memcpy(&address, listener,
 	       listener->sa_family == AF_INET6 ? sizeof(address.in6) : sizeof(address.in));

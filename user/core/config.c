@@ -158,10 +158,21 @@ static int check_listeners(const struct config *config, char *error, size_t erro
 	return 0;
 }
 
+/* Then no leaf is ever forged. */
+static bool is_incoming_alone(const struct config *config)
+{
+	for (size_t i = 0; i < config->listeners_len; i++)
+		if (!config->listeners[i].incoming)
+			return false;
+	return config->listeners_len > 0;
+}
+
 static int check_ca(const struct config *config, char *error, size_t error_len)
 {
 	const char *key = !config->ca_cert ? "cert" : !config->ca_key ? "key" : NULL;
 
+	if (!config->ca_cert && !config->ca_key && is_incoming_alone(config))
+		return 0;
 	if (!key && config->user && strcmp(config->user, config->signer_user) == 0) {
 		config_error_set(error, error_len,
 				 "\"ca.signer_user\": is \"%.64s\", as \"user\" is; expected "

@@ -11,12 +11,13 @@
 static int make_tls(struct generation *generation, char *error, size_t error_len)
 {
 	const struct config *config = generation->config;
+	const struct ca *ca = generation->issuer->ca;
 	const struct tls_context_options options = {
 		.upstream_ca = config->upstream_ca,
 		.verify_upstream = config->verify != VERIFY_OFF,
 		.leaf_key = generation->issuer->leaf_key,
-		.ca_cert = generation->issuer->ca->cert,
-		.ca_chain = generation->issuer->ca->chain,
+		.ca_cert = ca ? ca->cert : NULL,
+		.ca_chain = ca ? ca->chain : NULL,
 	};
 
 	return tls_context_new(&options, &generation->tls, error, error_len);

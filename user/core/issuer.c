@@ -16,15 +16,18 @@ int issuer_load(const struct config *config, struct issuer **out, char *error, s
 	if (!issuer)
 		return -ENOMEM;
 	atomic_init(&issuer->references, 1);
+	*out = issuer;
+	if (!config->ca_cert)
+		return 0;
 	err = ca_load(config->ca_cert, &issuer->ca, error, error_len);
 	if (!err) {
 		snprintf(error, error_len, "cannot make a leaf key");
 		err = forge_make_key(config->leaf_key_type, &issuer->leaf_key);
 	}
-	if (err)
+	if (err) {
 		issuer_put(issuer);
-	else
-		*out = issuer;
+		*out = NULL;
+	}
 	return err;
 }
 
@@ -38,8 +41,11 @@ int issuer_start(struct issuer *issuer, const struct config *config, char *error
 		.rate = config->sign_rate,
 		.dies_with_parent = config->foreground,
 	};
-	int err = signer_start(&options, &issuer->signer, error, error_len);
+	int err;
 
+	if (!issuer->ca)
+		return 0;
+	err = signer_start(&options, &issuer->signer, error, error_len);
 	if (err)
 		return err;
 	snprintf(error, error_len, "out of memory");
@@ -51,9 +57,12 @@ int issuer_check_key(const struct issuer *issuer, const struct config *config, c
 		     size_t error_len)
 {
 	EVP_PKEY *key = NULL;
-	int err = ca_load_key(config->ca_key, config->ca_cert, issuer->ca->cert, &key, error,
-			      error_len);
+	int err;
 
+	if (!issuer->ca)
+		return 0;
+	err = ca_load_key(config->ca_key, config->ca_cert, issuer->ca->cert, &key, error,
+			  error_len);
 	EVP_PKEY_free(key);
 	return err;
 }

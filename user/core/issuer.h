@@ -14,11 +14,13 @@
 /*
  * Who issues forged leaves: the CA, the process that signs for it, the key that all leaves share, and
  * those that there are. Counted by references, since generations of the configuration share one as
- * long as the CA stays the same. What it points to is locked by itself or does not change.
+ * long as the CA stays the same. What it points to is locked by itself or does not change. Where the
+ * configuration names no CA, because all listeners are for incoming calls, all of it is NULL, and the
+ * functions below do nothing.
  */
 struct issuer {
 	atomic_uint references;
-	struct ca *ca;
+	struct ca *ca; /* NULL: no leaf is ever forged */
 	EVP_PKEY *leaf_key;
 	struct signer *signer; /* the process that has the CA's key; NULL until issuer_start */
 	struct leaf_cache *leaves; /* NULL until issuer_start */

@@ -205,10 +205,11 @@ static int start_services(struct server *server, char *error, size_t error_len)
 {
 	const struct config *config = server->generation->config;
 	struct control_source source;
-	int err;
+	int err = 0;
 
 	snprintf(error, error_len, "cannot start a thread");
-	err = signer_listen(server->generation->issuer->signer);
+	if (server->generation->issuer->signer)
+		err = signer_listen(server->generation->issuer->signer);
 	if (err)
 		return err;
 	if (config->access_log) {

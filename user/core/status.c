@@ -57,6 +57,8 @@ static void read_leaf_cache(struct leaf_cache *leaves, struct control_summary *o
 {
 	struct leaf_cache_stats stats;
 
+	if (!leaves) /* no CA */
+		return;
 	leaf_cache_read_stats(leaves, &stats);
 	out->leaf_cache.hits = stats.hits;
 	out->leaf_cache.misses = stats.misses;

@@ -201,7 +201,8 @@ int tls_context_new(const struct tls_context_options *options, struct tls_contex
 		tls_context_free(context);
 		return err;
 	}
-	context->leaf_rsa = EVP_PKEY_get_base_id(options->leaf_key) == EVP_PKEY_RSA;
+	context->leaf_rsa = options->leaf_key &&
+			    EVP_PKEY_get_base_id(options->leaf_key) == EVP_PKEY_RSA;
 	*out = context;
 	return 0;
 }

@@ -18,8 +18,8 @@ struct tls_context;
 struct tls_context_options {
 	const char *upstream_ca;  /* PEM file; NULL: the system store */
 	bool verify_upstream;
-	EVP_PKEY *leaf_key;	  /* shared by every forged leaf; a reference is taken */
-	X509 *ca_cert;		  /* sent below the leaf unless it is a self-signed root */
+	EVP_PKEY *leaf_key;	  /* shared by every forged leaf; a reference is taken; NULL: none is */
+	X509 *ca_cert;		  /* sent below the leaf unless it is a self-signed root; may be NULL */
 	STACK_OF(X509) *ca_chain; /* certificates above it; self-signed roots are left out */
 };
 
