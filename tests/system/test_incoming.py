@@ -85,6 +85,7 @@ def test_no_ca_is_needed(service, identities, pki):
         assert modes == [("intercept", None)] * 2 + [("pass", "no_identity")], modes
         assert daemon.summary()["leaf_cache"] == dict.fromkeys(
             ("entries", "hits", "misses", "forged", "failed", "waited", "evicted"), 0)
+        assert daemon.summary()["signer"] is None
 
 
 def test_name_without_identity_passes_to_the_service(ksplitd, service, identities, pki):

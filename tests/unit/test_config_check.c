@@ -48,7 +48,8 @@ static void test_check_without_ca(void **state)
 	(void)state;
 	assert_check("\"listeners\": [" INCOMING "]" IDENTITIES, "");
 	assert_check("\"ca\": {\"sign_rate\": 7}, \"listeners\": [" INCOMING "]" IDENTITIES, "");
-	assert_check("\"listeners\": [" INCOMING ", {\"listen\": \":3\", \"to\": \"original\"}]" IDENTITIES,
+	assert_check("\"listeners\": [" INCOMING
+		     ", {\"listen\": \":3\", \"to\": \"original\"}]" IDENTITIES,
 		     "\"ca.cert\": missing, expected a PEM file there or in --ca-cert");
 	assert_check("\"ca\": {\"cert\": \"/c\"}, \"listeners\": [" INCOMING "]" IDENTITIES,
 		     "\"ca.key\": missing, expected a PEM file there or in --ca-key");
