@@ -10,6 +10,9 @@ nobody types.
 In front of a block may stand, invisible on the page, how its commands are run:
 <!-- at: client -->   on another machine of the scene
 <!-- terminal -->     in a terminal of its own: the command goes on while the page does
+
+Of a man page the examples are read: what stands between .nf and .fi in the section EXAMPLES or
+EXAMPLE. There .\\" terminal is that directive.
 """
 
 import re
@@ -20,6 +23,7 @@ from dataclasses import dataclass, field
 from .env import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+MANUALS = [*sorted((ROOT / "docs/man").glob("*.[1-9]")), *sorted(ROOT.glob("tools/*/*.[1-9]"))]
 FENCE = re.compile(r"^( *)```(\w*)")
 DIRECTIVE = re.compile(r"<!-- (?:at: (?P<at>\w+)|(?P<terminal>terminal)) -->")
 COMMENT = re.compile(r"(^|\s+)# .*$")
@@ -111,6 +115,25 @@ def blocks_of(path):
     return found
 
 
+def examples_of(path):
+    """Blocks of a man page's examples: commands of a shell, or a configuration."""
+    found, how, start, section = [], {}, 0, ""
+    lines = path.read_text().splitlines()
+    for number, line in enumerate(lines, 1):
+        if line.startswith(".SH "):
+            section = line[4:]
+        elif line == '.\\" terminal':
+            how = {"terminal": True}
+        elif line == ".nf":
+            start = number
+        elif line == ".fi" and section.startswith("EXAMPLE"):
+            text = "\n".join(lines[start:number - 1]).replace("\\-", "-").replace("\\e", "\\")
+            kind = "json" if text.startswith(("//", "{")) else "sh"
+            found.append(Block(path.name, start, kind, text, **how))
+            how = {}
+    return found
+
+
 def is_complete(text):
     """Would bash take it as it is, or read on?"""
     if text.endswith("\\"):
@@ -146,7 +169,7 @@ def session(block):
 
 def read(path):
     """Blocks of a page with their commands; "output" belongs to the last command before it."""
-    found, last = blocks_of(path), None
+    found, last = examples_of(path) if path in MANUALS else blocks_of(path), None
     for block in found:
         if block.kind == "sh":
             block.commands = [Command(text, block) for text in split(block.text.splitlines())]

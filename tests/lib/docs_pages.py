@@ -123,6 +123,28 @@ def rules_gone(scene, _):
     wait_for(lambda: not scene.host.run("nft list tables").stdout, "the rules to be withdrawn")
 
 
+# -- man pages -------------------------------------------------------------------------------------
+
+
+def add_user(scene, _):
+    scene.host.run("id ksplit || useradd --system ksplit")
+
+
+def add_nss(scene, _):
+    scene.host.run("mkdir -p ~/.pki/nssdb && certutil -N --empty-password -d sql:$HOME/.pki/nssdb")
+
+
+def with_ca(scene):
+    bare(scene)
+    scene.host.run("ksplit-ca init --dir .")
+
+
+def start_instead(scene, _):
+    """From here on the page is of the daemon, no longer of a try."""
+    scene.host.run("pkill -TERM -x ksplitd; while pgrep -x ksplitd; do sleep 0.1; done")
+    scene.start()
+
+
 PAGES = {
     "README.md": Page(readme),
     "access-log.md": Page(),
@@ -146,6 +168,12 @@ PAGES = {
         codes={"ksplit-doctor": {0, 1}, "python3": {1}}),
     "incoming.md": Page(
         bare, fill={"ADDRESS": "http://127.0.0.1:9888"}, before={"openssl ocsp": answer_ocsp}),
+    "ksplit-ca.8": Page(bare, fill={"ssh app2 tee ": "tee ", "~/.pki": "/root/.pki"},
+                        before={"ksplit-ca init": add_user,
+                                "ksplit-ca install --no-system": add_nss}),
+    "ksplit-doctor.8": Page(fill={"./ksplit.json": "/etc/ksplit/ksplit.json"},
+                            codes={"ksplit-doctor": {0, 1}}),
+    "ksplitd.8": Page(with_ca, before={"ksplitd -c": start_instead}),
     "operations.md": Page(without_ca, after={"ksplit-ca init": start_it}),
     "quick-start.md": Page(bare, codes={"build/ksplit-doctor": {0, 1}}),
 }

@@ -9,6 +9,7 @@ import json
 import re
 
 from .docs_machine import TREE, Machine
+from .env import wait_for
 from .netns import Row
 from .nginx import NginxProgram
 from .process import run
@@ -147,6 +148,12 @@ class Scene:
     def serve(self, command, at="host"):
         """A command that goes on until the scene is over."""
         self._programs.append(self.machine(at).serve(command))
+
+    def watch(self, command):
+        """A command that prints again and again; test_status_watch.py sees that it does."""
+        program = self.host.program(command)
+        self._programs.append(program)
+        wait_for(program.text, "%s to print" % command)
 
     def hold_call(self):
         """A connection that stays open after a request."""

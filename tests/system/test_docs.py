@@ -13,7 +13,7 @@ from lib import docs, docs_pages, docs_scene, env
 pytestmark = [pytest.mark.needs("nginx", "curl", "openssl", "nft", "jq", "socat", "ip", "nsenter"),
               pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
 
-BLOCKS = {docs.name_of(path): docs.read(path) for path in docs.PAGES}
+BLOCKS = {docs.name_of(path): docs.read(path) for path in docs.PAGES + docs.MANUALS}
 COMMANDS = {page: [command for block in blocks for command in block.commands]
             for page, blocks in BLOCKS.items()}
 TRIED = sorted(page for page, commands in COMMANDS.items()
@@ -101,6 +101,9 @@ def run_command(scene, page, command):
     before = docs_pages.begins(page.before, command.text)
     if before:
         before(scene, command)
+    if "--watch" in text:
+        scene.watch(text)
+        return
     if command.block.terminal:
         scene.serve(text, command.block.at)
         return

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.needs("nginx", "curl", "openssl", "nft", "socat", "pro
                                 "systemd-analyze"),
               pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
 
-BLOCKS = [block for path in docs.PAGES for block in docs.read(path)]
+BLOCKS = [block for path in docs.PAGES + docs.MANUALS for block in docs.read(path)]
 PARTS = {"outgoing", "incoming", "forwarded", "hook"}
 IDENTITIES = ("shop", "shop-rsa", "other")
 # Their examples are whole programs; lib/docs.py has the other kinds.
@@ -52,8 +52,9 @@ def scene(world, tmp_path_factory):
 
 def parsed(block):
     """(as an object, its text as a whole one); comments are allowed, as in the configuration."""
-    text = block.text if block.text.startswith("{") else "{%s}" % block.text
-    return json.loads(re.sub(r"(^|\s)//.*$", "", text, flags=re.MULTILINE)), text
+    text = block.text if block.text.startswith(("{", "//")) else "{%s}" % block.text
+    plain = re.sub(r"(^|\s)//.*$|/\*.*?\*/", "", text, flags=re.MULTILINE)
+    return json.loads(plain), text
 
 
 def is_configuration(value):
