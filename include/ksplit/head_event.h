@@ -46,7 +46,9 @@ enum ksplit_event_kind {
 #define KSPLIT_HEAD_END	      0x04
 #define KSPLIT_HEAD_ABORTED   0x08 /* with END: the connection ended within the message */
 #define KSPLIT_HEAD_CUT	      0x10 /* the first line was longer than what is looked at */
-/* With WHOLE, of a response: no body whatever its fields say (HEAD, 204, 304, 1xx; RFC 9112 6.3). */
+/*
+ * With WHOLE, of a response: no body whatever its fields say (HEAD, 204, 304, 1xx; RFC 9112 6.3).
+ */
 #define KSPLIT_HEAD_BODYLESS  0x20
 #define KSPLIT_HEAD_UPGRADED  0x40 /* with END: what follows is not HTTP (101, CONNECT) */
 

@@ -27,7 +27,7 @@
 	X(RESOLVE_TIMEOUT, END, "resolve_timeout", "DNS did not answer within the deadline")       \
 	X(SNI_MISSING, END, "sni_missing", "destination is the SNI and the client sent none")      \
 	X(DESTINATION_UNKNOWN, END, "destination_unknown", "no original destination recorded")     \
-	X(DESTINATION_SELF, END, "destination_self", "the call was for ksplitd itself, or its own") \
+	X(DESTINATION_SELF, END, "destination_self", "the call was for ksplitd itself, or its own")\
 	X(CONNECT_FAILED, END, "connect_failed", "origin refused or unreachable")                  \
 	X(CONNECT_TIMEOUT, END, "connect_timeout", "origin did not accept within the deadline")    \
 	X(UPSTREAM_TIMEOUT, END, "upstream_handshake_timeout", "origin's handshake took too long") \
@@ -64,7 +64,7 @@
 	X(PASS_SIGNER_BUSY, PASS, "signer_busy", "more new leaves than ca.sign_rate allows")       \
 	X(PASS_SIGNER_REFUSED, PASS, "signer_refused", "the signing process refused the leaf")     \
 	X(PASS_SIGNER_GONE, PASS, "signer_gone", "the signing process has ended or is silent")     \
-	X(PASS_OUTSIDE_CA, PASS, "outside_ca_constraints", "the CA may not sign for all its names") \
+	X(PASS_OUTSIDE_CA, PASS, "outside_ca_constraints", "the CA may not sign for all its names")\
 	X(PASS_NO_IDENTITY, PASS, "no_identity", "no identity for the name, and no default")       \
 	X(PASS_RULE, PASS, "pass_rule", "a rule of the configuration (section \"pass\")")          \
 	X(PASS_LEARNED, PASS, "learned", "this client refused the forged leaf before")             \

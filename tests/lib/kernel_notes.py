@@ -27,7 +27,8 @@ MODULES = {
     "CONFIG_NF_TABLES": "nf_tables", "CONFIG_NFT_REDIR": "nft_redir",
     "CONFIG_NFT_TPROXY": "nft_tproxy", "CONFIG_NFT_NAT": "nft_nat",
     "CONFIG_NFT_FIB_INET": "nft_fib_inet", "CONFIG_NFT_SOCKET": "nft_socket",
-    "CONFIG_NFT_CT": "nft_ct", "CONFIG_NFT_REJECT_INET": "nft_reject_inet", "CONFIG_NF_CONNTRACK": "nf_conntrack",
+    "CONFIG_NFT_CT": "nft_ct", "CONFIG_NFT_REJECT_INET": "nft_reject_inet",
+    "CONFIG_NF_CONNTRACK": "nf_conntrack",
 }
 
 

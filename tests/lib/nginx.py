@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""nginx as tests run it: in the foreground, one worker, all that it writes in a folder of its own."""
+"""nginx as tests run it: in the foreground, one worker, all that it writes in one folder."""
 
 from pathlib import Path
 

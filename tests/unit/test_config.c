@@ -412,9 +412,10 @@ static void test_listeners(void **state)
 		"the colon");
 	assert_refused("{\"listeners\": [{\"listen\": 8443}]}",
 		       "1: \"listeners[0].listen\": is a number, expected text in quotes");
-	assert_refused("{\"listeners\": [{\"address\": \":1\"}]}",
-		       "1: \"listeners[0].address\": unknown key, see ksplit.json(5) for those that "
-		       "there are");
+	assert_refused(
+		"{\"listeners\": [{\"address\": \":1\"}]}",
+		"1: \"listeners[0].address\": unknown key, see ksplit.json(5) for those that "
+		"there are");
 	for (i = 0; i <= CONFIG_MAX_LISTENERS; i++)
 		snprintf(text + strlen(text), sizeof(text) - strlen(text),
 			 "%s{\"listen\": \":%d\", \"to\": \"original\"}", i ? ",\n" : "", i + 1);

@@ -48,7 +48,8 @@ static int start_all(void **state)
 	PEM_write_PrivateKey(file, made.cas[0].key, NULL, NULL, 0, NULL, NULL);
 	fclose(file);
 	origin = make_origin("origin.test", usual_exts);
-	test.tbs = forge_tbs(&made.cas[0], origin, "a.test", made.leaf_keys[0], &test.tbs_len, &err);
+	test.tbs =
+		forge_tbs(&made.cas[0], origin, "a.test", made.leaf_keys[0], &test.tbs_len, &err);
 	X509_free(origin);
 	return err;
 }

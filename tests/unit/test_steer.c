@@ -361,7 +361,8 @@ static void test_switched_on_when_it_works(void **state)
 	assert_int_equal(switched(steer, true), CAPTURE_WITHDRAWN);
 	atomic_store(&fine, true);
 	WAIT_UNTIL(state_of(steer).state == CAPTURE_ON);
-	WAIT_UNTIL(strcmp(steer_rig_try(&rig, (struct steer_caller){.cgroup = ""}), "steered") == 0);
+	WAIT_UNTIL(strcmp(steer_rig_try(&rig, (struct steer_caller){.cgroup = ""}), "steered") ==
+		   0);
 	steer_free(steer);
 	steer_rig_close(&rig);
 }

@@ -56,10 +56,11 @@ static int read_name(struct config_reader *reader, const cJSON *value, const cha
 	if (rc)
 		return rc;
 	if (!is_name(text))
-		return config_reader_fail(reader,
-					  "\"%s\": is \"%.256s\", expected a host name or a wildcard "
-					  "for its first label, \"*.example.com\"",
-					  key, text);
+		return config_reader_fail(
+			reader,
+			"\"%s\": is \"%.256s\", expected a host name or a wildcard "
+			"for its first label, \"*.example.com\"",
+			key, text);
 	name = strdup(text);
 	if (!name)
 		return config_reader_fail(reader, "\"%s\": out of memory", key);

@@ -152,10 +152,11 @@ static int check(struct config_reader *reader, const struct reading *reading, co
 			"\"HOST:PORT\"",
 			key);
 	if (!listener->incoming && reading->incoming_key)
-		return config_reader_fail(reader,
-					  "\"%s.%s\": is for incoming calls; expected \"direction\": "
-					  "\"incoming\" beside it",
-					  key, reading->incoming_key);
+		return config_reader_fail(
+			reader,
+			"\"%s.%s\": is for incoming calls; expected \"direction\": "
+			"\"incoming\" beside it",
+			key, reading->incoming_key);
 	if (listener->incoming && listener->destination == DESTINATION_SNI)
 		return config_reader_fail(
 			reader,

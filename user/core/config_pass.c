@@ -227,10 +227,11 @@ static int read_rule(struct config_reader *reader, const cJSON *value, const cha
 		return rc;
 	if (!rule->sni_len && !rule->networks_len && !rule->ports_len && !rule->alpn_len &&
 	    !rule->processes_len)
-		return config_reader_fail(reader,
-					  "\"%s\": says nothing about which connections; expected "
-					  "\"sni\", \"networks\", \"ports\", \"alpn\" or \"process\"",
-					  key);
+		return config_reader_fail(
+			reader,
+			"\"%s\": says nothing about which connections; expected "
+			"\"sni\", \"networks\", \"ports\", \"alpn\" or \"process\"",
+			key);
 	return 0;
 }
 
@@ -240,8 +241,9 @@ int config_pass_read(struct config_reader *reader, const cJSON *value, const cha
 
 	(void)out;
 	if (!cJSON_IsArray(value))
-		return config_reader_fail(reader, "\"%s\": is %s, expected a list of rules: [{ ... }]",
-					  key, config_reader_type_name(value));
+		return config_reader_fail(reader,
+					  "\"%s\": is %s, expected a list of rules: [{ ... }]", key,
+					  config_reader_type_name(value));
 	policy_free(&config->policy);
 	return config_reader_list(reader, value, key, POLICY_MAX_RULES, read_rule,
 				  &config->policy);

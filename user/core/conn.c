@@ -19,8 +19,9 @@ void conn_side_watch(struct conn_socket *side, uint32_t events)
 	int epoll_fd = side->conn->worker->epoll_fd;
 
 	/*
-	 * Errors and hang-ups are always told of. Where nothing else is wanted they are told once: a
-	 * reset must be noticed, and a hang-up that cannot be acted on yet must not be told for ever.
+	 * Errors and hang-ups are always told of. Where nothing else is wanted they are told once:
+	 * a reset must be noticed, and a hang-up that cannot be acted on yet must not be told for
+	 * ever.
 	 */
 	if (!events)
 		event.events = EPOLLET;

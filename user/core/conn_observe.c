@@ -85,7 +85,10 @@ static void tap_begin(struct conn *conn, struct sampler *sampler)
 	if (options.place == SAMPLER_PLAIN_TCP &&
 	    sampler_at(sampler, SAMPLER_PLAIN_TCP) == KSPLIT_SAMPLER_SK_MSG)
 		for (int i = 0; i < KSPLIT_STREAMS; i++)
-			/* Only sockets that are ESTABLISHED go into a sockhash; else the daemon looks. */
+			/*
+			 * Only sockets that are ESTABLISHED go into a sockhash; else the daemon
+			 * looks.
+			 */
 			if (sampler_enlist(sampler, options.fd[i], options.conn, i))
 				options.place = SAMPLER_USER_TLS;
 	stream_tap_begin(&conn->tap, &options);

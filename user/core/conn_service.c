@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Incoming calls: clients are shown the service's own certificate, the service is told (or sees) who
- * calls, and may speak plain TCP.
+ * Incoming calls: clients are shown the service's own certificate, the service is told (or sees)
+ * who calls, and may speak plain TCP.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -93,7 +93,9 @@ void conn_service_shaken(struct conn *conn)
 	const struct tls_session *session = &conn->side[SIDE_CLIENT].session;
 	const struct tls_credential *shown = tls_session_shown(session);
 
-	/* A resumed session shows no certificate; OpenSSL then tells one that it would have shown. */
+	/*
+	 * A resumed session shows no certificate; OpenSSL then tells one that it would have shown.
+	 */
 	if (shown && conn->identity) {
 		const struct identity *item =
 			conn->identity->choice->items[shown - session->credentials];
@@ -104,7 +106,9 @@ void conn_service_shaken(struct conn *conn)
 	conn_service_forget(conn);
 }
 
-/* The first of the service's protocols that the client offers (RFC 7301 3.2); none: none is told. */
+/*
+ * The first of the service's protocols that the client offers (RFC 7301 3.2); none: none is told.
+ */
 static void alpn_choose(struct conn *conn)
 {
 	const struct config_listener *listener = conn->listener;

@@ -18,7 +18,10 @@ static socklen_t address_len(const union conn_address *address)
 	return address->sa.sa_family == AF_INET6 ? sizeof(address->in6) : sizeof(address->in);
 }
 
-/* So that rules leave it alone. Where it may not be marked, no rules were loaded (core/capturing.c). */
+/*
+ * So that rules leave it alone. Where it may not be marked, no rules were loaded
+ * (core/capturing.c).
+ */
 static void mark(const struct conn *conn, int fd)
 {
 	uint32_t own = capture_own_mark(&conn->generation->config->capture);
@@ -54,7 +57,9 @@ static int connect_address(struct conn *conn, const union conn_address *address)
 	}
 	if (conn->listener->destination == DESTINATION_ORIGINAL)
 		own_sockets_add(conn->worker->server->own_sockets, &conn->own, side->fd);
-	/* Of several addresses each gets its share of the time: one that is silent is not the end. */
+	/*
+	 * Of several addresses each gets its share of the time: one that is silent is not the end.
+	 */
 	deadline_set(&conn->worker->deadlines, &conn->deadline,
 		     conn->addresses_len > 1 ? DEADLINE_CONNECT_TRY : DEADLINE_CONNECT,
 		     conn->worker->now_us);

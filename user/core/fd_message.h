@@ -13,8 +13,8 @@
 #define FD_MESSAGE_FDS 64 /* at once, at most */
 
 /*
- * Send a message and copies of descriptors, which stay the caller's. Waits `timeout_ms` for room. 0,
- * -ETIMEDOUT, -EPIPE (nobody is there any more), -EINVAL (too many), another -errno.
+ * Send a message and copies of descriptors, which stay the caller's. Waits `timeout_ms` for room.
+ * 0, -ETIMEDOUT, -EPIPE (nobody is there any more), -EINVAL (too many), another -errno.
  */
 int fd_message_send(int sock, const void *bytes, size_t len, const int *fds, size_t fds_len,
 		    int timeout_ms);

@@ -8,10 +8,10 @@
 /*
  * The launcher: a process beside the daemon, forked before it gives up its rights, that keeps those
  * it was started with and does three things with them when it is told to: start a signing process,
- * start a new ksplitd, end the one that it has started last. Orders are numbers. All else, paths and
- * arguments, is what the daemon was started with, so whoever takes over the daemon gets nothing by it
- * that the daemon has not: no file's content, no command, no path crosses. Only so many orders a second
- * are obeyed. It ends with the daemon. Functions are for the main thread.
+ * start a new ksplitd, end the one that it has started last. Orders are numbers. All else, paths
+ * and arguments, is what the daemon was started with, so whoever takes over the daemon gets nothing
+ * by it that the daemon has not: no file's content, no command, no path crosses. Only so many
+ * orders a second are obeyed. It ends with the daemon. Functions are for the main thread.
  */
 struct launcher;
 
@@ -31,10 +31,10 @@ struct launcher_options {
 int launcher_start(const struct launcher_options *options, struct launcher **out);
 
 /*
- * Have it read the configuration and the CA's files as they are now and start a signing process with
- * them. *fd is the caller's, for signer_adopt, which also tells when that process cannot do its work.
- * Waits a second at most. 0, or -errno with a sentence in `error`: -EPIPE (the launcher has gone),
- * -EBUSY (too many orders), -ETIMEDOUT ...
+ * Have it read the configuration and the CA's files as they are now and start a signing process
+ * with them. *fd is the caller's, for signer_adopt, which also tells when that process cannot do
+ * its work. Waits a second at most. 0, or -errno with a sentence in `error`: -EPIPE (the launcher
+ * has gone), -EBUSY (too many orders), -ETIMEDOUT ...
  */
 int launcher_signer(struct launcher *launcher, int *fd, pid_t *pid, char *error, size_t error_len);
 

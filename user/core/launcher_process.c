@@ -77,8 +77,9 @@ _Noreturn static void become_signer(const struct process *process, int fd)
 /* --- a new ksplitd --- */
 
 /*
- * What a service manager has told the daemon about itself (sd_listen_fds(3), sd_watchdog_enabled(3))
- * is not told to another process: its listeners come from the daemon, the watchdog is its own.
+ * What a service manager has told the daemon about itself (sd_listen_fds(3),
+ * sd_watchdog_enabled(3)) is not told to another process: its listeners come from the daemon, the
+ * watchdog is its own.
  */
 static void set_environment(int fd)
 {

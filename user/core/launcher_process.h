@@ -8,8 +8,8 @@
 #define LAUNCHER_HANDOVER "KSPLIT_HANDOVER"
 
 /*
- * What the launcher's process does from its fork on: `fd` is its end of the socket. Closes every other
- * descriptor but 0, 1, 2 and the folder, and ends when the daemon has.
+ * What the launcher's process does from its fork on: `fd` is its end of the socket. Closes every
+ * other descriptor but 0, 1, 2 and the folder, and ends when the daemon has.
  */
 _Noreturn void launcher_process(const struct launcher_options *options, int fd);
 

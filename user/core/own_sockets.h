@@ -9,8 +9,8 @@
 
 /*
  * The local addresses of our sockets towards origins. A redirect rule that does not leave ksplitd
- * itself out brings our own calls back to us, each making the next; the client's address then is one
- * of these. Shared by the workers, used only where destinations come from rules.
+ * itself out brings our own calls back to us, each making the next; the client's address then is
+ * one of these. Shared by the workers, used only where destinations come from rules.
  */
 struct own_sockets;
 

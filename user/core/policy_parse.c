@@ -86,8 +86,8 @@ const char *policy_process_parse(const char *text, struct policy_process *out)
 	out->kind = text[0] == '/' ? POLICY_PATH : is_cgroup(text) ? POLICY_CGROUP : POLICY_COMMAND;
 	/* The kernel keeps no more of a command (TASK_COMM_LEN), so a longer one never matches. */
 	if (out->kind == POLICY_COMMAND && len > 15)
-		return "a command of at most 15 characters, as \"ps -o comm\" shows it, or the path "
-		       "of the program";
+		return "a command of at most 15 characters, as \"ps -o comm\" shows it, or the "
+		       "path of the program";
 	while (out->kind == POLICY_CGROUP && text[len - 1] == '/')
 		len--;
 	out->glob = strndup(text, len);

@@ -126,8 +126,8 @@ static int own_control_folder(const struct config *config, const struct user *us
 }
 
 /*
- * The log is opened again by its path (SIGUSR1). It may lie in a folder of the user's: what it could
- * put there in the log's place (a link to another's file) must not become its own.
+ * The log is opened again by its path (SIGUSR1). It may lie in a folder of the user's: what it
+ * could put there in the log's place (a link to another's file) must not become its own.
  */
 static int own_access_log(const struct config *config, const struct user *user)
 {

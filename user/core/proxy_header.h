@@ -23,9 +23,9 @@ struct proxy_header {
 
 /*
  * A header of the PROXY protocol, version 2 (HAProxy's proxy-protocol.txt, section 2.2): command
- * PROXY over TCP, the addresses, and the TLVs AUTHORITY, ALPN and SSL (client not verified: it shows
- * no certificate). An IPv4 address in IPv6 form is told as IPv4. Returns the length; 0 when an
- * address is of another family than the other or than IPv4 and IPv6.
+ * PROXY over TCP, the addresses, and the TLVs AUTHORITY, ALPN and SSL (client not verified: it
+ * shows no certificate). An IPv4 address in IPv6 form is told as IPv4. Returns the length; 0 when
+ * an address is of another family than the other or than IPv4 and IPv6.
  */
 size_t proxy_header_make(const struct proxy_header *header, uint8_t out[PROXY_HEADER_MAX]);
 

@@ -6,8 +6,8 @@
 
 /*
  * Do the workers move? Asked by everything that must not go on when one of them hangs: the rules'
- * keeper, the connect hook, the service manager's watchdog. Each of them has a pulse of its own, since
- * each remembers what it saw last; a pulse is used by one thread at a time.
+ * keeper, the connect hook, the service manager's watchdog. Each of them has a pulse of its own,
+ * since each remembers what it saw last; a pulse is used by one thread at a time.
  */
 struct pulse;
 struct server;

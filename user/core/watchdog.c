@@ -50,7 +50,9 @@ int watchdog_wait_ms(const struct watchdog *watchdog)
 	return wait_ms > INT32_MAX ? INT32_MAX : (int)wait_ms;
 }
 
-/* Not of what a busy moment does: a look has failed, and for a third of the time all that follow. */
+/*
+ * Not of what a busy moment does: a look has failed, and for a third of the time all that follow.
+ */
 static void complain(struct watchdog *watchdog, uint64_t now)
 {
 	uint64_t silent = now - watchdog->silent_us;

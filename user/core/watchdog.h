@@ -3,9 +3,10 @@
 #define KSPLIT_CORE_WATCHDOG_H
 
 /*
- * The service manager's watchdog (systemd.service(5), WatchdogSec=): it is told that ksplitd is alive
- * three times in the time that it gives, but only when all workers move (core/pulse.h). When one hangs,
- * or the main thread, it hears no more and starts ksplitd again. Functions are for the main thread.
+ * The service manager's watchdog (systemd.service(5), WatchdogSec=): it is told that ksplitd is
+ * alive three times in the time that it gives, but only when all workers move (core/pulse.h). When
+ * one hangs, or the main thread, it hears no more and starts ksplitd again. Functions are for the
+ * main thread.
  */
 struct watchdog;
 struct server;

@@ -85,8 +85,8 @@ int answer_capture(const struct control_source *source, const cJSON *request, cJ
 		    (summary.capture.state == CAPTURE_NOT_CONFIGURED &&
 		     summary.hook.state == CAPTURE_NOT_CONFIGURED)) {
 			snprintf(error, ANSWER_ERROR,
-				 "there is nothing to switch %s: the configuration has no rules and "
-				 "no hook to capture by (section \"capture\" of ksplit.json)",
+				 "there is nothing to switch %s: the configuration has no rules "
+				 "and no hook to capture by (section \"capture\" of ksplit.json)",
 				 action == ACTION_ON ? "on" : "off");
 			return -EINVAL;
 		}

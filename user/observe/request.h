@@ -45,7 +45,7 @@ struct observe_request {
 	char method[OBSERVE_METHOD_MAX]; /* "" when only a response was seen */
 	char host[OBSERVE_HOST_MAX];	 /* Host or :authority, with its port if it has one */
 	char content_type[OBSERVE_TYPE_MAX]; /* of the response, without parameters */
-	char path[OBSERVE_PATH_MAX];	 /* "/a/42?q&page": names of parameters, no values; no user info */
+	char path[OBSERVE_PATH_MAX];	 /* "/a/42?q&page": without values, without user info */
 	bool path_cut;			 /* it was longer */
 	int status;			 /* 0: no response came */
 	int grpc_status;		 /* from the trailers; -1: not gRPC */

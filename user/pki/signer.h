@@ -11,8 +11,8 @@
 #include "pki/signer_process.h"
 
 /*
- * The daemon's end of a signing process, which alone has the CA's private key. When it dies, requests fail
- * with -EPIPE from then on.
+ * The daemon's end of a signing process, which alone has the CA's private key. When it dies,
+ * requests fail with -EPIPE from then on.
  */
 struct signer;
 
@@ -24,9 +24,9 @@ int signer_start(const struct signer_options *options, struct signer **out, char
 		 size_t error_len);
 
 /*
- * The same with a signing process that somebody else has started (core/launcher.h): `fd` is its socket
- * and the signer's from now on, also after an error; `pid` its number. Waits for its key for some seconds
- * at most: -ETIMEDOUT.
+ * The same with a signing process that somebody else has started (core/launcher.h): `fd` is its
+ * socket and the signer's from now on, also after an error; `pid` its number. Waits for its key for
+ * some seconds at most: -ETIMEDOUT.
  */
 int signer_adopt(int fd, pid_t pid, struct signer **out, char *error, size_t error_len);
 
