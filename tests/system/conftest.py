@@ -105,6 +105,22 @@ if os.environ.get("KSPLIT_COUNTS"):
         _counts.pytest_sessionfinish()
 
 
+_seconds = {}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(item, call):
+    """What CI's time is spent on is told for each file."""
+    name = item.path.name
+    _seconds[name] = _seconds.get(name, 0) + call.duration
+
+
+def pytest_terminal_summary(terminalreporter):
+    terminalreporter.section("seconds by file")
+    for name, seconds in sorted(_seconds.items(), key=lambda pair: -pair[1]):
+        terminalreporter.write_line("%6.0f s %s" % (seconds, name))
+
+
 def pytest_report_header():
     return "ksplit: %s, kernel TLS %s, build %s" % (
         os.uname().release, "expected" if env.EXPECT_KTLS else "not expected", env.BUILD)
