@@ -30,6 +30,11 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "every_relay: KSPLIT_RELAYS does not cut it on kernel TLS")
 
 
+# What moves much, and how it ends: with more than one relay where KSPLIT_RELAYS names more. For the
+# others auto, the last, is both copy and splice.
+SPLICED = ("test_bulk", "test_endings")
+
+
 def relays_of(definition):
     """Those that the test names, cut to KSPLIT_RELAYS where an emulated machine would take too
     long over all of them; never none."""
@@ -38,6 +43,8 @@ def relays_of(definition):
     if definition.get_closest_marker("every_relay") and env.EXPECT_KTLS and not env.SANITIZED:
         return relays
     wanted = os.environ.get("KSPLIT_RELAYS", "").split(",")
+    if len(wanted) > 1 and definition.module.__name__ not in SPLICED:
+        wanted = wanted[-1:]
     return [relay for relay in relays if relay in wanted] or (
         relays if wanted == [""] else relays[:1])
 

@@ -68,6 +68,16 @@ static inline struct bpf_object_options bpf_rig_options(bool pin)
 	return options;
 }
 
+/* The same with one group alone: an emulated machine takes seconds to verify all of them. */
+static inline struct bpf_object_options bpf_rig_only(enum bpf_group group, bool pin)
+{
+	struct bpf_object_options options = bpf_rig_options(pin);
+
+	for (int i = 0; i < BPF_GROUPS; i++)
+		options.wanted[i] = i == (int)group;
+	return options;
+}
+
 /* Have cgroup v2 mounted: where nobody did it, in our own namespace. After bpf_rig_setup. */
 static inline void bpf_rig_make_cgroup(void)
 {

@@ -63,13 +63,11 @@ static void test_loads_what_it_can(void **state)
 
 static void test_only_wanted(void **state)
 {
-	struct bpf_object_options options = bpf_rig_options(false);
+	struct bpf_object_options options = bpf_rig_only(BPF_GROUP_PROCESSES, false);
 	struct bpf_object_set *set;
 
 	(void)state;
 	BPF_RIG_NEEDS_BPF();
-	memset(options.wanted, 0, sizeof(options.wanted));
-	options.wanted[BPF_GROUP_PROCESSES] = true;
 	assert_int_equal(bpf_object_load(&options, &set), 0);
 	assert_true(bpf_object_has(set, BPF_GROUP_PROCESSES));
 	assert_false(bpf_object_has(set, BPF_GROUP_TIMINGS));
@@ -208,7 +206,7 @@ static uint32_t map_id(int fd)
 
 static void test_pins(void **state)
 {
-	struct bpf_object_options options = bpf_rig_options(true);
+	struct bpf_object_options options = bpf_rig_only(BPF_GROUP_PROCESSES, true);
 	char folder[128], path[256];
 	struct bpf_object_set *set;
 	struct bpf_link *link;
@@ -249,7 +247,7 @@ static void test_pins(void **state)
 /* Nowhere to pin: all else works. */
 static void test_no_bpffs(void **state)
 {
-	struct bpf_object_options options = bpf_rig_options(true);
+	struct bpf_object_options options = bpf_rig_only(BPF_GROUP_PROCESSES, true);
 	struct bpf_object_set *set;
 
 	(void)state;
@@ -267,7 +265,7 @@ static void test_no_bpffs(void **state)
 /* A process that has its maps pinned and waits to be ended; under another name if there is one. */
 static pid_t start_pinned(const char *name)
 {
-	struct bpf_object_options options = bpf_rig_options(true);
+	struct bpf_object_options options = bpf_rig_only(BPF_GROUP_PROCESSES, true);
 	struct bpf_object_set *set;
 	int ready[2];
 	char byte;
@@ -301,7 +299,7 @@ static bool pinned(pid_t pid)
 
 static void test_stale_pins(void **state)
 {
-	struct bpf_object_options options = bpf_rig_options(true);
+	struct bpf_object_options options = bpf_rig_only(BPF_GROUP_PROCESSES, true);
 	struct bpf_object_set *set;
 	pid_t alive, killed, other;
 

@@ -27,7 +27,7 @@ struct rig {
 
 static int setup(void **state)
 {
-	struct bpf_object_options options = bpf_rig_options(true);
+	struct bpf_object_options options = bpf_rig_only(BPF_GROUP_PROCESSES, true);
 	struct rig *rig = calloc(1, sizeof(*rig));
 	char mount[PATH_MAX];
 
@@ -272,7 +272,7 @@ static void test_handed_over(void **state)
 static void test_before_the_hook(void **state)
 {
 	struct caller caller = {.name = "early"};
-	struct bpf_object_options options = bpf_rig_options(false);
+	struct bpf_object_options options = bpf_rig_only(BPF_GROUP_PROCESSES, false);
 	struct process_finder *finder;
 	struct bpf_object_set *set;
 	struct observe_process found;

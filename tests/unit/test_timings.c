@@ -23,7 +23,7 @@ struct rig {
 
 static int setup(void **state)
 {
-	struct bpf_object_options options = bpf_rig_options(true);
+	struct bpf_object_options options = bpf_rig_only(BPF_GROUP_TIMINGS, true);
 	struct rig *rig = calloc(1, sizeof(*rig));
 
 	assert_non_null(rig);
