@@ -154,7 +154,8 @@ PAGES = {
         elsewhere=frozenset({"link_head_inet_sendmsg", "link_head_inet", "tracing", "sk_msg",
                              "head_inet_sendmsg", "head_inet", "_sendmsg", "trace_fexit",
                              "head_sk_msg", "tag", "prog_type"})),
-    "ca.md": Page(without_ca, before={"curl": lambda scene, _: behind_ksplitd(scene)}),
+    "ca.md": Page(without_ca, fill={"USER": "root"}, before={
+        "curl": lambda scene, _: behind_ksplitd(scene), "ksplit-ca install --no-system": add_nss}),
     "capture.md": Page(fill={"FILE": "/etc/ksplit/ksplit.json"}),
     "configuration.md": Page(bare, before={"ksplitd -c ksplit.json": make_mistake},
                              codes={"ksplitd -c ksplit.json": {2}}),

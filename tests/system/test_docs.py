@@ -9,6 +9,7 @@ import re
 import pytest
 
 from lib import docs, docs_pages, docs_scene, env
+from lib.process import run
 
 pytestmark = [pytest.mark.needs("nginx", "curl", "openssl", "nft", "jq", "socat", "ip", "nsenter"),
               pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
@@ -87,6 +88,42 @@ def test_index_has_every_page():
     linked = {name for name, _ in LINK.findall(index.read_text())}
     pages = {path.name for path in docs.PAGES if path.parent == index.parent and path != index}
     assert pages - linked == set()
+
+
+# -- what is told in a sentence --------------------------------------------------------------------
+
+MENTION = re.compile(r"`(?:build/)?(ksplitd|ksplit-\w+|make|tests/run)((?: [^`|]+)?)`")
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+
+
+def known_words(program):
+    """Commands of a program, targets, parts: the first words of the lines of its help."""
+    command = {"make": ["make", "-s", "-C", env.ROOT, "help"],
+               "tests/run": [env.ROOT / "tests/run", "--help"]}.get(
+                   program, [env.BUILD / program, "--help"])
+    text = run(*command).stdout.decode()
+    return text, set(re.findall(r"^ +(?:make )?([a-z][a-z0-9-]*)\b", text, re.MULTILINE))
+
+
+def test_mentions_are_of_what_there_is():
+    """Commands within a sentence: their options and first words are in the program's help."""
+    helps, wrong = {}, []
+    for path in docs.PAGES:
+        for program, rest in MENTION.findall(re.sub(r"```.*?```", "", path.read_text(), flags=re.S)):
+            if program not in helps and (program.startswith(("make", "tests")) or
+                                         (env.BUILD / program).exists()):
+                helps[program] = known_words(program)
+            if program not in helps:
+                continue  # ksplit-keeper and such, which nobody starts by hand
+            text, words = helps[program]
+            given = rest.split(" -- ")[0].split()
+            wrong += [(path.name, program, option) for option in OPTION.findall(" ".join(given))
+                      if option not in text]
+            first = next((word for word in given if not word.startswith("-")), "")
+            if program not in ("ksplitd", "ksplit-doctor") and re.fullmatch("[a-z][a-z0-9-]*", first):
+                wrong += [(path.name, program, first)] * (first not in words)
+    assert not wrong
+    assert len(helps) > 4
 
 
 # -- commands --------------------------------------------------------------------------------------
