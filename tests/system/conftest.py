@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lib import env, exact, origins, stage as stages  # noqa: E402
+from lib import docs_scene, env, exact, origins, stage as stages  # noqa: E402
 from lib.capturing import Site  # noqa: E402
 from lib.daemon import RELAYS, Ksplitd  # noqa: E402
 from lib.netns import Row  # noqa: E402
@@ -193,6 +193,14 @@ def site(tmp_path_factory, pki):
     place = Site(tmp_path_factory.mktemp("capture") / "nginx", pki)
     yield place
     place.close()
+
+
+@pytest.fixture(scope="module")
+def docs_world(tmp_path_factory):
+    """The same with an origin, where the documentation is tried (see lib/docs_scene.py)."""
+    made = docs_scene.World(tmp_path_factory.mktemp("docs"))
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="module")

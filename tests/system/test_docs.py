@@ -24,16 +24,9 @@ HIDDEN = re.compile(r" *(?:[#$] )?(?:sudo |build/)?(?:ksplit\S*|curl|make|nft|ip
                     r"|apt\S*|tests/\S+|tools/\S+) (?!\[|-* )\S")
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    made = docs_scene.World(tmp_path_factory.mktemp("docs"))
-    yield made
-    made.close()
-
-
 @pytest.fixture
-def scene(world, tmp_path):
-    made = docs_scene.Scene(world, tmp_path)
+def scene(docs_world, tmp_path):
+    made = docs_scene.Scene(docs_world, tmp_path)
     yield made
     made.close()
 

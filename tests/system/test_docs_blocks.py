@@ -30,16 +30,9 @@ def of_kind(kind):
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    made = docs_scene.World(tmp_path_factory.mktemp("docs"))
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def scene(world, tmp_path_factory):
+def scene(docs_world, tmp_path_factory):
     """ksplitd runs, and the files are there that examples name."""
-    made = docs_scene.Scene(world, tmp_path_factory.mktemp("scene"))
+    made = docs_scene.Scene(docs_world, tmp_path_factory.mktemp("scene"))
     made.start()
     for name in IDENTITIES:
         made.host.run("openssl req -x509 {ec} -subj /CN={name}.test -keyout /etc/ksplit/{name}.key "
