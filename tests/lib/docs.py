@@ -185,7 +185,7 @@ def read(path):
 
 # -- what is printed -------------------------------------------------------------------------------
 
-WORD = re.compile(r"[A-Za-z_][A-Za-z_]{2,}")
+WORD = re.compile(r"[A-Za-z_]{3,}|\bo[nk]\b")
 CUT = re.compile(r"\S*\.\.\.\S*")
 
 
@@ -194,6 +194,6 @@ def words(text):
 
 
 def words_missing(shown, printed):
-    """Words of three letters and more that a page shows and a program did not print; numbers are of
-    no matter, nor is what "..." stands for."""
+    """Words of three letters and more ("on" and "ok", too) that a page shows and a program did not
+    print; numbers are of no matter, nor is what "..." stands for."""
     return sorted(words(CUT.sub(" ", shown)) - words(printed))

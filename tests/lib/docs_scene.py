@@ -136,7 +136,8 @@ class Scene:
         """The same with ksplitd, which has seen some calls."""
         self.configure(**more)
         self.host.run("ksplitd")
-        self.host.run("ksplit-status capture | grep '^Capture  *on '")
+        wait_for(lambda: re.match("Capture +on ", self.host.run("ksplit-status capture").text),
+                 "calls to be captured")
         for _ in range(calls):
             self.host.run("curl -sS --cacert /etc/ksplit/ca.pem -o /dev/null "
                           "https://www.example.com/")

@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.needs("nginx", "curl", "openssl", "nft", "socat", "pro
 BLOCKS = [block for path in docs.PAGES + docs.MANUALS for block in docs.read(path)]
 PARTS = {"outgoing", "incoming", "forwarded", "hook"}
 IDENTITIES = ("shop", "shop-rsa", "other")
+UNITS = "/etc/systemd/system/"
 # Their examples are whole programs; lib/docs.py has the other kinds.
 CHECKED = {"json", "yaml", "ini", "nginx", "nft", "c", "python"}
 
@@ -136,16 +137,18 @@ def test_nginx_takes_its_configuration(scene):
 
 
 def test_systemd_takes_units(scene):
-    """A unit by itself; what has no command is for ksplit.service, as a drop-in."""
-    unit = (env.ROOT / "packaging/systemd/ksplit.service").read_text()
-    scene.host.write("/etc/systemd/system/ksplit.service",
-                     unit.replace("@sbindir@", "/usr/local/sbin"))
+    """A unit by itself; what is no whole one is for ksplit's own, as a drop-in."""
+    for path in (env.ROOT / "packaging/systemd").iterdir():
+        if path.suffix in (".service", ".socket"):
+            scene.host.write(UNITS + path.name,
+                             path.read_text().replace("@sbindir@", "/usr/local/sbin"))
     for number, block in enumerate(of_kind("ini")):
-        if "ExecStart=" in block.text:
-            name = "/etc/systemd/system/page%d.service" % number
+        kind = "socket" if "[Socket]" in block.text else "service"
+        if "[Unit]" in block.text:
+            name = UNITS + "page%d.%s" % (number, kind)
             scene.host.write(name, block.text)
         else:
-            name = "/etc/systemd/system/ksplit.service"
+            name = UNITS + "ksplit." + kind
             scene.host.write("%s.d/page%d.conf" % (name, number), block.text)
         done = scene.host.run("systemd-analyze verify --man=no " + name)
         assert not done.stderr, "%s: %s" % (block, done.text)
