@@ -30,7 +30,7 @@ int main(int argc, char **argv)
 		return 64;
 	}
 	make_source(&made, &source);
-	if (metrics_http_open(":0", &source, &http, error, sizeof(error)) != 0) {
+	if (metrics_http_open(":0", -1, &source, &http, error, sizeof(error)) != 0) {
 		fprintf(stderr, "metrics_server: %s\n", error);
 		return 1;
 	}

@@ -27,7 +27,7 @@ struct made {
 static int made_open(struct made *made, const char *listen, char *error, size_t error_len)
 {
 	make_source(&made->made, &made->source);
-	return metrics_http_open(listen, &made->source, &made->http, error, error_len);
+	return metrics_http_open(listen, -1, &made->source, &made->http, error, error_len);
 }
 
 static int setup(void **state)
@@ -387,12 +387,12 @@ static void test_addresses(void **state)
 
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		assert_int_equal(
-			metrics_http_open(wrong[i], &made->source, &http, error, sizeof(error)),
+			metrics_http_open(wrong[i], -1, &made->source, &http, error, sizeof(error)),
 			-EINVAL);
 		assert_non_null(strstr(error, "expected ADDR:PORT"));
 	}
 	snprintf(listen, sizeof(listen), "127.0.0.1:%u", made->port);
-	assert_int_equal(metrics_http_open(listen, &made->source, &http, error, sizeof(error)),
+	assert_int_equal(metrics_http_open(listen, -1, &made->source, &http, error, sizeof(error)),
 			 -EADDRINUSE);
 	assert_string_equal(error, "cannot listen: Address already in use");
 	assert_null(http);

@@ -28,6 +28,7 @@ static const struct command commands[] = {
 	 .keys = print_passes_keys,
 	 .print_rows = print_passes},
 	{.name = KSPLIT_COMMAND_CAPTURE, .print = print_capture, .acts = true},
+	{.name = KSPLIT_COMMAND_UPGRADE, .print = print_upgrade, .once = true},
 };
 
 static const char *const later_commands[] = {"certs"};
@@ -93,6 +94,8 @@ static bool is_degraded(const struct command *command, const struct view *view, 
 {
 	const cJSON *hook = json_member(data, "hook");
 
+	if (command->once)
+		return *json_text(data, "why");
 	/* Only the summary has the member, so only it can tell. */
 	if (!command->acts)
 		return *json_text(data, "degraded");

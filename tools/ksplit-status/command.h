@@ -16,6 +16,7 @@ struct command {
 	const char *name; /* on the command line and in the protocol */
 	void (*print)(FILE *out, const cJSON *data);
 	bool acts; /* takes on or off behind its name */
+	bool once; /* does something, and that once: not watched */
 	/* Instead, of those that are tables: the array in the answer, what it can be sorted by. */
 	const char *rows;
 	const struct row_key *keys;

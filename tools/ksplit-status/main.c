@@ -35,6 +35,7 @@ static const char usage[] =
 	"  passes             what was passed through unread, and why\n"
 	"  kernel             what this kernel's TLS can do, and what samples the plaintext\n"
 	"  capture [on|off]   are rules and hook on that bring connections here? Switch them\n"
+	"  upgrade            have the program that is installed now take over, without a gap\n"
 	"\n"
 	"  --control PATH     the daemon's socket (default " KSPLIT_CONTROL_PATH ")\n"
 	"  --sort KEY         of requests: count (default), throughput, latency, p50, p90, p99,\n"
@@ -48,7 +49,7 @@ static const char usage[] =
 	"  --help             this text\n"
 	"  --version          the version\n"
 	"\n"
-	"Exit status: 0 up, 1 degraded (summary, capture), 2 not reachable, 64 wrong usage.\n";
+	"Exit status: 0 up, 1 degraded (summary, capture) or not upgraded, 2 not reachable, 64 wrong usage.\n";
 
 /* One line about a wrong argument; STATUS_USAGE. */
 static int refuse(const char *argument, const char *what)
@@ -125,7 +126,7 @@ static int read_command(const char *argument, struct arguments *arguments)
 	if (!arguments->command)
 		return refuse(argument,
 			      "unknown command, expected summary, connections, endpoints, "
-			      "requests, kernel, passes or capture");
+			      "requests, kernel, passes, capture or upgrade");
 	return 0;
 }
 
@@ -214,7 +215,7 @@ static int read_arguments(int argc, char **argv, struct arguments *arguments)
 	}
 	if (!arguments->command)
 		arguments->command = command_find(KSPLIT_COMMAND_SUMMARY);
-	if (!code && arguments->watch && arguments->view.action)
+	if (!code && arguments->watch && (arguments->view.action || arguments->command->once))
 		code = refuse("--watch", "nothing is switched again and again");
 	if (arguments->view.form == VIEW_JSON && arguments->watch)
 		arguments->view.form = VIEW_JSON_LINE;

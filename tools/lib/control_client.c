@@ -23,6 +23,7 @@
 struct exchange {
 	int fd;
 	int64_t end_ms; /* of CONTROL_TOTAL_MS, monotonic */
+	int64_t silence_ms; /* until the answer begins, and in it */
 	char *answer;
 	size_t answer_len, answer_size;
 };
@@ -143,7 +144,7 @@ static int exchange_receive(struct exchange *exchange)
 		if (n < 0 && errno != EAGAIN)
 			return -errno;
 		if (n < 0) {
-			rc = exchange_wait(exchange, POLLIN, CONTROL_SILENCE_MS);
+			rc = exchange_wait(exchange, POLLIN, exchange->silence_ms);
 			if (rc)
 				return rc;
 			continue;
@@ -228,10 +229,14 @@ void control_answer_free(struct control_answer *answer)
 int control_client_ask(const char *path, const char *command, const char *action,
 		       struct control_answer *answer, char *error, size_t error_len)
 {
-	struct exchange exchange = {.fd = -1, .end_ms = now_ms() + CONTROL_TOTAL_MS};
+	struct exchange exchange = {.fd = -1, .end_ms = now_ms() + CONTROL_TOTAL_MS,
+				    .silence_ms = CONTROL_SILENCE_MS};
 	int rc;
 
 	memset(answer, 0, sizeof(*answer));
+	/* another ksplitd has to get ready first */
+	if (strcmp(command, KSPLIT_COMMAND_UPGRADE) == 0)
+		exchange.silence_ms = CONTROL_TOTAL_MS;
 	rc = exchange_connect(&exchange, path);
 	if (rc == 0)
 		rc = exchange_send(&exchange, command, action);

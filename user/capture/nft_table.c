@@ -235,6 +235,14 @@ static int explain(int err, char *error, size_t error_len)
 	return err;
 }
 
+int nft_table_is_there(struct nft_table *table, char *error, size_t error_len)
+{
+	enum whose whose;
+	int err = find_whose(table, &whose, error, error_len);
+
+	return err ? explain(err, error, error_len) : whose != WHOSE_NOBODY;
+}
+
 int nft_table_load(struct nft_table *table, const char *owned, const char *plain, bool *has_owner,
 		   char *error, size_t error_len)
 {

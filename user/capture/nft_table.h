@@ -29,6 +29,9 @@ struct nft_table;
  */
 int nft_table_new(const char *name, struct nft_table **out);
 
+/* Is there a table of that name, whoever's? 1, 0, or -errno with a sentence in `error`. */
+int nft_table_is_there(struct nft_table *table, char *error, size_t error_len);
+
 /* A table of ours without an owner stays in the kernel: nft_table_remove comes first. NULL allowed.
  */
 void nft_table_free(struct nft_table *table);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "capture/steer_targets.h"
 #include "core/log.h"
@@ -164,13 +165,15 @@ static void begin(struct steer *steer)
 	char why[CAPTURE_WHY] = "";
 	int err = steer_load(steer, why, sizeof(why));
 
-	if (!err) {
+	if (!err && steer->options.idle)
+		steer_set_state(steer, CAPTURE_OFF, "upgrade", "");
+	else if (!err)
 		steer_switch_on(steer, "start");
-		/* Those that work begin after this. */
-		if (steer->wanted)
-			beat_if(steer, true);
+	/* Those that work begin after this. */
+	if (!err && steer->wanted)
+		beat_if(steer, true);
+	if (!err)
 		err = start_thread(steer, why, sizeof(why));
-	}
 	if (!err)
 		return;
 	steer->wanted = false;
@@ -190,6 +193,7 @@ int steer_new(const struct steer_options *options, struct steer **out)
 	if (!steer)
 		return -ENOMEM;
 	steer->options = *options;
+	steer->inherited_calls = -1;
 	steer->status.wanted = match->cgroups.len + match->units.len;
 	pthread_mutex_init(&steer->lock, NULL);
 	pthread_condattr_init(&attr);
@@ -225,12 +229,22 @@ void steer_stop(struct steer *steer)
 		steer_switch_off(steer, "end", CAPTURE_BY_END);
 }
 
+void steer_retire(struct steer *steer)
+{
+	if (!steer || !end_thread(steer))
+		return;
+	steer_hold(steer);
+	steer_set_state(steer, CAPTURE_OFF, "upgrade", "");
+}
+
 void steer_free(struct steer *steer)
 {
 	if (!steer)
 		return;
 	steer_stop(steer);
 	free_programs(steer);
+	if (steer->inherited_calls >= 0)
+		close(steer->inherited_calls);
 	pthread_cond_destroy(&steer->wake);
 	pthread_cond_destroy(&steer->settled);
 	pthread_mutex_destroy(&steer->lock);

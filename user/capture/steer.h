@@ -35,6 +35,7 @@ struct steer_options {
 	 */
 	bool (*works)(void *ctx);
 	void *ctx;
+	bool idle; /* off until it is switched on */
 };
 
 /*
@@ -53,6 +54,21 @@ int steer_new(const struct steer_options *options, struct steer **out);
  */
 void steer_switch(struct steer *steer, bool on, const char *by);
 void steer_await(struct steer *steer, unsigned int timeout_ms);
+
+/*
+ * Where calls that a hook of another process has steered wanted to go: its steer_calls_fd, which is this
+ * one's from now on. Before any thread asks steer_find.
+ */
+void steer_inherit(struct steer *steer, int calls_fd);
+
+/* The map of what is captured by this one; the steer's. -1: none. */
+int steer_calls_fd(const struct steer *steer);
+
+/*
+ * Off for good, since another process steers: sockets that were steered here are still told the truth by
+ * getpeername.
+ */
+void steer_retire(struct steer *steer);
 
 /* Off for good, whatever is asked for later; what is captured already can still be looked up. */
 void steer_stop(struct steer *steer);

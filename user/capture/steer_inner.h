@@ -16,6 +16,7 @@ struct steer {
 	struct steer_options options;
 	struct bpf_object_set *set; /* NULL: BPF cannot be used, and that for good */
 	struct ksplit_bpf *skel;    /* the set's */
+	int inherited_calls;	    /* another's steer_calls; -1: none */
 	pthread_t thread;
 	/* of the thread, and of steer_new before there is one */
 	struct steer_targets *targets; /* NULL until it is on for the first time */
@@ -60,6 +61,9 @@ void steer_switch_off(struct steer *steer, const char *by, enum capture_withdraw
 
 /* The heart beats: calls are steered for `watchdog` ms from now. 0 or -errno. */
 int steer_beat(struct steer *steer);
+
+/* Nothing new is steered; the programs stay where they are. */
+void steer_hold(struct steer *steer);
 
 /* Cgroups that have come and gone. */
 void steer_look(struct steer *steer);

@@ -7,11 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <bpf/libbpf.h>
 
 #include "capture/steer_check.h"
 #include "capture/steer_lists.h"
+#include "core/log.h"
 #include "ksplit.skel.h"
 #include "observe/caller_key.h"
 
@@ -95,12 +97,11 @@ int steer_read_counts(struct steer *steer, uint64_t counts[KSPLIT_STEER_COUNTS])
 
 /* --- calls --- */
 
-int steer_take_call(struct ksplit_bpf *skel, const struct sockaddr *client,
-		    const struct sockaddr *local, struct ksplit_steer_address *out)
+static int take_call(int map, const struct sockaddr *client, const struct sockaddr *local,
+		     struct ksplit_steer_address *out)
 {
 	const union conn_address *source = (const union conn_address *)(const void *)client;
 	const union conn_address *destination = (const union conn_address *)(const void *)local;
-	int map = bpf_map__fd(skel->maps.steer_calls);
 	struct ksplit_caller_key key;
 
 	if (!caller_key_pack(0, source, destination, &key))
@@ -111,12 +112,48 @@ int steer_take_call(struct ksplit_bpf *skel, const struct sockaddr *client,
 	return 0;
 }
 
+int steer_take_call(struct ksplit_bpf *skel, const struct sockaddr *client,
+		    const struct sockaddr *local, struct ksplit_steer_address *out)
+{
+	return take_call(bpf_map__fd(skel->maps.steer_calls), client, local, out);
+}
+
+int steer_calls_fd(const struct steer *steer)
+{
+	return steer->skel ? bpf_map__fd(steer->skel->maps.steer_calls) : -1;
+}
+
+/* What is looked up in it is written to a place of a fixed size. */
+static bool is_map_of_calls(int fd)
+{
+	struct bpf_map_info info = {0};
+	__u32 len = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(fd, &info, &len) == 0 &&
+	       info.type == BPF_MAP_TYPE_LRU_HASH &&
+	       info.key_size == sizeof(struct ksplit_caller_key) &&
+	       info.value_size == sizeof(struct ksplit_steer_address);
+}
+
+void steer_inherit(struct steer *steer, int calls_fd)
+{
+	if (is_map_of_calls(calls_fd)) {
+		steer->inherited_calls = calls_fd;
+		return;
+	}
+	log_warn("capture by connect hook: calls that are under way are refused: where they go "
+		 "to cannot be looked up");
+	close(calls_fd);
+}
+
 int steer_find(struct steer *steer, const struct sockaddr *client, const struct sockaddr *local,
 	       struct sockaddr *out, socklen_t *out_len)
 {
 	struct ksplit_steer_address original;
 	int err = steer->skel ? steer_take_call(steer->skel, client, local, &original) : -ENOENT;
 
+	if (err && steer->inherited_calls >= 0)
+		err = take_call(steer->inherited_calls, client, local, &original);
 	if (!err)
 		*out_len = steer_unpack(&original, out);
 	return err;

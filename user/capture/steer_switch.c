@@ -121,14 +121,19 @@ static int make_targets(struct steer *steer, char *why, size_t why_len)
 	return err;
 }
 
-/* Nobody is led anywhere, and no program is asked. */
-static void let_go(struct steer *steer)
+void steer_hold(struct steer *steer)
 {
 	struct ksplit_steer_settings off = {0};
 
 	steer->wanted = false;
 	if (steer->skel)
 		steer_set(steer->skel, &off);
+}
+
+/* Nobody is led anywhere, and no program is asked. */
+static void let_go(struct steer *steer)
+{
+	steer_hold(steer);
 	if (steer->targets)
 		steer_targets_release(steer->targets);
 	pthread_mutex_lock(&steer->lock);

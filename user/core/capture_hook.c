@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/handover_take.h"
 #include "core/log.h"
 #include "core/pulse.h"
 #include "core/server.h"
@@ -26,8 +27,9 @@ int capture_hook_start(struct server *server)
 		.watchdog = capture->watchdog,
 		.refuse_quic = capture->refuse_quic,
 		.works = works,
+		.idle = server->takeover != NULL,
 	};
-	int err;
+	int err, calls_fd;
 
 	if (!part->given)
 		return 0;
@@ -38,10 +40,18 @@ int capture_hook_start(struct server *server)
 	err = steer_new(&options, &server->steer);
 	if (err)
 		return err;
+	calls_fd = handover_take_calls(server->takeover);
+	if (calls_fd >= 0)
+		steer_inherit(server->steer, calls_fd);
 	if (part->listener.sa.sa_family == 0 || part->listener6.sa.sa_family == 0)
 		log_info("capture by connect hook: IPv%c calls go direct, there is no listener "
 			 "for them", part->listener.sa.sa_family ? '6' : '4');
 	return 0;
+}
+
+void capture_hook_retire(struct server *server)
+{
+	steer_retire(server->steer);
 }
 
 void capture_hook_stop(struct server *server)

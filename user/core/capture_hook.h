@@ -16,6 +16,9 @@ struct server;
  */
 int capture_hook_start(struct server *server);
 
+/* Another process steers from now on; what was steered here stays as it is. */
+void capture_hook_retire(struct server *server);
+
 /* From now on calls go direct. */
 void capture_hook_stop(struct server *server);
 

@@ -14,6 +14,7 @@
 #include "capture/rules_text.h"
 #include "capture/self_test.h"
 #include "core/capturing_inner.h"
+#include "core/capturing_table.h"
 #include "core/pulse.h"
 #include "core/server.h"
 
@@ -186,6 +187,21 @@ static int set_up(struct capturing *capturing)
 	return err ? err : capturing_start_keeper(capturing);
 }
 
+/* Whose table is there is still needed while ours is loaded. */
+static int name_table(struct capture *capture, char *error, size_t error_len)
+{
+	char why[CAPTURE_WHY], *name;
+	int err = capturing_table_choose(capture->table, &name, why, sizeof(why));
+
+	if (err) {
+		snprintf(error, error_len, "capture: %s", why);
+		return err;
+	}
+	free(capture->table);
+	capture->table = name;
+	return 0;
+}
+
 int capturing_new(struct server *server, struct capturing **out, char *error, size_t error_len)
 {
 	const struct capture *capture = &server->generation->config->capture;
@@ -195,6 +211,11 @@ int capturing_new(struct server *server, struct capturing **out, char *error, si
 	*out = NULL;
 	if (!capture_has_rules(capture))
 		return 0;
+	if (server->takeover) {
+		err = name_table(&server->generation->config->capture, error, error_len);
+		if (err)
+			return err;
+	}
 	capturing = calloc(1, sizeof(*capturing));
 	if (!capturing)
 		return -ENOMEM;
@@ -227,6 +248,12 @@ void capturing_begin(struct capturing *capturing)
 	if (capturing->keeper && capturing->answer_us != CAPTURING_NEVER &&
 	    keeper_wait(capturing->keeper, &report, BEGIN_MS) > 0)
 		capturing_obey(capturing, &report);
+}
+
+void capturing_begin_off(struct capturing *capturing)
+{
+	if (capturing)
+		capturing_set_state(capturing, CAPTURE_OFF, "upgrade", "");
 }
 
 /* false: that was done before. Who waits for a command waits no longer. */

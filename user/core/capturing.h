@@ -31,6 +31,9 @@ int capturing_new(struct server *server, struct capturing **out, char *error, si
  */
 void capturing_begin(struct capturing *capturing);
 
+/* In place of it: nothing is loaded until somebody switches it on, as somebody switched it off before. */
+void capturing_begin_off(struct capturing *capturing);
+
 /*
  * Until a signal of `set` comes (they are blocked), or `timeout_ms` have passed (-1: never): have
  * the workers tell that they are alive, tell the keeper, obey commands, replace a keeper. The

@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define TAKEN_MS 5
+
 union room {
 	struct cmsghdr align;
 	char bytes[CMSG_SPACE(FD_MESSAGE_FDS * sizeof(int))];
@@ -32,6 +34,13 @@ static int wait_for(int sock, short events, int64_t until_ms)
 	if (n < 0 && errno != EINTR)
 		return -errno;
 	return n == 0 && now_ms() >= until_ms ? -ETIMEDOUT : 0;
+}
+
+/* There are too many descriptors on their way; some have to be taken first (unix(7)). */
+static int wait_taken(int64_t until_ms)
+{
+	poll(NULL, 0, TAKEN_MS);
+	return now_ms() >= until_ms ? -ETIMEDOUT : 0;
 }
 
 int fd_message_send(int sock, const void *bytes, size_t len, const int *fds, size_t fds_len,
@@ -60,6 +69,8 @@ int fd_message_send(int sock, const void *bytes, size_t len, const int *fds, siz
 	while (!err && sendmsg(sock, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
 		if (errno == EAGAIN || errno == EWOULDBLOCK)
 			err = wait_for(sock, POLLOUT, until_ms);
+		else if (errno == ETOOMANYREFS)
+			err = wait_taken(until_ms);
 		else if (errno != EINTR)
 			err = errno == ECONNRESET ? -EPIPE : -errno;
 	}

@@ -36,6 +36,16 @@ static int set_option(int fd, int level, int name)
 	return setsockopt(fd, level, name, &on, sizeof(on)) ? -errno : 0;
 }
 
+/* IP_TRANSPARENT is what lets a socket accept for addresses that are not ours. */
+static int set_transparent(int fd, const struct config_listener *config)
+{
+	if (config->destination != DESTINATION_TPROXY)
+		return 0;
+	return config->address.sa.sa_family == AF_INET6
+		       ? set_option(fd, IPPROTO_IPV6, IPV6_TRANSPARENT)
+		       : set_option(fd, IPPROTO_IP, IP_TRANSPARENT);
+}
+
 static int bind_address(int fd, const struct config_listener *config)
 {
 	bool v6 = config->address.sa.sa_family == AF_INET6;
@@ -43,10 +53,8 @@ static int bind_address(int fd, const struct config_listener *config)
 
 	if (!err && v6)
 		err = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY);
-	/* IP_TRANSPARENT is what lets a socket accept for addresses that are not ours. */
-	if (!err && config->destination == DESTINATION_TPROXY)
-		err = v6 ? set_option(fd, IPPROTO_IPV6, IPV6_TRANSPARENT)
-			 : set_option(fd, IPPROTO_IP, IP_TRANSPARENT);
+	if (!err)
+		err = set_transparent(fd, config);
 	if (!err && bind(fd, &config->address.sa, address_len(config)))
 		err = -errno;
 	return err;
@@ -101,7 +109,7 @@ static void accept_ready(struct watch *watch, uint32_t events)
 	struct worker *worker = listener->worker;
 
 	(void)events;
-	for (int i = 0; i < ACCEPTS_PER_TURN && !worker->accept_paused; i++) {
+	for (int i = 0; i < ACCEPTS_PER_TURN && !worker->accept_paused && !worker->accept_held; i++) {
 		union conn_address peer = {0};
 		socklen_t len = sizeof(peer);
 		int fd;
@@ -140,8 +148,30 @@ int listener_open(struct listener *listener, struct worker *worker, struct gener
 	return err;
 }
 
+int listener_adopt(struct listener *listener, struct worker *worker, struct generation *generation,
+		   const struct config_listener *config, int fd, bool shared, char *error,
+		   size_t error_len)
+{
+	int err;
+
+	*listener = (struct listener){.watch.ready = accept_ready,
+				      .worker = worker,
+				      .generation = generation_get(generation),
+				      .config = config,
+				      .fd = fd,
+				      .shared = shared};
+	err = set_transparent(fd, config);
+	if (err) {
+		say_why(config, err, error, error_len);
+		listener_close(listener);
+	}
+	return err;
+}
+
 void listener_close(struct listener *listener)
 {
+	/* Another process may have the socket, too: then closing does not take it out of the set. */
+	listener_accept_off(listener);
 	if (listener->fd >= 0)
 		close(listener->fd);
 	listener->fd = -1;
@@ -151,7 +181,9 @@ void listener_close(struct listener *listener)
 
 int listener_accept_on(struct listener *listener)
 {
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = &listener->watch};
+	/* One that comes wakes one worker, not all (epoll_ctl(2)). */
+	struct epoll_event event = {.events = EPOLLIN | (listener->shared ? EPOLLEXCLUSIVE : 0U),
+				    .data.ptr = &listener->watch};
 
 	if (listener->fd < 0)
 		return 0;

@@ -2,6 +2,7 @@
 #ifndef KSPLIT_CORE_LISTENER_H
 #define KSPLIT_CORE_LISTENER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "core/config.h"
@@ -18,6 +19,7 @@ struct listener {
 	struct generation *generation; /* what it accepts under; a reference */
 	const struct config_listener *config; /* the generation's */
 	int fd;
+	bool shared; /* with other workers */
 };
 
 /*
@@ -33,6 +35,14 @@ int listener_check_free(const struct config_listener *config, char *error, size_
  */
 int listener_open(struct listener *listener, struct worker *worker, struct generation *generation,
 		  const struct config_listener *config, char *error, size_t error_len);
+
+/*
+ * The same with a socket that is bound and listens already (core/listen_fds.h); `fd` is the listener's
+ * in any case. shared: other workers accept on it as well.
+ */
+int listener_adopt(struct listener *listener, struct worker *worker, struct generation *generation,
+		   const struct config_listener *config, int fd, bool shared, char *error,
+		   size_t error_len);
 
 /* Close the socket. Safe when that was done. */
 void listener_close(struct listener *listener);

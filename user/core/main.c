@@ -13,6 +13,8 @@
 
 #include "core/background.h"
 #include "core/config.h"
+#include "core/handover_give.h"
+#include "core/handover_take.h"
 #include "core/launcher.h"
 #include "core/log.h"
 #include "core/notify.h"
@@ -35,6 +37,7 @@
 struct start {
 	struct launcher_options launcher;
 	char program[4096]; /* "": unknown */
+	struct handover_take *takeover; /* NULL: none */
 };
 
 static void block_signals(sigset_t *set)
@@ -43,6 +46,7 @@ static void block_signals(sigset_t *set)
 	sigaddset(set, SIGTERM);
 	sigaddset(set, SIGINT);
 	sigaddset(set, SIGUSR1);
+	sigaddset(set, SIGUSR2);
 	sigaddset(set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, set, NULL);
 	signal(SIGPIPE, SIG_IGN);
@@ -85,7 +89,7 @@ static void do_chores(struct server *server)
 	watchdog_run(server->watchdog);
 }
 
-/* Until SIGTERM or SIGINT. */
+/* Until SIGTERM or SIGINT, or another ksplitd has taken over. */
 static void serve(struct server *server, const sigset_t *set)
 {
 	for (;;) {
@@ -98,6 +102,10 @@ static void serve(struct server *server, const sigset_t *set)
 		case SIGTERM:
 		case SIGINT: return;
 		case SIGUSR1: reopen_log(server); break;
+		case SIGUSR2:
+			if (handover_give_signal(server->handover))
+				return;
+			break;
 		case SIGHUP:
 			log_warn("SIGHUP: reloading is not supported yet by this version; the "
 				 "configuration stays as it is");
@@ -107,24 +115,60 @@ static void serve(struct server *server, const sigset_t *set)
 	}
 }
 
-/* Connections end by themselves, or the time is up, or a second signal comes. */
-static void drain(struct server *server, const sigset_t *set)
+/* Until the connections have ended by themselves, or the time is up; true: a signal has come. */
+static bool wait_end(struct server *server, const sigset_t *set, uint32_t limit_ms)
 {
-	uint64_t until = worker_clock_us() + (uint64_t)server->generation->config->deadlines.drain * 1000;
+	uint64_t until = worker_clock_us() + (uint64_t)limit_ms * 1000;
 
-	log_info("ending: no new connections; those that are open have %u s",
-		 server->generation->config->deadlines.drain / 1000);
-	notify_stopping();
-	server_drain(server);
 	while (!server_ended(server) && worker_clock_us() < until) {
 		int sig = wait_signal(set, POLL_MS);
 
 		watchdog_run(server->watchdog);
-		if (sig == SIGTERM || sig == SIGINT) {
-			log_info("second signal: ending now");
-			return;
-		}
+		if (sig == SIGTERM || sig == SIGINT)
+			return true;
 	}
+	return false;
+}
+
+static void drain(struct server *server, const sigset_t *set)
+{
+	const uint32_t limit_ms = server->generation->config->deadlines.drain;
+
+	log_info("ending: no new connections; those that are open have %u s", limit_ms / 1000);
+	notify_stopping();
+	server_drain(server);
+	if (wait_end(server, set, limit_ms))
+		log_info("second signal: ending now");
+}
+
+/* Another ksplitd has taken over; what is open here is nobody else's. */
+static void retire(struct server *server, const sigset_t *set)
+{
+	const struct config_deadlines *deadlines = &server->generation->config->deadlines;
+
+	log_info("ending after the upgrade: connections that are open have %u s",
+		 deadlines->upgrade_drain / 1000);
+	server_retire(server);
+	launcher_stop(server->launcher);
+	server->launcher = NULL;
+	if (!wait_end(server, set, deadlines->upgrade_drain))
+		return;
+	log_info("ending: connections that are open have %u s", deadlines->drain / 1000);
+	if (wait_end(server, set, deadlines->drain))
+		log_info("second signal: ending now");
+}
+
+/* The ksplitd to take over from goes on, but what was accepted here already is ours to serve. */
+static void give_back(struct server *server, const sigset_t *set, const char *why)
+{
+	if (!server->takeover)
+		return;
+	server_hold(server);
+	handover_take_refuse(server->takeover, why);
+	if (!server->workers[0].thread_started)
+		return;
+	server_drain(server);
+	wait_end(server, set, server->generation->config->deadlines.drain);
 }
 
 /* When all programs are loaded. Without it all works, with less behind it. */
@@ -158,16 +202,22 @@ static int run(struct server *server, const struct start *start, struct backgrou
 	    server_start(server, error, sizeof(error))) {
 		log_error("%s", error);
 		background_failed(background, error);
+		give_back(server, set, error);
 		return EXIT_FAILED;
 	}
 	enter_sandbox();
+	if (handover_give_new(server, &server->handover))
+		log_error("out of memory: there can be no upgrade");
 	snprintf(status, sizeof(status), "%zu worker%s, at most %zu connections",
 		 server->workers_len, server->workers_len == 1 ? "" : "s", server->max_connections);
 	log_info("ready: %s", status);
 	background_ready(background);
 	notify_ready(status);
 	serve(server, set);
-	drain(server, set);
+	if (handover_give_end(server->handover))
+		retire(server, set);
+	else
+		drain(server, set);
 	return EXIT_OK;
 }
 
@@ -215,12 +265,14 @@ static int serve_as_told(struct config *config, const struct start *start)
 
 	forbid_core();
 	block_signals(&signals);
-	if (server_init(&server, config, error, sizeof(error))) {
+	if (server_init(&server, config, start->takeover, error, sizeof(error))) {
 		fprintf(stderr, "ksplitd: %s\n", error);
+		handover_take_refuse(start->takeover, error);
 		server_destroy(&server);
 		return EXIT_FAILED;
 	}
-	if (!foreground) {
+	/* Who takes over is started by nobody that waits. */
+	if (!foreground && !start->takeover) {
 		int err = background_enter(&background);
 
 		if (err) {
@@ -229,8 +281,9 @@ static int serve_as_told(struct config *config, const struct start *start)
 			server_destroy(&server);
 			return EXIT_FAILED;
 		}
-		log_setup(server.generation->config->log_level, true);
 	}
+	if (!foreground)
+		log_setup(server.generation->config->log_level, true);
 	status = run(&server, start, &background, &signals);
 	server_destroy(&server);
 	return status;
@@ -261,6 +314,7 @@ static int print(struct config *config)
 static int obey(struct config *config, int argc, char **argv)
 {
 	struct start start;
+	char error[ERROR_LEN];
 
 	if (config->print_rules)
 		return print(config);
@@ -269,7 +323,23 @@ static int obey(struct config *config, int argc, char **argv)
 	remember_start(&start, argc, argv);
 	bind_now(&start);
 	log_setup(config->log_level, false);
+	if (handover_take_open(&start.takeover, error, sizeof(error))) {
+		fprintf(stderr, "ksplitd: %s\n", error);
+		config_delete(config);
+		return EXIT_FAILED;
+	}
 	return serve_as_told(config, &start);
+}
+
+/* Whoever waits for this ksplitd to take over is to know why it does not. */
+static void refuse_takeover(const char *why)
+{
+	struct handover_take *takeover = NULL;
+	char error[ERROR_LEN];
+
+	if (handover_take_open(&takeover, error, sizeof(error)) == 0)
+		handover_take_refuse(takeover, why);
+	handover_take_free(takeover);
 }
 
 int main(int argc, char **argv)
@@ -281,6 +351,7 @@ int main(int argc, char **argv)
 
 	if (!config || options_read(argc, argv, config, &action, error, sizeof(error))) {
 		fprintf(stderr, "ksplitd: %s\n", error);
+		refuse_takeover(error);
 		status = EXIT_CONFIG;
 	} else if (action == OPTIONS_RUN) {
 		return obey(config, argc, argv);

@@ -27,6 +27,11 @@ void notify_alive(void)
 	sd_notify(0, "WATCHDOG=1");
 }
 
+void notify_main_process(pid_t pid)
+{
+	sd_notifyf(0, "MAINPID=%d", (int)pid);
+}
+
 #else
 
 void notify_ready(const char *status)
@@ -45,6 +50,11 @@ uint64_t notify_watchdog_us(void)
 
 void notify_alive(void)
 {
+}
+
+void notify_main_process(pid_t pid)
+{
+	(void)pid;
 }
 
 #endif

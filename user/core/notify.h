@@ -3,6 +3,7 @@
 #define KSPLIT_CORE_NOTIFY_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
 /*
  * What the service manager is told (sd_notify(3), Type=notify). Without one, that is without
@@ -12,6 +13,9 @@
 
 /* The listeners accept. `status` is one line for `systemctl status`; not kept. */
 void notify_ready(const char *status);
+
+/* Another process is the service from now on; it says itself that it is ready. */
+void notify_main_process(pid_t pid);
 
 /* The end has begun: open connections are waited for. */
 void notify_stopping(void);

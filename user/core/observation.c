@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/handover_take.h"
 #include "core/listener.h"
 #include "core/log.h"
 #include "core/server.h"
@@ -91,7 +92,7 @@ static void tell(struct server *server)
 		log_info("connect hook: off: %s", status.processes_why);
 }
 
-static int start_observer(struct server *server, char *error, size_t error_len)
+int observation_start(struct server *server, char *error, size_t error_len)
 {
 	const struct config *config = server->generation->config;
 	const struct observer_sink sink = {
@@ -112,7 +113,7 @@ static int start_observer(struct server *server, char *error, size_t error_len)
 	return observer_start(server->observer, &sink);
 }
 
-static int start_exports(struct server *server, char *error, size_t error_len)
+int observation_export(struct server *server, char *error, size_t error_len)
 {
 	const struct config_metrics *config = &server->generation->config->metrics;
 	const struct capture *capture = &server->generation->config->capture;
@@ -129,19 +130,13 @@ static int start_exports(struct server *server, char *error, size_t error_len)
 		err = otlp_open(&options, &source, &server->otlp, error, error_len);
 	/* Last: the port's thread tells of the exporter. */
 	if (!err && config->prometheus[0]) {
-		err = metrics_http_open(config->prometheus, &source, &server->metrics, error,
-					error_len);
+		err = metrics_http_open(config->prometheus,
+					handover_take_metrics(server->takeover), &source,
+					&server->metrics, error, error_len);
 		if (!err)
 			log_info("metrics on port %u", metrics_http_port(server->metrics));
 	}
 	return err;
-}
-
-int observation_start(struct server *server, char *error, size_t error_len)
-{
-	int err = start_observer(server, error, error_len);
-
-	return err ? err : start_exports(server, error, error_len);
 }
 
 void observation_stop_exports(struct server *server)

@@ -10,8 +10,12 @@
 #include <unistd.h>
 
 #include "core/capture_hook.h"
+#include "core/handover_give.h"
+#include "core/handover_take.h"
+#include "core/handover_wire.h"
 #include "core/launcher.h"
 #include "core/learned_pass.h"
+#include "core/listen_fds.h"
 #include "core/listener.h"
 #include "core/log.h"
 #include "core/observation.h"
@@ -20,10 +24,8 @@
 #include "core/service.h"
 #include "core/status.h"
 #include "core/watchdog.h"
+#include "export/metrics_http.h"
 
-/* Two sockets; intercepted, in the worst moment a third: half a pipe. */
-#define DESCRIPTORS_RAW		2
-#define DESCRIPTORS_INTERCEPTED 3
 /* Names of calls that were passed, for status. */
 #define PASSES_LISTED 1000
 
@@ -34,36 +36,6 @@ static size_t cpu_count(void)
 	if (sched_getaffinity(0, sizeof(set), &set))
 		return 1;
 	return (size_t)CPU_COUNT(&set);
-}
-
-static size_t at_least_one(size_t n)
-{
-	return n ? n : 1;
-}
-
-/*
- * How many connections there may be, and how many of them intercepted: beyond that new ones are
- * passed raw as long as there is a descriptor for each side, and then wait.
- */
-static int set_limits(struct server *server, char *error, size_t error_len)
-{
-	const struct config *config = server->generation->config;
-	const size_t descriptors = overload_descriptors();
-	const struct overload_limits limits = {
-		.intercepted = overload_share(at_least_one(descriptors / DESCRIPTORS_INTERCEPTED),
-					      server->workers_len),
-		.handshakes = overload_share(config->handshakes, server->workers_len),
-		.memory = (uint64_t)config->memory << 20,
-	};
-
-	server->max_connections = at_least_one(descriptors / DESCRIPTORS_RAW);
-	if (config->max_connections && config->max_connections < server->max_connections)
-		server->max_connections = config->max_connections;
-	for (size_t i = 0; i < server->workers_len; i++)
-		server->workers[i].conns_max =
-			overload_share(server->max_connections, server->workers_len);
-	snprintf(error, error_len, "cannot watch the memory of this process");
-	return overload_new(&limits, &server->overload);
 }
 
 static int make_lists(struct server *server)
@@ -141,7 +113,10 @@ static int make_workers(struct server *server, char *error, size_t error_len)
 		return -ENOMEM;
 	server->workers_len = count;
 	for (size_t i = 0; i < generation->listeners_len; i++) {
-		int err = listener_check_free(&generation->listeners[i], error, error_len);
+		const struct config_listener *listener = &generation->listeners[i];
+		int err = listen_fds_count(server->inherited, listener)
+				  ? 0
+				  : listener_check_free(listener, error, error_len);
 
 		if (err)
 			return err;
@@ -161,12 +136,52 @@ static int make_workers(struct server *server, char *error, size_t error_len)
 	return 0;
 }
 
-int server_init(struct server *server, struct config *config, char *error, size_t error_len)
+/* Listening sockets that there are already. */
+static int inherit(struct server *server, char *error, size_t error_len)
+{
+	int err = listen_fds_new(&server->inherited);
+
+	if (err)
+		snprintf(error, error_len, "out of memory");
+	else if (server->takeover)
+		err = handover_take_listeners(server->takeover, server->inherited, error,
+					      error_len);
+	else
+		err = listen_fds_from_manager(server->inherited, error, error_len);
+	return err;
+}
+
+/* One that the manager has opened, and nobody accepts on, would leave its clients waiting. */
+static int end_inheriting(struct server *server, char *error, size_t error_len)
+{
+	char name[160];
+	int err = 0;
+
+	if (listen_fds_unused(server->inherited, name, sizeof(name))) {
+		if (server->takeover) {
+			log_info("no longer listening: %s", name);
+		} else {
+			err = -EINVAL;
+			snprintf(error, error_len,
+				 "the service manager has opened %s for ksplitd, but no listener of the "
+				 "configuration has this address: add one, or take it out of the socket "
+				 "unit",
+				 name);
+		}
+	}
+	listen_fds_free(server->inherited);
+	server->inherited = NULL;
+	return err;
+}
+
+int server_init(struct server *server, struct config *config, struct handover_take *takeover,
+		char *error, size_t error_len)
 {
 	struct timespec now;
 	int err;
 
 	memset(server, 0, sizeof(*server));
+	server->takeover = takeover;
 	pthread_mutex_init(&server->lock, NULL);
 	clock_gettime(CLOCK_REALTIME, &now);
 	server->start_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
@@ -181,7 +196,10 @@ int server_init(struct server *server, struct config *config, char *error, size_
 	if (err)
 		return err;
 	probe_kernel(server);
-	return make_workers(server, error, error_len);
+	err = inherit(server, error, error_len);
+	if (!err)
+		err = make_workers(server, error, error_len);
+	return err ? err : end_inheriting(server, error, error_len);
 }
 
 int server_check(struct config *config, char *error, size_t error_len)
@@ -201,62 +219,20 @@ int server_check(struct config *config, char *error, size_t error_len)
 	return err;
 }
 
-static int start_services(struct server *server, char *error, size_t error_len)
+void server_hold(struct server *server)
 {
-	const struct config *config = server->generation->config;
-	struct control_source source;
-	int err = 0;
-
-	snprintf(error, error_len, "cannot start a thread");
-	if (server->generation->issuer->signer)
-		err = signer_listen(server->generation->issuer->signer);
-	if (err)
-		return err;
-	if (config->access_log) {
-		snprintf(error, error_len, "access log %s", config->access_log);
-		err = access_log_open(config->access_log, &server->access_log);
-		if (err)
-			return err;
-	}
-	err = observation_start(server, error, error_len);
-	if (err)
-		return err;
-	snprintf(error, error_len, "cannot start the resolver");
-	err = resolver_new(&server->resolver);
-	if (err)
-		return err;
-	/* Before the workers and the control socket look at it; the listeners are listening. */
-	snprintf(error, error_len, "capture by connect hook");
-	err = capture_hook_start(server);
-	if (err || !config->control || !config->control[0])
-		return err;
-	status_source(server, &source);
-	snprintf(error, error_len, "control socket %s", config->control);
-	return control_open(config->control, &source, &server->control);
+	for (size_t i = 0; i < server->workers_len; i++)
+		worker_hold(&server->workers[i]);
 }
 
-int server_start(struct server *server, char *error, size_t error_len)
+void server_retire(struct server *server)
 {
-	/* Its process first: it has none of the threads' memory then. */
-	int err = capturing_new(server, &server->capturing, error, error_len);
-
-	if (!err)
-		err = start_services(server, error, error_len);
-	if (!err)
-		err = set_limits(server, error, error_len);
-	if (err) {
-		size_t used = strlen(error);
-
-		snprintf(error + used, error_len - used, ": %s", strerror(-err));
-		return err;
-	}
-	snprintf(error, error_len, "cannot start a worker thread");
-	err = watchdog_new(server, &server->watchdog);
-	for (size_t i = 0; !err && i < server->workers_len; i++)
-		err = worker_start(&server->workers[i]);
-	if (!err)
-		capturing_begin(server->capturing);
-	return err;
+	atomic_store(&server->draining, true);
+	metrics_http_leave(server->metrics);
+	capture_hook_retire(server);
+	capturing_end(server->capturing);
+	for (size_t i = 0; i < server->workers_len; i++)
+		worker_drain(&server->workers[i]);
 }
 
 void server_drain(struct server *server)
@@ -286,6 +262,7 @@ bool server_ended(const struct server *server)
 
 void server_destroy(struct server *server)
 {
+	handover_give_end(server->handover);
 	capture_hook_stop(server);
 	capturing_end(server->capturing);
 	server_stop(server);
@@ -308,6 +285,9 @@ void server_destroy(struct server *server)
 	capture_hook_free(server);
 	capturing_free(server->capturing);
 	watchdog_free(server->watchdog);
+	handover_give_free(server->handover);
+	handover_take_free(server->takeover);
+	listen_fds_free(server->inherited);
 	launcher_stop(server->launcher);
 	own_sockets_free(server->own_sockets);
 	overload_free(server->overload);

@@ -19,7 +19,10 @@
 #include "observe/observer.h"
 #include "tls/ktls.h"
 
+struct handover_give;
+struct handover_take;
 struct learned_pass;
+struct listen_fds;
 struct overload;
 struct pass_list;
 struct pulse;
@@ -53,6 +56,9 @@ struct server {
 	struct capturing *capturing;   /* NULL: nothing is captured by rules */
 	struct launcher *launcher;     /* NULL until all is ready to start */
 	struct watchdog *watchdog;     /* NULL: the service manager does not ask for it */
+	struct listen_fds *inherited;  /* sockets that are there already; NULL but in server_init */
+	struct handover_take *takeover; /* NULL: there is no ksplitd to take over from */
+	struct handover_give *handover; /* NULL until all is started */
 	struct worker *workers;
 	size_t workers_len;
 	size_t workers_ready; /* of these are set up */
@@ -65,9 +71,12 @@ struct server {
 /*
  * Load the CA and the trust anchors, make contexts, probe the kernel, bind the listeners:
  * everything that can fail for a reason that an administrator has to know. No thread is started.
- * Takes over `config` (config_new) in any case. 0 or -errno with one line in `error`.
+ * Takes over `config` (config_new) in any case, and `takeover` (NULL: none), whose listeners are used
+ * where they have a configured address, as are those that the service manager has opened. 0 or -errno
+ * with one line in `error`.
  */
-int server_init(struct server *server, struct config *config, char *error, size_t error_len);
+int server_init(struct server *server, struct config *config, struct handover_take *takeover,
+		char *error, size_t error_len);
 
 /*
  * Read the files that the configuration names (CA, trust anchors) and nothing more. Takes over
@@ -77,6 +86,15 @@ int server_check(struct config *config, char *error, size_t error_len);
 
 /* Start all threads (after a fork to the background). 0 or -errno with one line in `error`. */
 int server_start(struct server *server, char *error, size_t error_len);
+
+/* Accept nothing more; what waits in the listeners' queues is another process's to serve. */
+void server_hold(struct server *server);
+
+/*
+ * Another ksplitd has taken over: withdraw what it has put in place of ours, and let workers end when
+ * their last connection has.
+ */
+void server_retire(struct server *server);
 
 /* Stop accepting; workers end when their last connection has. */
 void server_drain(struct server *server);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -13,6 +14,7 @@
 
 #include "core/capture_hook.h"
 #include "core/conn.h"
+#include "core/handover_give.h"
 #include "core/status_passes.h"
 #include "export/metrics_source.h"
 #include "export/otlp_client.h"
@@ -172,6 +174,17 @@ static void switch_capture(void *ctx, bool on, const char *by)
 	capturing_switch(server->capturing, on, by);
 	passed = (unsigned int)((worker_clock_us() - start) / 1000);
 	capture_hook_await(server, passed < SWITCH_MS ? SWITCH_MS - passed : 0);
+}
+
+static void upgrade(void *ctx, const char *by, struct control_upgrade *out)
+{
+	struct server *server = ctx;
+	struct handover_outcome outcome;
+
+	handover_give_ask(server->handover, by, &outcome);
+	out->done = outcome.done;
+	out->pid = (int)outcome.pid;
+	snprintf(out->why, sizeof(out->why), "%s", outcome.why);
 }
 
 /*
@@ -344,6 +357,7 @@ void status_source(struct server *server, struct control_source *source)
 		.read_summary = read_summary,
 		.read_connections = read_connections,
 		.switch_capture = switch_capture,
+		.upgrade = upgrade,
 		.read_aggregate = read_aggregate,
 		.read_observer = read_observer,
 		.read_otlp = read_otlp,

@@ -16,6 +16,7 @@
 #include "core/log.h"
 #include "core/policy_caller.h"
 #include "core/server.h"
+#include "core/worker_listen.h"
 #include "observe/stream_scanner.h"
 
 #define EVENTS_PER_TURN	  256
@@ -90,6 +91,8 @@ static void accept_all_on(struct worker *worker)
 {
 	int err = 0;
 
+	if (worker->accept_held)
+		return;
 	for (size_t i = 0; i < worker->listeners_len && !err; i++)
 		err = listener_accept_on(&worker->listeners[i]);
 	if (!err)
@@ -218,10 +221,12 @@ static void *worker_thread(void *arg)
 	return NULL;
 }
 
+enum order_kind { ORDER_DRAIN, ORDER_STOP, ORDER_HOLD, ORDER_RELEASE };
+
 struct order {
 	struct worker_post post;
 	struct worker *worker;
-	bool stop;
+	enum order_kind kind;
 };
 
 static void close_listeners(struct worker *worker)
@@ -230,21 +235,49 @@ static void close_listeners(struct worker *worker)
 		listener_close(&worker->listeners[i]);
 }
 
+static void end_accepting(struct worker *worker)
+{
+	/* Clients that the kernel has accepted already are served, not reset. */
+	for (size_t i = 0; i < worker->listeners_len && !worker->draining; i++)
+		worker->listeners[i].watch.ready(&worker->listeners[i].watch, 0);
+	worker->draining = true;
+	deadline_clear(&worker->deadlines, &worker->accept_pause);
+	close_listeners(worker);
+}
+
+static void hold(struct worker *worker)
+{
+	worker->accept_held = true;
+	accept_all_off(worker);
+}
+
+static void release(struct worker *worker)
+{
+	if (!worker->accept_held)
+		return;
+	worker->accept_held = false;
+	if (!worker->accept_paused && !worker->draining)
+		accept_all_on(worker);
+}
+
 static void order_run(struct worker_post *post)
 {
 	struct order *order = (struct order *)post;
+	struct worker *worker = order->worker;
 
-	/* Clients that the kernel has accepted already are served, not reset. */
-	for (size_t i = 0; i < order->worker->listeners_len && !order->worker->draining; i++)
-		order->worker->listeners[i].watch.ready(&order->worker->listeners[i].watch, 0);
-	order->worker->draining = true;
-	order->worker->stop |= order->stop;
-	deadline_clear(&order->worker->deadlines, &order->worker->accept_pause);
-	close_listeners(order->worker);
+	switch (order->kind) {
+	case ORDER_STOP:
+		worker->stop = true;
+		end_accepting(worker);
+		break;
+	case ORDER_DRAIN: end_accepting(worker); break;
+	case ORDER_HOLD: hold(worker); break;
+	case ORDER_RELEASE: release(worker); break;
+	}
 	free(order);
 }
 
-static void give_order(struct worker *worker, bool stop)
+static void give_order(struct worker *worker, enum order_kind kind)
 {
 	struct order *order = calloc(1, sizeof(*order));
 
@@ -254,36 +287,33 @@ static void give_order(struct worker *worker, bool stop)
 	}
 	order->post.run = order_run;
 	order->worker = worker;
-	order->stop = stop;
+	order->kind = kind;
 	worker_post(worker, &order->post);
 }
 
 void worker_drain(struct worker *worker)
 {
-	give_order(worker, false);
+	give_order(worker, ORDER_DRAIN);
 }
 
 void worker_stop(struct worker *worker)
 {
-	give_order(worker, true);
+	give_order(worker, ORDER_STOP);
 }
 
-static int open_listeners(struct worker *worker, char *error, size_t error_len)
+void worker_hold(struct worker *worker)
 {
-	struct generation *generation = worker->generation;
+	give_order(worker, ORDER_HOLD);
+}
 
-	worker->listeners = calloc(generation->listeners_len, sizeof(*worker->listeners));
-	if (!worker->listeners)
-		return -ENOMEM;
-	for (size_t i = 0; i < generation->listeners_len; i++) {
-		int err = listener_open(&worker->listeners[i], worker, generation,
-					&generation->listeners[i], error, error_len);
+void worker_release(struct worker *worker)
+{
+	give_order(worker, ORDER_RELEASE);
+}
 
-		if (err)
-			return err;
-		worker->listeners_len++;
-	}
-	return 0;
+bool worker_is_held(const struct worker *worker)
+{
+	return atomic_load(&worker->accept_held) || atomic_load(&worker->ended);
 }
 
 static int open_epoll(struct worker *worker)
@@ -347,7 +377,7 @@ int worker_init(struct worker *worker, const struct server *server, unsigned int
 	if (!err && policy_names_processes(policy))
 		err = policy_callers_new(policy, &worker->callers);
 	if (!err)
-		err = open_listeners(worker, error, error_len);
+		err = worker_listen(worker, error, error_len);
 	return err;
 }
 

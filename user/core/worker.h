@@ -58,6 +58,7 @@ struct worker {
 	size_t listeners_len;
 	struct deadline accept_pause;
 	bool accept_paused;
+	_Atomic bool accept_held;    /* told not to accept; read anywhere */
 	uint64_t pause_told_us;	     /* when the log last told of a pause; 0: never */
 	struct conn_list conns;
 	size_t conns_len;
@@ -105,6 +106,14 @@ uint64_t worker_turns(const struct worker *worker);
  */
 void worker_drain(struct worker *worker);
 void worker_stop(struct worker *worker);
+
+/*
+ * Any thread: accept nothing until worker_release, and what is in the listeners' queues by then stays
+ * there; a drain that follows leaves it there as well. It has obeyed when worker_is_held says so.
+ */
+void worker_hold(struct worker *worker);
+void worker_release(struct worker *worker);
+bool worker_is_held(const struct worker *worker);
 
 /* Wait for the thread's end. */
 void worker_join(struct worker *worker);

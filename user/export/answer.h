@@ -25,6 +25,9 @@ int answer_passes(const struct control_source *source, cJSON *data, char error[A
 int answer_capture(const struct control_source *source, const cJSON *request, cJSON *data,
 		   char error[ANSWER_ERROR]);
 
+/* Acts, too. */
+int answer_upgrade(const struct control_source *source, cJSON *data, char error[ANSWER_ERROR]);
+
 /* The wall clock, milliseconds since the epoch. */
 int64_t answer_wall_ms(void);
 

@@ -321,7 +321,8 @@ static void control_free(struct control *control)
 	free(control);
 }
 
-int control_open(const char *path, const struct control_source *source, struct control **out)
+static int open_by(int (*open)(const char *path, struct control_socket *socket), const char *path,
+		   const struct control_source *source, struct control **out)
 {
 	struct control *control = calloc(1, sizeof(*control));
 	int err;
@@ -332,7 +333,7 @@ int control_open(const char *path, const struct control_source *source, struct c
 	control->wake_fd = -1;
 	for (int i = 0; i < CLIENTS_MAX; i++)
 		control->clients[i].fd = -1;
-	err = control_socket_open(path, &control->socket);
+	err = open(path, &control->socket);
 	if (err) {
 		free(control);
 		return err;
@@ -344,6 +345,16 @@ int control_open(const char *path, const struct control_source *source, struct c
 	}
 	*out = control;
 	return 0;
+}
+
+int control_open(const char *path, const struct control_source *source, struct control **out)
+{
+	return open_by(control_socket_open, path, source, out);
+}
+
+int control_take_over(const char *path, const struct control_source *source, struct control **out)
+{
+	return open_by(control_socket_take_over, path, source, out);
 }
 
 void control_close(struct control *control)

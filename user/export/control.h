@@ -87,6 +87,13 @@ struct control_hook {
 	} counts[CONTROL_HOOK_COUNTS];
 };
 
+/* What became of an upgrade. */
+struct control_upgrade {
+	bool done;
+	int pid;       /* of the ksplitd that has taken over */
+	char why[512]; /* one sentence: why it has not */
+};
+
 /* What the control socket asks of the daemon; filled by core. Called on the control thread only. */
 struct control_source {
 	void *ctx;
@@ -115,6 +122,11 @@ struct control_source {
 	 * became of it is in read_summary. NULL: there is nothing to switch.
 	 */
 	void (*switch_capture)(void *ctx, bool on, const char *by);
+	/*
+	 * Have another ksplitd take over; waits for what becomes of it, a minute at most. `by` says who
+	 * asks. NULL: nothing of the kind here.
+	 */
+	void (*upgrade)(void *ctx, const char *by, struct control_upgrade *out);
 	/* Who is at the other end of the socket, for `by`; filled for each client. */
 	char client[CAPTURE_BY];
 };
@@ -133,6 +145,9 @@ struct control;
  * -ENAMETOOLONG ...
  */
 int control_open(const char *path, const struct control_source *source, struct control **out);
+
+/* The same in the place of a live daemon, from which this one has taken over (control_socket_take_over). */
+int control_take_over(const char *path, const struct control_source *source, struct control **out);
 
 /* End the thread, remove the socket (if it is still ours). NULL allowed. */
 void control_close(struct control *control);

@@ -32,6 +32,7 @@ static const struct command {
 	{.name = KSPLIT_COMMAND_REQUESTS, .answer = answer_requests},
 	{.name = KSPLIT_COMMAND_PASSES, .answer = answer_passes},
 	{.name = KSPLIT_COMMAND_CAPTURE, .answer_request = answer_capture},
+	{.name = KSPLIT_COMMAND_UPGRADE, .answer = answer_upgrade},
 };
 
 static const struct command *find_command(const char *name)
@@ -85,7 +86,7 @@ static const struct command *read_request(const cJSON *request, char error[ANSWE
 		if (!found)
 			snprintf(error, ANSWER_ERROR,
 				 "unknown command `%s`; known: summary, connections, "
-				 "kernel, endpoints, requests, passes, capture",
+				 "kernel, endpoints, requests, passes, capture, upgrade",
 				 name);
 	}
 	return found;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -125,6 +126,48 @@ int control_socket_open(const char *path, struct control_socket *out)
 	}
 	*out = made;
 	return 0;
+}
+
+/* rename(2) puts it in the other's place: at every moment somebody can be asked there. */
+static int move(struct control_socket *socket, const char *path)
+{
+	char *name = strdup(path);
+
+	if (!name)
+		return -ENOMEM;
+	if (rename(socket->path, name)) {
+		int err = -errno;
+
+		free(name);
+		return err;
+	}
+	free(socket->path);
+	socket->path = name;
+	return 0;
+}
+
+int control_socket_take_over(const char *path, struct control_socket *out)
+{
+	struct control_socket made;
+	struct stat st;
+	char *temporary;
+	int err;
+
+	/* what is no socket is somebody's file */
+	if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+		return -EEXIST;
+	if (asprintf(&temporary, "%s.%d", path, (int)getpid()) < 0)
+		return -ENOMEM;
+	err = control_socket_open(temporary, &made);
+	free(temporary);
+	if (err)
+		return err;
+	err = move(&made, path);
+	if (err)
+		control_socket_close(&made);
+	else
+		*out = made;
+	return err;
 }
 
 void control_socket_close(struct control_socket *socket)

@@ -203,18 +203,35 @@ static struct MHD_Daemon *start(struct metrics_http *http)
 	return daemon;
 }
 
-int metrics_http_open(const char *listen, const struct metrics_source *source,
+static int open_socket(const char *listen, int inherited, struct metrics_listen *out, char *error,
+		       size_t error_len)
+{
+	if (inherited >= 0 && metrics_listen_adopt(listen, inherited, out))
+		return 0;
+	if (inherited >= 0)
+		close(inherited);
+	return metrics_listen_open(listen, out, error, error_len);
+}
+
+int metrics_http_open(const char *listen, int inherited, const struct metrics_source *source,
 		      struct metrics_http **out, char *error, size_t error_len)
 {
 	struct metrics_http *http = calloc(1, sizeof(*http));
 	int err;
 
 	snprintf(error, error_len, "out of memory");
-	if (!http)
+	if (!http) {
+		if (inherited >= 0)
+			close(inherited);
 		return -ENOMEM;
+	}
 	http->source = *source;
 	http->policy = metrics_page_policy();
-	err = http->policy ? metrics_listen_open(listen, &http->listen, error, error_len) : -ENOMEM;
+	err = open_socket(listen, inherited, &http->listen, error, error_len);
+	if (!err && !http->policy) {
+		close(http->listen.fd);
+		err = -ENOMEM;
+	}
 	if (err) {
 		free(http->policy);
 		free(http);
@@ -235,6 +252,21 @@ int metrics_http_open(const char *listen, const struct metrics_source *source,
 uint16_t metrics_http_port(const struct metrics_http *http)
 {
 	return http->listen.port;
+}
+
+int metrics_http_fd(const struct metrics_http *http)
+{
+	return http->listen.fd;
+}
+
+void metrics_http_leave(struct metrics_http *http)
+{
+	int fd = http && http->listen.fd >= 0 ? MHD_quiesce_daemon(http->daemon) : -1;
+
+	if (fd < 0)
+		return;
+	close(fd);
+	http->listen.fd = -1;
 }
 
 void metrics_http_close(struct metrics_http *http)

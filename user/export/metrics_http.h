@@ -19,12 +19,19 @@
 struct metrics_http;
 
 /*
- * Listen and start a thread that answers. `listen` as for metrics_listen_open. `source` is copied,
+ * Listen and start a thread that answers. `listen` as for metrics_listen_open; `inherited` is taken over in
+ * any case, and used when it is a socket of that address (metrics_listen_adopt); -1: there is none. `source` is copied,
  * what it points to must live longer; it is called on that thread. Caller owns *out. 0, or -errno
  * with a sentence in `error`.
  */
-int metrics_http_open(const char *listen, const struct metrics_source *source,
+int metrics_http_open(const char *listen, int inherited, const struct metrics_source *source,
 		      struct metrics_http **out, char *error, size_t error_len);
+
+/* The listening socket; metrics_http's. -1: it is another process's now. */
+int metrics_http_fd(const struct metrics_http *http);
+
+/* Another process has that socket, too, and answers from now on: accept no more. NULL allowed. */
+void metrics_http_leave(struct metrics_http *http);
 
 /* The port listened on; the one that was found free where 0 was asked for. */
 uint16_t metrics_http_port(const struct metrics_http *http);

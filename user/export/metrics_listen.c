@@ -56,13 +56,23 @@ static bool is_loopback(const struct sockaddr *address)
 	return IN6_IS_ADDR_LOOPBACK(in6) || (IN6_IS_ADDR_V4MAPPED(in6) && in6->s6_addr[12] == 127);
 }
 
+union address {
+	struct sockaddr sa;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+};
+
+static void describe(int fd, const union address *bound, struct metrics_listen *out)
+{
+	out->fd = fd;
+	out->port = ntohs(bound->sa.sa_family == AF_INET ? bound->in.sin_port
+							  : bound->in6.sin6_port);
+	out->loopback = is_loopback(&bound->sa);
+}
+
 static int listen_on(const struct addrinfo *address, struct metrics_listen *out)
 {
-	union {
-		struct sockaddr sa;
-		struct sockaddr_in in;
-		struct sockaddr_in6 in6;
-	} bound;
+	union address bound;
 	socklen_t len = sizeof(bound);
 	int one = 1, err;
 	int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -77,13 +87,12 @@ static int listen_on(const struct addrinfo *address, struct metrics_listen *out)
 		close(fd);
 		return err;
 	}
-	out->fd = fd;
-	out->port = ntohs(bound.sa.sa_family == AF_INET ? bound.in.sin_port : bound.in6.sin6_port);
-	out->loopback = is_loopback(&bound.sa);
+	describe(fd, &bound, out);
 	return 0;
 }
 
-int metrics_listen_open(const char *text, struct metrics_listen *out, char *error, size_t error_len)
+/* NULL: that is no address. */
+static struct addrinfo *look_up(const char *text)
 {
 	static const struct addrinfo hints = {
 		.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
@@ -91,10 +100,34 @@ int metrics_listen_open(const char *text, struct metrics_listen *out, char *erro
 	};
 	struct addrinfo *address = NULL;
 	struct listen_parts parts;
-	int err;
 
 	if (split(text, &parts) < 0 || strtoul(parts.port, NULL, 10) > 65535 ||
-	    getaddrinfo(parts.host[0] ? parts.host : "127.0.0.1", parts.port, &hints, &address)) {
+	    getaddrinfo(parts.host[0] ? parts.host : "127.0.0.1", parts.port, &hints, &address))
+		return NULL;
+	return address;
+}
+
+bool metrics_listen_adopt(const char *text, int fd, struct metrics_listen *out)
+{
+	struct addrinfo *address = look_up(text);
+	union address bound = {0};
+	socklen_t len = sizeof(bound);
+	bool same = address && getsockname(fd, &bound.sa, &len) == 0 &&
+		    address->ai_addrlen == len && !memcmp(address->ai_addr, &bound, len);
+
+	if (address)
+		freeaddrinfo(address);
+	if (same)
+		describe(fd, &bound, out);
+	return same;
+}
+
+int metrics_listen_open(const char *text, struct metrics_listen *out, char *error, size_t error_len)
+{
+	struct addrinfo *address = look_up(text);
+	int err;
+
+	if (!address) {
 		snprintf(error, error_len,
 			 "expected ADDR:PORT, [ADDR6]:PORT or :PORT with a numeric address");
 		return -EINVAL;

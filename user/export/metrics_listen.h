@@ -21,6 +21,12 @@ int metrics_listen_open(const char *text, struct metrics_listen *out, char *erro
 			size_t error_len);
 
 /*
+ * The same with a socket that listens already, from the process that this one takes over from: false, and
+ * nothing is done, when its address is not the one asked for.
+ */
+bool metrics_listen_adopt(const char *text, int fd, struct metrics_listen *out);
+
+/*
  * May a request with this Host field be answered on a loopback address? Only when it names this
  * host: localhost, 127.x.x.x or [::1], with or without a port (RFC 9110 7.2). Any other name was
  * made by somebody to lead a browser here ("DNS rebinding"). NULL, no field, is HTTP/1.0 and no

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/worker_listen.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/listen_fds.h"
+#include "core/listener.h"
+#include "core/server.h"
+#include "core/worker.h"
+
+/* All sockets that somebody has left for a listener are accepted on, by whichever worker. */
+static size_t share(const struct worker *worker, size_t count)
+{
+	const size_t workers = worker->server->workers_len;
+
+	return worker->index >= count ? 1 : (count - worker->index + workers - 1) / workers;
+}
+
+static int adopt(struct worker *worker, struct listener *listener,
+		 const struct config_listener *config, size_t n, char *error, size_t error_len)
+{
+	struct listen_fds *inherited = worker->server->inherited;
+	const size_t count = listen_fds_count(inherited, config);
+	int fd = listen_fds_get(inherited, config, n % count);
+
+	if (fd < 0) {
+		snprintf(error, error_len, "cannot take over a listener: %s", strerror(-fd));
+		return fd;
+	}
+	return listener_adopt(listener, worker, worker->generation, config, fd,
+			      count < worker->server->workers_len, error, error_len);
+}
+
+/* The first sockets of all listeners come first, in their order; then what is left over. */
+static size_t count_listeners(const struct worker *worker)
+{
+	const struct generation *generation = worker->generation;
+	size_t sum = 0;
+
+	for (size_t i = 0; i < generation->listeners_len; i++) {
+		size_t count = listen_fds_count(worker->server->inherited,
+						&generation->listeners[i]);
+
+		sum += count ? share(worker, count) : 1;
+	}
+	return sum;
+}
+
+static int adopt_rest(struct worker *worker, char *error, size_t error_len)
+{
+	const struct generation *generation = worker->generation;
+	int err = 0;
+
+	for (size_t i = 0; i < generation->listeners_len; i++) {
+		const struct config_listener *config = &generation->listeners[i];
+		size_t count = listen_fds_count(worker->server->inherited, config);
+
+		for (size_t n = 1; count && n < share(worker, count) && !err; n++) {
+			err = adopt(worker, &worker->listeners[worker->listeners_len], config,
+				    worker->index + n * worker->server->workers_len, error,
+				    error_len);
+			worker->listeners_len += !err;
+		}
+	}
+	return err;
+}
+
+int worker_listen(struct worker *worker, char *error, size_t error_len)
+{
+	struct generation *generation = worker->generation;
+
+	worker->listeners = calloc(count_listeners(worker), sizeof(*worker->listeners));
+	if (!worker->listeners)
+		return -ENOMEM;
+	for (size_t i = 0; i < generation->listeners_len; i++) {
+		const struct config_listener *config = &generation->listeners[i];
+		int err = listen_fds_count(worker->server->inherited, config)
+				  ? adopt(worker, &worker->listeners[i], config, worker->index, error,
+					  error_len)
+				  : listener_open(&worker->listeners[i], worker, generation, config,
+						  error, error_len);
+
+		if (err)
+			return err;
+		worker->listeners_len++;
+	}
+	return adopt_rest(worker, error, error_len);
+}
