@@ -206,8 +206,6 @@ static int run(struct server *server, const struct start *start, struct backgrou
 		return EXIT_FAILED;
 	}
 	enter_sandbox();
-	if (handover_give_new(server, &server->handover))
-		log_error("out of memory: there can be no upgrade");
 	snprintf(status, sizeof(status), "%zu worker%s, at most %zu connections",
 		 server->workers_len, server->workers_len == 1 ? "" : "s", server->max_connections);
 	log_info("ready: %s", status);

@@ -58,7 +58,7 @@ struct server {
 	struct watchdog *watchdog;     /* NULL: the service manager does not ask for it */
 	struct listen_fds *inherited;  /* sockets that are there already; NULL but in server_init */
 	struct handover_take *takeover; /* NULL: there is no ksplitd to take over from */
-	struct handover_give *handover; /* NULL until all is started */
+	struct handover_give *handover; /* NULL until server_start */
 	struct worker *workers;
 	size_t workers_len;
 	size_t workers_ready; /* of these are set up */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/capture_hook.h"
+#include "core/handover_give.h"
 #include "core/handover_take.h"
 #include "core/handover_wire.h"
 #include "core/log.h"
@@ -197,8 +198,12 @@ static int start_after(struct server *server, char *error, size_t error_len)
 
 int server_start(struct server *server, char *error, size_t error_len)
 {
-	int err = prepare(server, error, error_len);
+	int err = handover_give_new(server, &server->handover);
 
+	if (err)
+		snprintf(error, error_len, "out of memory");
+	if (!err)
+		err = prepare(server, error, error_len);
 	if (err)
 		return err;
 	return server->takeover ? start_after(server, error, error_len)
