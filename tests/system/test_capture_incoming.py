@@ -9,14 +9,15 @@ import time
 
 import pytest
 
-from lib import env
+from lib import env, stage as stages
 from lib.capturing import Capturing, Site, within
 from lib.docs import commands
 from lib.env import wait_for
-from lib.netns import Row
+from lib.netns import Row, within as in_namespace
 from lib.nginx import NginxProgram
 from lib.process import run
 from lib.service import Identities, fingerprint, incoming
+from lib.tls import client_context
 
 pytestmark = pytest.mark.needs("ip", "nft", "nsenter", "nginx", "curl", "openssl")
 
@@ -83,6 +84,11 @@ class Services(Site):
         pem = certificates[begin:certificates.index("-----END", begin) + 26]
         der = ssl.PEM_cert_to_DER_cert(pem)
         return seen.split(" "), hashlib.sha256(der).hexdigest()
+
+    def open(self, family, port):
+        """A TLS connection of the client's, without a request so far."""
+        plain = in_namespace(self.row.client, lambda: stages.connect((HERE[family], port)))
+        return client_context(self.pki.origin_ca).wrap_socket(plain, server_hostname="shop.test")
 
     def direct(self, **how):
         """Does such a call reach nginx itself?"""
@@ -210,6 +216,12 @@ def test_client_is_the_source(site, answers_come_back, port):
             daemon.settle()
             assert_captured(site, daemon, family, seen, port, client=CLIENT[family])
             assert site.captured() - before == count == len(calls_of(daemon))
+        # What is open goes on without the rules.
+        with site.open(4, port) as one, site.open(6, port) as other:
+            assert daemon.capture("off")["state"] == "off"
+            for held in (one, other):
+                held.sendall(b"GET / HTTP/1.0\r\nHost: shop.test\r\n\r\n")
+                assert held.recv(65536).startswith(b"HTTP/1.1 200")
 
 
 def test_client_is_the_source_and_has_the_same_port(site, answers_come_back):
