@@ -16,7 +16,7 @@ from lib.env import wait_for
 from lib.netns import Row, within as in_namespace
 from lib.nginx import NginxProgram
 from lib.process import run
-from lib.service import Identities, fingerprint, incoming
+from lib.service import fingerprint, incoming
 from lib.tls import client_context
 
 pytestmark = pytest.mark.needs("ip", "nft", "nsenter", "nginx", "curl", "openssl")
@@ -53,8 +53,8 @@ class Services(Site):
                 run("ip", "-n", self.row.client, "addr", "add",
                     "%s/%d" % (OTHER[family], length), "dev", "veth0",
                     *(["nodad"] if family == 6 else []))
-            self.identities = Identities(pki, folder)
-            self.own = self.identities.issue("id-nginx", "DNS:shop.test")
+            self.own = pki.issue("nginx-own", pki.origin_ca, san="DNS:shop.test")
+            self.shown = pki.issue("nginx-shown", pki.origin_ca, san="DNS:shop.test")
             self._gateway = NginxProgram(
                 folder / "gateway", HTTP, (TLS, PLAIN, PROXY, PROXY_TLS),
                 within(self.row.gateway), v4=HERE[4], v6=HERE[6], certificate=self.own)
@@ -108,7 +108,7 @@ def daemon_for(site, port=TLS, capture=None, **listener):
     daemon = Capturing(
         site, {"incoming": dict({"ports": [port]}, **(capture or {}))},
         to=incoming("original", **listener), hosts=EVERYWHERE,
-        settings={"identities": site.identities.settings(site.identities.shop)})
+        settings={"identities": [{"cert": str(site.shown.cert), "key": str(site.shown.key)}]})
     del daemon.config["ca"]
     return daemon
 
@@ -125,7 +125,7 @@ def assert_captured(site, daemon, family, seen, port, client=None):
     assert (line["mode"], line["direction"]) == ("intercept", "incoming"), line
     assert line["upstream"] == "%s:%d" % (host, port), line
     assert CLIENT[family] in line["client"], line
-    assert line["leaf_fingerprint_sha256"] == fingerprint(site.identities.shop), line
+    assert line["leaf_fingerprint_sha256"] == fingerprint(site.shown), line
     if env.EXPECT_KTLS:
         # Both sides; of a service in plain TCP there is but one.
         for side in ("client_tls", *(["upstream_tls"] if line["upstream_tls"] else [])):
@@ -135,7 +135,7 @@ def assert_captured(site, daemon, family, seen, port, client=None):
 
 def test_service_with_tls(site):
     """Both families; what passes this host and what it calls itself is left alone; no loops."""
-    shown = fingerprint(site.identities.shop)
+    shown = fingerprint(site.shown)
     with daemon_for(site) as daemon:
         before = site.captured()
         for count, family in enumerate(FAMILIES, 1):
@@ -164,7 +164,7 @@ def test_service_in_plain_tcp(site):
     with daemon_for(site, PLAIN, upstream_tls=False) as daemon:
         for family in FAMILIES:
             seen, certificate = site.call(family, PLAIN)
-            assert certificate == fingerprint(site.identities.shop)
+            assert certificate == fingerprint(site.shown)
             assert seen[1:3] == ["http", "HTTP/1.1"], seen
             daemon.settle()
             assert_captured(site, daemon, family, seen, PLAIN)
@@ -244,7 +244,7 @@ def test_client_is_the_source_and_has_the_same_port(site, answers_come_back):
 @families
 def test_exempt_and_others(site, family):
     """By source, by destination; another port was never captured."""
-    shown = fingerprint(site.identities.shop)
+    shown = fingerprint(site.shown)
     capture = {"ports": [TLS, 8443], "sources": ["10.77.1.0/24", "fd77:1::/64"],
                "networks": ["10.77.1.1", "fd77:1::1"],
                "exempt": {"sources": [OTHER[4], OTHER[6]]}}
@@ -260,7 +260,7 @@ def test_exempt_and_others(site, family):
 def test_killed(site):
     """SIGKILL: half a second later the service is called directly, and no rule is left."""
     daemon = daemon_for(site).start()
-    assert site.call()[1] == fingerprint(site.identities.shop)
+    assert site.call()[1] == fingerprint(site.shown)
     daemon.kill()
     time.sleep(0.5)
     for family in FAMILIES:
