@@ -56,13 +56,14 @@ class Site:
         self.row.close()
 
     def issuer(self, family=4, place=None, prefix=(), authority=None):
-        """A call of curl from `place` (default: the gateway itself), after `prefix` on its command line:
-        "ksplit" or "origin", by whose leaf it got; else curl's own words. `authority`: whom alone it
-        trusts."""
+        """A call of curl from `place` (default: the gateway itself), after `prefix` on its command
+        line: "ksplit" or "origin", by whose leaf it got; else curl's own words. `authority`: whom
+        alone it trusts."""
         host = Row.ORIGIN[family] if family == 4 else "[%s]" % Row.ORIGIN[family]
         trusted = authority.cert if authority else self._both
         done = run(*within(place or self.row.gateway, *prefix, "curl", "-sS", "--max-time", 20,
-                           "--noproxy", "*", "--cacert", trusted, "--connect-to", "origin.test:443:%s:443" % host,
+                           "--noproxy", "*", "--cacert", trusted,
+                           "--connect-to", "origin.test:443:%s:443" % host,
                            "-o", "/dev/null", "-w", "%{http_code}\n%{certs}",
                            "https://origin.test/"), check=False)
         text = done.stdout.decode(errors="replace")

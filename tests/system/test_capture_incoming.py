@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Captured calls to services of this host: a client of another host, real curl; nginx on the gateway, with
-TLS, in plain TCP and with the PROXY protocol; IPv4 and IPv6. Clients see the identity that ksplitd
-shows, and nginx's own certificate when it is not in between."""
+"""Captured calls to services of this host: a client of another host, real curl; nginx on the
+gateway, with TLS, in plain TCP and with the PROXY protocol; IPv4 and IPv6. Clients see the
+identity that ksplitd shows, and nginx's own certificate when it is not in between."""
 
 import hashlib
 import ssl
@@ -37,7 +37,8 @@ HTTP = """
 		listen {v4}:446 ssl proxy_protocol; listen [{v6}]:446 ssl proxy_protocol;
 		ssl_certificate {certificate.cert};
 		ssl_certificate_key {certificate.key};
-		location / {{ return 200 "$server_port $scheme $server_protocol $remote_addr $proxy_protocol_addr"; }}
+		set $who "$remote_addr $proxy_protocol_addr";
+		location / {{ return 200 "$server_port $scheme $server_protocol $who"; }}
 	}}
 """
 
@@ -68,8 +69,8 @@ class Services(Site):
         super().close()
 
     def call(self, family=4, port=TLS, *options, source=None, place=None, name="shop.test"):
-        """A call of the client's; what nginx saw (PORT SCHEME PROTOCOL CLIENT PROXY-CLIENT), and the
-        SHA-256 of the certificate that was shown. None: curl's call failed."""
+        """A call of the client's; what nginx saw (PORT SCHEME PROTOCOL CLIENT PROXY-CLIENT), and
+        the SHA-256 of the certificate that was shown. None: curl's call failed."""
         host = HERE[family] if family == 4 else "[%s]" % HERE[family]
         done = run(*within(place or self.row.client, "curl", "-sS", "--max-time", 20,
                            "--noproxy", "*", "--cacert", self.pki.origin_ca.cert,
@@ -225,8 +226,8 @@ def test_client_is_the_source(site, answers_come_back, port):
 
 
 def test_client_is_the_source_and_has_the_same_port(site, answers_come_back):
-    """Kernel and client choose without knowing of each other: addresses and ports of both calls may be
-    the same, which connection tracking must not take for one."""
+    """Kernel and client choose without knowing of each other: addresses and ports of both calls may
+    be the same, which connection tracking must not take for one."""
     answers_come_back(PLAIN)
     with daemon_for(site, PLAIN, client_address="transparent", upstream_tls=False) as daemon:
         try:
