@@ -26,8 +26,9 @@ install: all
 	install -m 0644 tools/ksplit-doctor/ksplit-doctor.8 $(MANDIR)/man8/ksplit-doctor.8
 	install -m 0644 docs/ksplit.json.example $(DOCDIR)/ksplit.json.example
 	install -d $(UNITDIR) $(USERDIR) $(TMPDIRS)
-	sed 's|@sbindir@|$(PREFIX)/sbin|' packaging/systemd/ksplit.service > $(UNITDIR)/ksplit.service
+	sed 's|@sbindir@|$(PREFIX)/sbin|; s|@bindir@|$(PREFIX)/bin|' packaging/systemd/ksplit.service > $(UNITDIR)/ksplit.service
 	chmod 0644 $(UNITDIR)/ksplit.service
+	install -m 0644 packaging/systemd/ksplit.socket $(UNITDIR)/ksplit.socket
 	install -m 0644 packaging/systemd/ksplit.sysusers $(USERDIR)/ksplit.conf
 	install -m 0644 packaging/systemd/ksplit.tmpfiles $(TMPDIRS)/ksplit.conf
 	install -d -m 0755 $(ETCDIR)
@@ -38,7 +39,7 @@ uninstall:
 	rm -f $(SBINDIR)/ksplitd $(BINDIR)/ksplit-status $(MANDIR)/man8/ksplitd.8
 	rm -f $(MANDIR)/man5/ksplit.json.5 $(MANDIR)/man1/ksplit-status.1
 	rm -f $(SBINDIR)/ksplit-doctor $(MANDIR)/man8/ksplit-doctor.8
-	rm -f $(DOCDIR)/ksplit.json.example $(UNITDIR)/ksplit.service
+	rm -f $(DOCDIR)/ksplit.json.example $(UNITDIR)/ksplit.service $(UNITDIR)/ksplit.socket
 	rm -f $(USERDIR)/ksplit.conf $(TMPDIRS)/ksplit.conf
 	rm -f $(SBINDIR)/ksplit-ca $(MANDIR)/man8/ksplit-ca.8
 	-rmdir $(DOCDIR) 2>/dev/null

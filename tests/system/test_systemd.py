@@ -12,6 +12,7 @@ import pytest
 
 from lib import deb
 from lib.env import wait_for
+from lib.process import Program
 from lib.systemd import Host
 
 pytestmark = pytest.mark.needs("nginx", "curl", "nft", "ip", "make", "dpkg-deb", "dpkg-shlibdeps",
@@ -28,11 +29,17 @@ error_log stderr warn;
 events { worker_connections 256; }
 http {
 	access_log off;
+	client_body_temp_path /srv/origin/body;
 	server {
 		listen %s:443 ssl;
 		ssl_certificate /srv/origin/cert.pem;
 		ssl_certificate_key /srv/origin/key.pem;
 		location / { return 200 "origin\\n"; }
+		location /put/ {
+			root /srv/origin;
+			dav_methods PUT;
+			create_full_put_path on;
+		}
 	}
 }
 """ % ORIGIN
@@ -69,7 +76,8 @@ class Site:
 
     def install(self, package=None):
         self.path("/srv/ksplit.deb").write_bytes((package or self.package).read_bytes())
-        return self.host.run("dpkg", "--install", "/srv/ksplit.deb").stdout.decode()
+        done = self.host.run("dpkg", "--install", "/srv/ksplit.deb")
+        return (done.stdout + done.stderr).decode()
 
     def make_ca(self):
         self.host.run("ksplit-ca", "init", "--days", "30", "--force")
@@ -87,6 +95,7 @@ class Site:
             "user": "ksplit", "workers": 1, "limits": {"deadlines_ms": {"drain": 1000}},
         }
         config.update(changes)
+        config = {key: value for key, value in config.items() if value is not None}
         self.path(CONFIG).write_text(json.dumps(config))
 
     def systemctl(self, *words, check=True):
@@ -130,12 +139,16 @@ class Site:
             shutil.rmtree(folder)
             self.systemctl("daemon-reload")
 
-    def issuer(self):
-        """Whose certificate a call to the origin is shown: "ksplit", "origin", or curl's words."""
-        said = self.host.text(
-            "curl", "-sS", "--max-time", "10", "--cacert", "/srv/both.pem", "--resolve",
-            "origin.test:443:" + ORIGIN, "-o", "/dev/null", "-w", "%{http_code} %{certs}",
-            "https://origin.test/")
+    @staticmethod
+    def curl(path="/", to=ORIGIN + ":443"):
+        """A command line: a call to the origin, by name."""
+        return ["curl", "-sS", "--cacert", "/srv/both.pem", "--connect-to", "origin.test:443:" + to,
+                "https://origin.test" + path]
+
+    def issuer(self, to=ORIGIN + ":443"):
+        """Whose certificate such a call is shown: "ksplit", "origin", or curl's words."""
+        said = self.host.text(*self.curl(to=to), "--max-time", "20", "-o", "/dev/null", "-w",
+                              "%{http_code} %{certs}")
         issuer = re.search("^Issuer:(.*)$", said, re.MULTILINE)
         if not said.startswith("200 ") or not issuer:
             return said
@@ -153,6 +166,13 @@ class Site:
             return pid if pid not in (0, *old) and self.show("ActiveState") == "active" else None
 
         return wait_for(another, lambda: "another main process:\n" + self.told())
+
+    def hang(self, pid):
+        """Stop a process until systemd notices."""
+        already = len(self.host.journal(UNIT))
+        self.host.run("kill", "-STOP", pid)
+        wait_for(lambda: "Watchdog timeout" in self.host.journal(UNIT)[already:],
+                 lambda: "the watchdog:\n" + self.told())
 
     def ours(self):
         return {pid: name for pid, name in self.host.processes().items() if "ksplit" in name}
@@ -240,10 +260,81 @@ def test_hanging_it_is_started_again(site):
     with site.drop_in("WatchdogSec=2"):
         site.stopped()
         before = site.running()
-        site.host.run("kill", "-STOP", before)
+        site.hang(before)
         site.await_main_other_than(before)
-        assert "ksplit.service: Watchdog timeout" in site.host.journal(UNIT)
         site.await_issuer("ksplit")
+
+
+def test_after_an_upgrade_systemd_watches_the_new_one(site):
+    with site.drop_in("WatchdogSec=2"):
+        site.stopped()
+        before = site.running()
+        site.host.run("ksplit-status", "upgrade")
+        after = site.main()
+        assert after != before
+        for _ in range(2):
+            last = site.show("WatchdogTimestampMonotonic")
+            wait_for(lambda: site.show("WatchdogTimestampMonotonic") != last,
+                     lambda: "a sign of life:\n" + site.told())
+        site.hang(after)
+        site.await_main_other_than(before, after)
+        site.await_issuer("ksplit")
+
+
+def test_a_newer_package_takes_over_without_a_gap(site, tmp_path):
+    """A transfer that is under way ends in order, calls go on, and the service stays active."""
+    before = site.running()
+    version = ("dpkg-query", "-W", "-f", "${Version}", "ksplit")
+    old = site.host.text(*version)
+    try:
+        with Program(*site.host.enter(*site.curl("/put/it"), "--upload-file", "-")) as upload:
+            upload.say("begun by the one before, ")
+            wait_for(lambda: "origin.test" in site.host.text("ksplit-status", "connections"),
+                     lambda: "the upload: " + site.host.text("ksplit-status", "connections"))
+            said = site.install(deb.newer(site.package, tmp_path))
+            assert site.main() != before, said + site.told()
+            assert (site.issuer(), site.show("ActiveState")) == ("ksplit", "active")
+            upload.say("ended with the next")
+            upload.close_input()
+            assert upload.wait() == 0, upload.text()
+        assert site.path("/srv/origin/put/it").read_text() == (
+            "begun by the one before, ended with the next")
+        assert site.host.text(*version) != old
+        after = site.main()
+        wait_for(lambda: before not in site.ours(), lambda: "the old one to end:\n" + site.told())
+        # systemd has the new one as if it had started it itself.
+        site.host.run("kill", "-KILL", after)
+        site.await_main_other_than(before, after)
+    finally:
+        site.install()
+    site.stopped()
+    assert (site.ours(), site.tables()) == ({}, [])
+
+
+def test_an_upgrade_that_fails_leaves_the_service_as_it_is(site):
+    before = site.running()
+    site.configure(relay="fast")
+    try:
+        said = site.install()
+    finally:
+        site.configure()
+    assert '"relay": is "fast"' in said
+    assert (site.issuer(), site.main(), site.show("ActiveState")) == ("ksplit", before, "active")
+
+
+def test_by_the_socket_unit_it_is_started_when_it_is_called(site):
+    site.stopped()
+    site.make_ca()
+    site.configure(capture=None, listeners=[{"listen": "127.0.0.1:8443", "to": ORIGIN + ":443"},
+                                            {"listen": "[::1]:8443", "to": ORIGIN + ":443"}])
+    site.systemctl("start", "ksplit.socket")
+    try:
+        for _ in range(2):
+            assert site.show("ActiveState") == "inactive"
+            assert site.issuer("127.0.0.1:8443") == "ksplit", site.told()
+            site.stopped()
+    finally:
+        site.systemctl("stop", "ksplit.socket", UNIT)
 
 
 def test_stopped_nothing_of_it_runs_or_captures(site):
