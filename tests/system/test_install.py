@@ -28,7 +28,8 @@ def test_install_is_complete_and_uninstall_leaves_nothing(tmp_path):
     assert pages == ["share/man/man1/ksplit-status.1", "share/man/man5/ksplit.json.5",
                      "share/man/man8/ksplit-ca.8", "share/man/man8/ksplit-doctor.8",
                      "share/man/man8/ksplitd.8"]
-    for name in ("systemd/system/ksplit.service", "sysusers.d/ksplit.conf", "tmpfiles.d/ksplit.conf"):
+    for name in ("systemd/system/ksplit.service", "systemd/system/ksplit.socket",
+                 "sysusers.d/ksplit.conf", "tmpfiles.d/ksplit.conf"):
         assert (prefix / "lib" / name).exists()
     run("make", "uninstall", *arguments)
     left = [path for path in tmp_path.rglob("*") if not path.is_dir()]

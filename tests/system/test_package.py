@@ -90,9 +90,10 @@ def test_it_names_what_it_needs(package):
 def test_installed_is_not_started(machine):
     machine.run("dpkg", "--install", "/ksplit.deb")
     assert machine.run("ksplitd", "--version").stdout.startswith(b"ksplitd ")
-    said = machine.run("systemctl", "--root=/", "is-enabled", "ksplit.service", check=False)
-    assert said.stdout.decode().strip() == "disabled"
-    assert machine.run("systemd-analyze", "verify", "--man=no", "ksplit.service").stderr == b""
+    for unit in ("ksplit.service", "ksplit.socket"):
+        said = machine.run("systemctl", "--root=/", "is-enabled", unit, check=False)
+        assert said.stdout.decode().strip() == "disabled"
+        assert machine.run("systemd-analyze", "verify", "--man=no", unit).stderr == b""
     # Until there is a CA it says so, instead of doing half of its work.
     refused = machine.run("ksplitd", "--check", check=False)
     assert refused.returncode != 0 and b"/etc/ksplit/ca.pem" in refused.stderr
