@@ -7,7 +7,8 @@
  * JSON; several requests may follow each other on one connection.
  *
  *   request  {"version": 1, "command": "summary" | "connections" | "kernel" |
- *                                     "endpoints" | "requests" | "passes" | "upgrade"}
+ *                                     "endpoints" | "requests" | "passes" | "upgrade" |
+ *                                     "reload"}
  *           {"version": 1, "command": "capture", "action": "on" | "off" | "status"}
  *   answer   {"version": 1, "ok": true, "data": {...}}
  *            {"version": 1, "ok": false, "error": "what was wrong"}
@@ -27,6 +28,7 @@
 #define KSPLIT_COMMAND_PASSES      "passes"
 #define KSPLIT_COMMAND_CAPTURE     "capture"
 #define KSPLIT_COMMAND_UPGRADE     "upgrade"
+#define KSPLIT_COMMAND_RELOAD      "reload"
 
 /* The member "action" of a request `capture`; without it: status. */
 #define KSPLIT_ACTION_ON     "on"

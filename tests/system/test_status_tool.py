@@ -378,7 +378,7 @@ def test_answer_byte_by_byte(serve, path):
 @pytest.mark.parametrize("arguments, message", [
     (["certs"], "certs: not supported yet by this version"),
     (["foo"], "foo: unknown command, expected summary, connections, endpoints, requests, "
-               "kernel, passes, capture or upgrade"),
+               "kernel, passes, capture, upgrade or reload"),
     (["--sort", "p99"], "--sort: only for endpoints, requests and passes"),
     (["kernel", "--top", "3"], "--top: only for endpoints, requests and passes"),
     (["requests", "--top"], "--top: expected a whole number of rows, at least 1"),

@@ -433,7 +433,7 @@ static void a_bad_request_is_answered_with_what_is_wrong(void **state)
 		{"{\"version\":1,\"command\":7}", "`command` is missing or not a string"},
 		{"{\"version\":1,\"command\":\"reboot\"}",
 		 "unknown command `reboot`; known: summary, connections, kernel, endpoints, "
-		 "requests, passes, capture, upgrade"},
+		 "requests, passes, capture, upgrade, reload"},
 		{"{\"version\":1,\"command\":\"Summary\"}", "unknown command `Summary`"},
 		{"{\"version\":1,\"command\":\"\\u001b[2J\\n\"}",
 		 "unknown command `\\x1b[2J\\x0a`"},

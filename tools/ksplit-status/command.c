@@ -29,6 +29,7 @@ static const struct command commands[] = {
 	 .print_rows = print_passes},
 	{.name = KSPLIT_COMMAND_CAPTURE, .print = print_capture, .acts = true},
 	{.name = KSPLIT_COMMAND_UPGRADE, .print = print_upgrade, .once = true},
+	{.name = KSPLIT_COMMAND_RELOAD, .print = print_reload, .once = true},
 };
 
 static const char *const later_commands[] = {"certs"};

@@ -36,6 +36,7 @@ static const char usage[] =
 	"  kernel             what this kernel's TLS can do, and what samples the plaintext\n"
 	"  capture [on|off]   are rules and hook on that bring connections here? Switch them\n"
 	"  upgrade            have the program that is installed now take over, without a gap\n"
+	"  reload             have ksplitd read its configuration again\n"
 	"\n"
 	"  --control PATH     the daemon's socket (default " KSPLIT_CONTROL_PATH ")\n"
 	"  --sort KEY         of requests: count (default), throughput, latency, p50, p90, p99,\n"
@@ -49,7 +50,8 @@ static const char usage[] =
 	"  --help             this text\n"
 	"  --version          the version\n"
 	"\n"
-	"Exit status: 0 up, 1 degraded (summary, capture) or not upgraded, 2 not reachable, 64 wrong usage.\n";
+	"Exit status: 0 up, 1 degraded (summary, capture) or not done (upgrade, reload),\n"
+	"2 not reachable, 64 wrong usage.\n";
 
 /* One line about a wrong argument; STATUS_USAGE. */
 static int refuse(const char *argument, const char *what)
@@ -126,7 +128,7 @@ static int read_command(const char *argument, struct arguments *arguments)
 	if (!arguments->command)
 		return refuse(argument,
 			      "unknown command, expected summary, connections, endpoints, "
-			      "requests, kernel, passes, capture or upgrade");
+			      "requests, kernel, passes, capture, upgrade or reload");
 	return 0;
 }
 

@@ -18,6 +18,7 @@ void print_connections(FILE *out, const cJSON *data);
 void print_kernel(FILE *out, const cJSON *data);
 void print_capture(FILE *out, const cJSON *data);
 void print_upgrade(FILE *out, const cJSON *data);
+void print_reload(FILE *out, const cJSON *data);
 
 /* Tables: what of "data" is not a row, and the rows as they are to be shown. */
 void print_endpoints(FILE *out, const cJSON *data, const struct view *view,

@@ -229,13 +229,15 @@ void control_answer_free(struct control_answer *answer)
 int control_client_ask(const char *path, const char *command, const char *action,
 		       struct control_answer *answer, char *error, size_t error_len)
 {
-	struct exchange exchange = {.fd = -1, .end_ms = now_ms() + CONTROL_TOTAL_MS,
+	struct exchange exchange = {.fd = -1,
+				    .end_ms = now_ms() + CONTROL_TOTAL_MS,
 				    .silence_ms = CONTROL_SILENCE_MS};
 	int rc;
 
 	memset(answer, 0, sizeof(*answer));
-	/* another ksplitd has to get ready first */
-	if (strcmp(command, KSPLIT_COMMAND_UPGRADE) == 0)
+	/* Much has to be made first, another ksplitd for one. */
+	if (strcmp(command, KSPLIT_COMMAND_UPGRADE) == 0 ||
+	    strcmp(command, KSPLIT_COMMAND_RELOAD) == 0)
 		exchange.silence_ms = CONTROL_TOTAL_MS;
 	rc = exchange_connect(&exchange, path);
 	if (rc == 0)

@@ -7,8 +7,8 @@
 
 /*
  * Ask the daemon one thing over its control socket (ksplit/control.h): connect, request, answer,
- * close. After CONTROL_SILENCE_MS without a byte (of an upgrade: CONTROL_TOTAL_MS), or CONTROL_TOTAL_MS altogether, the daemon counts
- * as not reachable.
+ * close. After CONTROL_SILENCE_MS without a byte (of upgrade and reload: CONTROL_TOTAL_MS), or
+ * CONTROL_TOTAL_MS altogether, the daemon counts as not reachable.
  */
 #define CONTROL_SILENCE_MS 5000
 #define CONTROL_TOTAL_MS   60000

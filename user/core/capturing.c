@@ -256,6 +256,12 @@ void capturing_begin_off(struct capturing *capturing)
 		capturing_set_state(capturing, CAPTURE_OFF, "upgrade", "");
 }
 
+void capturing_follow(struct capturing *capturing, const struct capture *capture)
+{
+	if (capturing)
+		capturing->capture = capture;
+}
+
 /* false: that was done before. Who waits for a command waits no longer. */
 static bool end_commands(struct capturing *capturing)
 {

@@ -8,6 +8,7 @@
 
 #include "observe/capture_status.h"
 
+struct capture;
 struct capturing;
 struct self_test;
 struct server;
@@ -40,6 +41,9 @@ void capturing_begin_off(struct capturing *capturing);
  * signal's number, -1: none came.
  */
 int capturing_wait(struct capturing *capturing, const sigset_t *set, int timeout_ms);
+
+/* The same words of another configuration, whose life is longer. */
+void capturing_follow(struct capturing *capturing, const struct capture *capture);
 
 /* Withdraw the rules for good, and wait until they are: before the listeners close. What open
  * connections need goes with the keeper's process, in capturing_free. */

@@ -125,6 +125,7 @@ struct config {
 	uint32_t gcm_records; /* records sealed with one AES-GCM key before it is replaced */
 	struct config_deadlines deadlines;
 	char *user;	      /* whom the daemon becomes; NULL: it stays who it is */
+	bool has_file;	      /* a file was read */
 	bool foreground;
 	bool check;	      /* --check: read and check everything, open nothing, exit */
 	enum config_print_rules print_rules; /* --print-rules[=LANGUAGE], exit */

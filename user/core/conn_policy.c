@@ -73,13 +73,14 @@ static bool find_caller(void *ctx, struct policy_caller *out)
 {
 	const struct conn *conn = ctx;
 	struct policy_callers *callers = conn->worker->callers;
+	const struct policy *policy = &conn->generation->config->policy;
 	const union conn_address *client = &conn->info.client;
 
 	if (!callers)
 		return false;
-	return policy_callers_find(callers, client, &conn->info.local, out) ||
+	return policy_callers_find(callers, policy, client, &conn->info.local, out) ||
 	       (conn->addresses_len &&
-		policy_callers_find(callers, client, &conn->addresses[0], out));
+		policy_callers_find(callers, policy, client, &conn->addresses[0], out));
 }
 
 static bool passed_by_rule(struct conn *conn)

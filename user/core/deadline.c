@@ -12,6 +12,20 @@ void deadlines_init(struct deadlines *deadlines, const uint32_t length_ms[DEADLI
 	}
 }
 
+void deadlines_change(struct deadlines *deadlines, const uint32_t length_ms[DEADLINE_KINDS],
+		      uint64_t now_us)
+{
+	for (int kind = 0; kind < DEADLINE_KINDS; kind++) {
+		const uint64_t length_us = (uint64_t)length_ms[kind] * 1000;
+		struct deadline *deadline;
+
+		deadlines->length_us[kind] = length_us;
+		TAILQ_FOREACH(deadline, &deadlines->queues[kind], link)
+			if (deadline->at_us > now_us + length_us)
+				deadline->at_us = now_us + length_us;
+	}
+}
+
 void deadline_clear(struct deadlines *deadlines, struct deadline *deadline)
 {
 	if (deadline->set)

@@ -43,6 +43,13 @@ struct deadlines {
 void deadlines_init(struct deadlines *deadlines, const uint32_t length_ms[DEADLINE_KINDS]);
 
 /*
+ * Other lengths from now on. What is under way ends when it would have, or after the new length from
+ * now, whichever comes first: the queues stay in order.
+ */
+void deadlines_change(struct deadlines *deadlines, const uint32_t length_ms[DEADLINE_KINDS],
+		      uint64_t now_us);
+
+/*
  * (Re)start a deadline, now_us + its kind's length from now. The struct is the caller's and must
  * stay until it is cleared or expired.
  */

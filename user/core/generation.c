@@ -23,8 +23,8 @@ static int make_tls(struct generation *generation, char *error, size_t error_len
 	return tls_context_new(&options, &generation->tls, error, error_len);
 }
 
-int generation_new(struct config *config, struct issuer *issuer, struct generation **out,
-		   char *error, size_t error_len)
+int generation_new(struct config *config, struct issuer *issuer, const struct generation *before,
+		   struct generation **out, char *error, size_t error_len)
 {
 	struct generation *generation = calloc(1, sizeof(*generation));
 	int err;
@@ -35,13 +35,15 @@ int generation_new(struct config *config, struct issuer *issuer, struct generati
 		return -ENOMEM;
 	}
 	atomic_init(&generation->references, 1);
+	generation->number = before ? before->number + 1 : 1;
 	generation->config = config;
 	generation->listeners_len = config->listeners_len;
 	memcpy(generation->listeners, config->listeners, sizeof(generation->listeners));
 	generation->issuer = issuer_get(issuer);
 	err = make_tls(generation, error, error_len);
 	if (!err)
-		err = service_load(config, &generation->identities, error, error_len);
+		err = service_load(config, before ? before->identities : NULL,
+				   &generation->identities, error, error_len);
 	if (err)
 		generation_put(generation);
 	else

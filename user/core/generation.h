@@ -5,6 +5,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
 
 #include "core/config.h"
 #include "core/issuer.h"
@@ -18,6 +20,8 @@
  */
 struct generation {
 	atomic_uint references;
+	STAILQ_ENTRY(generation) link; /* of those that others have taken the place of */
+	uint64_t number;	       /* 1: what the daemon was started with */
 	struct config *config; /* owned */
 	/* As configured, but with the ports that the kernel chose for port 0. */
 	struct config_listener listeners[CONFIG_MAX_LISTENERS];
@@ -27,13 +31,16 @@ struct generation {
 	struct identity_store *identities; /* NULL: no incoming calls */
 };
 
+STAILQ_HEAD(generation_list, generation);
+
 /*
  * Make one of a checked configuration (config_new), which it takes over in any case, and of an
  * issuer, of which it takes a reference: read the trust anchors and identities, make the contexts.
- * The caller's reference is in *out. 0, or -errno with one line in `error`.
+ * `before` (NULL: none) is the one whose place it will take: identities whose files have not changed
+ * are not read again (they may have become unreadable). The caller's reference is in *out. 0, or -errno with one line in `error`.
  */
-int generation_new(struct config *config, struct issuer *issuer, struct generation **out,
-		   char *error, size_t error_len);
+int generation_new(struct config *config, struct issuer *issuer, const struct generation *before,
+		   struct generation **out, char *error, size_t error_len);
 
 /* Any thread. */
 struct generation *generation_get(struct generation *generation);

@@ -42,7 +42,7 @@ static int copy_fd(int fd, int *copy)
 static int collect_of(const struct worker *worker, struct handover_offer *offer)
 {
 	for (size_t i = 0; i < worker->listeners_len; i++) {
-		int copy, err = copy_fd(worker->listeners[i].fd, &copy);
+		int copy, err = copy_fd(worker->listeners[i]->fd, &copy);
 
 		if (err)
 			return err;

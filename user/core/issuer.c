@@ -4,8 +4,27 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "pki/forge.h"
+
+static void look_at_key(const char *path, struct stat *out)
+{
+	if (stat(path, out))
+		memset(out, 0, sizeof(*out));
+}
+
+static int note_made(struct issuer_made *made, const struct config *config)
+{
+	made->leaf_key_type = strdup(config->leaf_key_type);
+	made->key_file = strdup(config->ca_key);
+	made->signer_user = strdup(config->signer_user);
+	made->leaf_cache = config->leaf_cache;
+	made->sign_rate = config->sign_rate;
+	/* Before it is read: what changes meanwhile is another key. */
+	look_at_key(config->ca_key, &made->key);
+	return made->leaf_key_type && made->key_file && made->signer_user ? 0 : -ENOMEM;
+}
 
 int issuer_load(const struct config *config, struct issuer **out, char *error, size_t error_len)
 {
@@ -19,7 +38,9 @@ int issuer_load(const struct config *config, struct issuer **out, char *error, s
 	*out = issuer;
 	if (!config->ca_cert)
 		return 0;
-	err = ca_load(config->ca_cert, &issuer->ca, error, error_len);
+	err = note_made(&issuer->made, config);
+	if (!err)
+		err = ca_load(config->ca_cert, &issuer->ca, error, error_len);
 	if (!err) {
 		snprintf(error, error_len, "cannot make a leaf key");
 		err = forge_make_key(config->leaf_key_type, &issuer->leaf_key);
@@ -29,6 +50,14 @@ int issuer_load(const struct config *config, struct issuer **out, char *error, s
 		*out = NULL;
 	}
 	return err;
+}
+
+static int make_cache(struct issuer *issuer, const struct config *config, char *error,
+		      size_t error_len)
+{
+	snprintf(error, error_len, "out of memory");
+	return leaf_cache_new(issuer->ca, issuer->signer, issuer->leaf_key, config->leaf_cache,
+			      &issuer->leaves);
 }
 
 int issuer_start(struct issuer *issuer, const struct config *config, char *error, size_t error_len)
@@ -46,11 +75,54 @@ int issuer_start(struct issuer *issuer, const struct config *config, char *error
 	if (!issuer->ca)
 		return 0;
 	err = signer_start(&options, &issuer->signer, error, error_len);
+	return err ? err : make_cache(issuer, config, error, error_len);
+}
+
+int issuer_adopt(struct issuer *issuer, const struct config *config, int fd, pid_t pid, char *error,
+		 size_t error_len)
+{
+	int err = signer_adopt(fd, pid, &issuer->signer, error, error_len);
+
+	if (!err)
+		err = make_cache(issuer, config, error, error_len);
 	if (err)
 		return err;
-	snprintf(error, error_len, "out of memory");
-	return leaf_cache_new(issuer->ca, issuer->signer, issuer->leaf_key, config->leaf_cache,
-			      &issuer->leaves);
+	snprintf(error, error_len, "cannot start a thread");
+	return signer_listen(issuer->signer);
+}
+
+static bool same_certificates(const struct ca *a, const struct ca *b)
+{
+	bool same = X509_cmp(a->cert, b->cert) == 0 &&
+		    sk_X509_num(a->chain) == sk_X509_num(b->chain);
+
+	for (int i = 0; same && i < sk_X509_num(a->chain); i++)
+		same = X509_cmp(sk_X509_value(a->chain, i), sk_X509_value(b->chain, i)) == 0;
+	return same;
+}
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+	if (!a->st_ino || !b->st_ino)
+		return true;
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+bool issuer_is_same(const struct issuer *issuer, const struct issuer *loaded,
+		    const struct config *config)
+{
+	const struct issuer_made *made = &issuer->made;
+
+	if (!issuer->ca || !loaded->ca)
+		return !issuer->ca && !loaded->ca;
+	/* One whose process has died is not to be kept. */
+	return signer_pid(issuer->signer) &&
+	       same_certificates(issuer->ca, loaded->ca) &&
+	       same_file(&made->key, &loaded->made.key) && !strcmp(made->key_file, config->ca_key) &&
+	       !strcmp(made->leaf_key_type, config->leaf_key_type) &&
+	       !strcmp(made->signer_user, config->signer_user) &&
+	       made->leaf_cache == config->leaf_cache && made->sign_rate == config->sign_rate;
 }
 
 int issuer_check_key(const struct issuer *issuer, const struct config *config, char *error,
@@ -88,5 +160,8 @@ void issuer_put(struct issuer *issuer)
 	leaf_cache_free(issuer->leaves);
 	EVP_PKEY_free(issuer->leaf_key);
 	ca_free(issuer->ca);
+	free(issuer->made.leaf_key_type);
+	free(issuer->made.key_file);
+	free(issuer->made.signer_user);
 	free(issuer);
 }

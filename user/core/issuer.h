@@ -4,12 +4,23 @@
 
 #include <openssl/evp.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
 
 #include "core/config.h"
 #include "pki/ca.h"
 #include "pki/leaf_cache.h"
 #include "pki/signer.h"
+
+/* What an issuer was made of: beside the certificates, which are compared themselves. */
+struct issuer_made {
+	char *leaf_key_type, *key_file, *signer_user; /* owned */
+	uint32_t leaf_cache, sign_rate;
+	struct stat key; /* of the file; st_ino 0: it cannot be looked at */
+};
 
 /*
  * Who issues forged leaves: the CA, the process that signs for it, the key that all leaves share, and
@@ -24,6 +35,7 @@ struct issuer {
 	EVP_PKEY *leaf_key;
 	struct signer *signer; /* the process that has the CA's key; NULL until issuer_start */
 	struct leaf_cache *leaves; /* NULL until issuer_start */
+	struct issuer_made made;
 };
 
 /*
@@ -37,6 +49,20 @@ int issuer_load(const struct config *config, struct issuer **out, char *error, s
  * read there and never here. 0, or -errno with one line in `error`.
  */
 int issuer_start(struct issuer *issuer, const struct config *config, char *error, size_t error_len);
+
+/*
+ * The same by a signing process that somebody else has started (signer_adopt), and start its thread.
+ */
+int issuer_adopt(struct issuer *issuer, const struct config *config, int fd, pid_t pid, char *error,
+		 size_t error_len);
+
+/*
+ * Would `loaded`, which was just made of `config` by issuer_load, be the same as this one, signing
+ * process and all? As far as the key's file can be looked at: a certificate that is the same has the
+ * same key.
+ */
+bool issuer_is_same(const struct issuer *issuer, const struct issuer *loaded,
+		    const struct config *config);
 
 /*
  * Does the CA's key fit? For a process that serves nobody. 0, or -errno with one line in `error`.

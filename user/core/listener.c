@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -48,10 +49,9 @@ static int set_transparent(int fd, const struct config_listener *config)
 
 static int bind_address(int fd, const struct config_listener *config)
 {
-	bool v6 = config->address.sa.sa_family == AF_INET6;
 	int err = set_option(fd, SOL_SOCKET, SO_REUSEADDR);
 
-	if (!err && v6)
+	if (!err && config->address.sa.sa_family == AF_INET6)
 		err = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY);
 	if (!err)
 		err = set_transparent(fd, config);
@@ -103,12 +103,11 @@ int listener_check_free(const struct config_listener *config, char *error, size_
 	return err;
 }
 
-static void accept_ready(struct watch *watch, uint32_t events)
+/* A turn's share; false: there are no more. */
+static bool accept_some(struct listener *listener)
 {
-	struct listener *listener = (struct listener *)watch;
 	struct worker *worker = listener->worker;
 
-	(void)events;
 	for (int i = 0; i < ACCEPTS_PER_TURN && !worker->accept_paused && !worker->accept_held; i++) {
 		union conn_address peer = {0};
 		socklen_t len = sizeof(peer);
@@ -116,7 +115,7 @@ static void accept_ready(struct watch *watch, uint32_t events)
 
 		if (worker->conns_len >= worker->conns_max) {
 			worker_pause_accept(worker, "connection limit reached");
-			return;
+			return false;
 		}
 		fd = accept4(listener->fd, &peer.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
@@ -126,15 +125,33 @@ static void accept_ready(struct watch *watch, uint32_t events)
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
 			worker_pause_accept(worker, strerror(errno));
 		if (errno != EINTR && errno != ECONNABORTED)
-			return;
+			return false;
 	}
+	return !worker->accept_paused && !worker->accept_held;
 }
 
-int listener_open(struct listener *listener, struct worker *worker, struct generation *generation,
-		  const struct config_listener *config, char *error, size_t error_len)
+static void accept_ready(struct watch *watch, uint32_t events)
 {
+	(void)events;
+	accept_some((struct listener *)watch);
+}
+
+void listener_accept_rest(struct listener *listener)
+{
+	/* Bounded: new ones may come as fast as they are taken. */
+	for (int i = 0; i <= SOMAXCONN / ACCEPTS_PER_TURN && accept_some(listener); i++)
+		;
+}
+
+int listener_new(struct worker *worker, struct generation *generation,
+		 const struct config_listener *config, struct listener **out, char *error,
+		 size_t error_len)
+{
+	struct listener *listener = calloc(1, sizeof(*listener));
 	int err;
 
+	if (!listener)
+		return -ENOMEM;
 	*listener = (struct listener){.watch.ready = accept_ready,
 				      .worker = worker,
 				      .generation = generation_get(generation),
@@ -143,17 +160,24 @@ int listener_open(struct listener *listener, struct worker *worker, struct gener
 	err = listener->fd < 0 ? listener->fd : listener_bind(listener);
 	if (err) {
 		say_why(config, err, error, error_len);
-		listener_close(listener);
+		listener_free(listener);
+	} else {
+		*out = listener;
 	}
 	return err;
 }
 
-int listener_adopt(struct listener *listener, struct worker *worker, struct generation *generation,
-		   const struct config_listener *config, int fd, bool shared, char *error,
-		   size_t error_len)
+int listener_adopt(struct worker *worker, struct generation *generation,
+		   const struct config_listener *config, int fd, bool shared,
+		   struct listener **out, char *error, size_t error_len)
 {
+	struct listener *listener = calloc(1, sizeof(*listener));
 	int err;
 
+	if (!listener) {
+		close(fd);
+		return -ENOMEM;
+	}
 	*listener = (struct listener){.watch.ready = accept_ready,
 				      .worker = worker,
 				      .generation = generation_get(generation),
@@ -163,9 +187,38 @@ int listener_adopt(struct listener *listener, struct worker *worker, struct gene
 	err = set_transparent(fd, config);
 	if (err) {
 		say_why(config, err, error, error_len);
-		listener_close(listener);
+		listener_free(listener);
+	} else {
+		*out = listener;
 	}
 	return err;
+}
+
+void listener_learn_port(const struct listener *listener, struct config_listener *config)
+{
+	socklen_t len = sizeof(config->address);
+
+	getsockname(listener->fd, &config->address.sa, &len);
+}
+
+int listener_prepare(struct listener *listener, const struct config_listener *config, char *error,
+		     size_t error_len)
+{
+	int err = set_transparent(listener->fd, config);
+
+	if (err)
+		say_why(config, err, error, error_len);
+	return err;
+}
+
+void listener_follow(struct listener *listener, struct generation *generation,
+		     const struct config_listener *config)
+{
+	struct generation *old = listener->generation;
+
+	listener->generation = generation_get(generation);
+	listener->config = config;
+	generation_put(old);
 }
 
 void listener_close(struct listener *listener)
@@ -177,6 +230,14 @@ void listener_close(struct listener *listener)
 	listener->fd = -1;
 	generation_put(listener->generation);
 	listener->generation = NULL;
+}
+
+void listener_free(struct listener *listener)
+{
+	if (!listener)
+		return;
+	listener_close(listener);
+	free(listener);
 }
 
 int listener_accept_on(struct listener *listener)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
@@ -20,18 +21,23 @@ static const char *const level_names[] = {
 	[LOG_LEVEL_DEBUG] = "debug",
 };
 
+static _Atomic enum log_level log_level = LOG_LEVEL_INFO;
 /* Written by log_setup alone, before there are threads; only read afterwards. */
-static enum log_level log_level = LOG_LEVEL_INFO;
 static bool log_to_syslog;
 
 void log_setup(enum log_level level, bool to_syslog)
 {
-	log_level = level;
+	log_set_level(level);
 	if (to_syslog && !log_to_syslog)
 		openlog("ksplitd", LOG_PID | LOG_NDELAY, LOG_DAEMON);
 	if (!to_syslog && log_to_syslog)
 		closelog();
 	log_to_syslog = to_syslog;
+}
+
+void log_set_level(enum log_level level)
+{
+	atomic_store_explicit(&log_level, level, memory_order_relaxed);
 }
 
 int log_level_parse(const char *name, enum log_level *level)
@@ -49,7 +55,7 @@ int log_level_parse(const char *name, enum log_level *level)
 
 bool log_enabled(enum log_level level)
 {
-	return level <= log_level;
+	return level <= atomic_load_explicit(&log_level, memory_order_relaxed);
 }
 
 static int log_priority(enum log_level level)

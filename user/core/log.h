@@ -16,6 +16,9 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBU
  */
 void log_setup(enum log_level level, bool to_syslog);
 
+/* Another level from now on; any thread. */
+void log_set_level(enum log_level level);
+
 /* Parse "error", "warn", "info" or "debug". 0, or -EINVAL. */
 int log_level_parse(const char *name, enum log_level *level);
 

@@ -21,6 +21,7 @@
 #include "core/options.h"
 #include "core/print_rules.h"
 #include "core/privileges.h"
+#include "core/reload.h"
 #include "core/sandbox.h"
 #include "core/server.h"
 #include "core/service.h"
@@ -77,9 +78,14 @@ static int wait_signal(const sigset_t *set, int timeout_ms)
 /* How long until do_chores has something to do, ms; -1: for ever. */
 static int chores_wait_ms(const struct server *server)
 {
-	int service = service_watch_ms(server), watchdog = watchdog_wait_ms(server->watchdog);
+	const int waits[] = {service_watch_ms(server), watchdog_wait_ms(server->watchdog),
+			     reload_watch_ms(server->reload)};
+	int first = -1;
 
-	return service < 0 || (watchdog >= 0 && watchdog < service) ? watchdog : service;
+	for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++)
+		if (waits[i] >= 0 && (first < 0 || waits[i] < first))
+			first = waits[i];
+	return first;
 }
 
 /* What the main thread does again and again, each at its time. */
@@ -87,6 +93,7 @@ static void do_chores(struct server *server)
 {
 	service_watch(server);
 	watchdog_run(server->watchdog);
+	reload_watch(server->reload);
 }
 
 /* Until SIGTERM or SIGINT, or another ksplitd has taken over. */
@@ -107,8 +114,8 @@ static void serve(struct server *server, const sigset_t *set)
 				return;
 			break;
 		case SIGHUP:
-			log_warn("SIGHUP: reloading is not supported yet by this version; the "
-				 "configuration stays as it is");
+			reopen_log(server);
+			reload_run(server->reload, "SIGHUP");
 			break;
 		default: break;
 		}
@@ -181,11 +188,14 @@ static void enter_sandbox(void)
 			 strerror(-err));
 }
 
-static int start_launcher(struct server *server, const struct start *start, char *error,
-			  size_t error_len)
+/* What later looks at how the daemon was started. */
+static int prepare_later(struct server *server, const struct start *start, char *error,
+			 size_t error_len)
 {
 	int err = launcher_start(&start->launcher, &server->launcher);
 
+	if (!err)
+		err = reload_new(server, &start->launcher, &server->reload);
 	if (err)
 		snprintf(error, error_len, "cannot start the launcher: %s", strerror(-err));
 	return err;
@@ -197,7 +207,7 @@ static int run(struct server *server, const struct start *start, struct backgrou
 	char error[ERROR_LEN], status[96];
 
 	/* Before there are threads: a fork has none, and capabilities are a thread's. */
-	if (start_launcher(server, start, error, sizeof(error)) ||
+	if (prepare_later(server, start, error, sizeof(error)) ||
 	    privileges_drop(server->generation->config, error, sizeof(error)) ||
 	    server_start(server, error, sizeof(error))) {
 		log_error("%s", error);

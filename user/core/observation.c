@@ -75,7 +75,7 @@ static void mark_listeners(struct server *server)
 		return;
 	for (size_t i = 0; i < server->workers_len; i++)
 		for (size_t j = 0; j < server->workers[i].listeners_len; j++)
-			timings_mark_listener(timings, server->workers[i].listeners[j].fd);
+			timings_mark_listener(timings, server->workers[i].listeners[j]->fd);
 }
 
 static void tell(struct server *server)

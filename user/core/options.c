@@ -317,6 +317,7 @@ static int options_read_file(struct options *options)
 	if (!*path)
 		return fail(options, "-c: is empty, expected a file");
 	rc = config_read_file(options->config, path, options->error, options->error_len);
+	options->config->has_file = !rc;
 	if (rc != -ENOENT || options->path)
 		return rc;
 	options->error[0] = '\0';

@@ -97,6 +97,19 @@ void pass_list_free(struct pass_list *list)
 	free(list);
 }
 
+void pass_list_forget_rules(struct pass_list *list)
+{
+	struct node *node, *next;
+
+	pthread_mutex_lock(&list->lock);
+	for (node = TAILQ_FIRST(&list->order); node; node = next) {
+		next = TAILQ_NEXT(node, order);
+		if (node->entry.key.rule != PASS_NO_RULE)
+			drop(list, node);
+	}
+	pthread_mutex_unlock(&list->lock);
+}
+
 static struct bucket *bucket_of(struct pass_list *list, const struct pass_key *key)
 {
 	uint64_t hash = key_hash_add(&list->hash, 0, key, offsetof(struct pass_key, name));

@@ -65,6 +65,9 @@ bool pass_list_empty(const struct pass_list *list);
  */
 int pass_list_read(struct pass_list *list, uint64_t now_ms, struct pass_entry **out, size_t *len);
 
+/* Drop what is counted by rules: they are others now. */
+void pass_list_forget_rules(struct pass_list *list);
+
 /* How many had to make room so far. */
 uint64_t pass_list_evicted(struct pass_list *list);
 

@@ -116,6 +116,9 @@ const char *policy_process_parse(const char *text, struct policy_process *out);
 bool policy_process_matches(const struct policy_process *process,
 			    const struct policy_caller *caller);
 
+/* Are the rules the same, in the same order? */
+bool policy_is_same(const struct policy *a, const struct policy *b);
+
 /* Free the rules; the struct itself stays the caller's and is then empty. */
 void policy_rule_free(struct policy_rule *rule);
 void policy_free(struct policy *policy);

@@ -14,7 +14,6 @@
 struct policy_callers {
 	struct sock_diag *diag;
 	int cgroup; /* root of cgroup v2; -errno: there is none */
-	bool processes; /* commands and paths are wanted */
 };
 
 static bool wants_processes(const struct policy *policy)
@@ -26,14 +25,13 @@ static bool wants_processes(const struct policy *policy)
 	return false;
 }
 
-int policy_callers_new(const struct policy *policy, struct policy_callers **out)
+int policy_callers_new(struct policy_callers **out)
 {
 	struct policy_callers *callers = calloc(1, sizeof(*callers));
 	int err;
 
 	if (!callers)
 		return -ENOMEM;
-	callers->processes = wants_processes(policy);
 	callers->cgroup = cgroup_open_root();
 	err = sock_diag_open(&callers->diag);
 	if (err) {
@@ -100,8 +98,9 @@ static uint32_t find_owner(uint32_t inode)
 	return pid;
 }
 
-bool policy_callers_find(struct policy_callers *callers, const union conn_address *client,
-			 const union conn_address *called, struct policy_caller *out)
+bool policy_callers_find(struct policy_callers *callers, const struct policy *policy,
+			 const union conn_address *client, const union conn_address *called,
+			 struct policy_caller *out)
 {
 	struct sock_diag_info info = {0};
 	bool has_cgroup;
@@ -115,7 +114,7 @@ bool policy_callers_find(struct policy_callers *callers, const union conn_addres
 					sizeof(out->cgroup));
 	if (!has_cgroup)
 		out->cgroup[0] = '\0';
-	if (callers->processes || !has_cgroup)
+	if (!has_cgroup || wants_processes(policy))
 		pid = find_owner(info.inode);
 	if (pid) {
 		read_command(pid, out);

@@ -21,6 +21,7 @@
 #include "core/observation.h"
 #include "core/overload.h"
 #include "core/pass_list.h"
+#include "core/reload.h"
 #include "core/service.h"
 #include "core/status.h"
 #include "core/watchdog.h"
@@ -62,7 +63,7 @@ static int make_generation(struct server *server, struct config *config, char *e
 	if (!err)
 		err = issuer_start(issuer, config, error, error_len);
 	if (!err)
-		err = generation_new(config, issuer, &server->generation, error, error_len);
+		err = generation_new(config, issuer, NULL, &server->generation, error, error_len);
 	else
 		config_delete(config);
 	issuer_put(issuer);
@@ -90,13 +91,12 @@ static void probe_kernel(struct server *server)
 /* Port 0: the first worker's socket chose; the others share that choice. */
 static void learn_ports(struct server *server, const struct worker *first)
 {
-	for (size_t i = 0; i < first->listeners_len; i++) {
+	for (size_t i = 0; i < server->generation->listeners_len; i++) {
 		struct config_listener *listener = &server->generation->listeners[i];
-		socklen_t len = sizeof(listener->address);
 		union conn_address address = {0};
 		char name[64];
 
-		getsockname(first->listeners[i].fd, &listener->address.sa, &len);
+		listener_learn_port(first->listeners[i], listener);
 		memcpy(&address, &listener->address, sizeof(address));
 		log_info("listening on %s",
 			 conn_address_print(&address, name, sizeof(name)));
@@ -183,6 +183,7 @@ int server_init(struct server *server, struct config *config, struct handover_ta
 	memset(server, 0, sizeof(*server));
 	server->takeover = takeover;
 	pthread_mutex_init(&server->lock, NULL);
+	STAILQ_INIT(&server->old);
 	clock_gettime(CLOCK_REALTIME, &now);
 	server->start_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 	err = make_generation(server, config, error, error_len);
@@ -211,7 +212,7 @@ int server_check(struct config *config, char *error, size_t error_len)
 	if (!err)
 		err = issuer_check_key(issuer, config, error, error_len);
 	if (!err)
-		err = generation_new(config, issuer, &generation, error, error_len);
+		err = generation_new(config, issuer, NULL, &generation, error, error_len);
 	else
 		config_delete(config);
 	generation_put(generation);
@@ -228,6 +229,7 @@ void server_hold(struct server *server)
 void server_retire(struct server *server)
 {
 	atomic_store(&server->draining, true);
+	reload_end(server->reload);
 	metrics_http_leave(server->metrics);
 	capture_hook_retire(server);
 	capturing_end(server->capturing);
@@ -238,6 +240,7 @@ void server_retire(struct server *server)
 void server_drain(struct server *server)
 {
 	atomic_store(&server->draining, true);
+	reload_end(server->reload);
 	capture_hook_stop(server);
 	/* Nobody may be led to a listener that is closed. */
 	capturing_end(server->capturing);
@@ -260,20 +263,42 @@ bool server_ended(const struct server *server)
 	return true;
 }
 
+static void stop_signers(struct server *server)
+{
+	struct generation *generation;
+
+	if (server->generation)
+		issuer_stop(server->generation->issuer);
+	STAILQ_FOREACH(generation, &server->old, link)
+		issuer_stop(generation->issuer);
+}
+
+static void free_generations(struct server *server)
+{
+	struct generation *generation;
+
+	while ((generation = STAILQ_FIRST(&server->old))) {
+		STAILQ_REMOVE_HEAD(&server->old, link);
+		generation_put(generation);
+	}
+	generation_put(server->hooked);
+	generation_put(server->generation);
+}
+
 void server_destroy(struct server *server)
 {
 	handover_give_end(server->handover);
 	capture_hook_stop(server);
 	capturing_end(server->capturing);
 	server_stop(server);
+	reload_end(server->reload);
 	/* First those that look at workers, then the workers, then what workers use. */
 	control_close(server->control);
 	for (size_t i = 0; i < server->workers_ready; i++)
 		worker_join(&server->workers[i]);
 	resolver_free(server->resolver);
 	/* What is on its way to it comes back to the workers as a post. */
-	if (server->generation)
-		issuer_stop(server->generation->issuer);
+	stop_signers(server);
 	/* The last export tells of the last requests. */
 	observer_stop(server->observer);
 	observation_stop_exports(server);
@@ -295,7 +320,8 @@ void server_destroy(struct server *server)
 	pass_list_free(server->passes);
 	pass_list_free(server->rule_counts);
 	access_log_close(server->access_log);
-	generation_put(server->generation);
+	reload_free(server->reload);
+	free_generations(server);
 	pthread_mutex_destroy(&server->lock);
 }
 

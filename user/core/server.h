@@ -26,6 +26,7 @@ struct listen_fds;
 struct overload;
 struct pass_list;
 struct pulse;
+struct reload;
 struct watchdog;
 
 /*
@@ -39,6 +40,10 @@ struct server {
 	 * under the lock, and reads it without; others ask server_generation.
 	 */
 	struct generation *generation;
+	/* The main thread's: those before it, whose connections may be open; references. */
+	struct generation_list old;
+	struct generation *hooked; /* what the hook was made of, if that is not the present one */
+	struct reload *reload;	   /* NULL until all is ready to start */
 	struct ktls_support ktls;
 	struct resolver *resolver;
 	struct own_sockets *own_sockets;

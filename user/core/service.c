@@ -10,13 +10,13 @@
 
 #include "core/server.h"
 
-int service_load(const struct config *config, struct identity_store **out, char *error,
-		 size_t error_len)
+int service_load(const struct config *config, struct identity_store *before,
+		 struct identity_store **out, char *error, size_t error_len)
 {
 	if (!config->identities_len)
 		return 0;
-	return identity_store_new(config->identities, config->identities_len, out, error,
-				  error_len);
+	return identity_store_follow(config->identities, config->identities_len, before, out,
+				     error, error_len);
 }
 
 static bool is_wanted(const struct config *config)

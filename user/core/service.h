@@ -9,11 +9,12 @@ struct identity_store;
 struct server;
 
 /*
- * What incoming calls need: the identities, loaded; *out stays NULL where there are none. The
+ * What incoming calls need: the identities, loaded; *out stays NULL where there are none. `before`
+ * (NULL: none) as for identity_store_follow. The
  * caller's. 0, or -errno with one line in `error`.
  */
-int service_load(const struct config *config, struct identity_store **out, char *error,
-		 size_t error_len);
+int service_load(const struct config *config, struct identity_store *before,
+		 struct identity_store **out, char *error, size_t error_len);
 
 /*
  * May the addresses of clients be taken as sources, where a listener asks for that? 0, or -errno with

@@ -15,6 +15,7 @@
 #include "core/capture_hook.h"
 #include "core/conn.h"
 #include "core/handover_give.h"
+#include "core/reload.h"
 #include "core/status_passes.h"
 #include "export/metrics_source.h"
 #include "export/otlp_client.h"
@@ -159,6 +160,7 @@ static void read_summary(void *ctx, struct control_summary *out)
 	read_leaf_cache(generation->issuer->leaves, out);
 	read_signer(generation->issuer->signer, out);
 	read_identities(generation, out);
+	reload_read(server->reload, &out->reload);
 	out->degraded = find_degraded(server, config, out);
 	generation_put(generation);
 }
@@ -349,6 +351,13 @@ void status_metrics_source(struct server *server, struct metrics_source *source)
 	};
 }
 
+static bool reload(void *ctx, const char *by, struct reload_status *out)
+{
+	struct server *server = ctx;
+
+	return reload_ask(server->reload, by, out);
+}
+
 void status_source(struct server *server, struct control_source *source)
 {
 	*source = (struct control_source){
@@ -358,6 +367,7 @@ void status_source(struct server *server, struct control_source *source)
 		.read_connections = read_connections,
 		.switch_capture = switch_capture,
 		.upgrade = upgrade,
+		.reload = reload,
 		.read_aggregate = read_aggregate,
 		.read_observer = read_observer,
 		.read_otlp = read_otlp,

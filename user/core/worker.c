@@ -83,7 +83,7 @@ static void wake_ready(struct watch *watch, uint32_t events)
 static void accept_all_off(struct worker *worker)
 {
 	for (size_t i = 0; i < worker->listeners_len; i++)
-		listener_accept_off(&worker->listeners[i]);
+		listener_accept_off(worker->listeners[i]);
 }
 
 /* A listener that epoll does not take now (memory, its limit of watches) is tried again later. */
@@ -94,11 +94,22 @@ static void accept_all_on(struct worker *worker)
 	if (worker->accept_held)
 		return;
 	for (size_t i = 0; i < worker->listeners_len && !err; i++)
-		err = listener_accept_on(&worker->listeners[i]);
+		err = listener_accept_on(worker->listeners[i]);
 	if (!err)
 		return;
 	accept_all_off(worker);
 	worker_pause_accept(worker, strerror(-err));
+}
+
+void worker_accept_on(struct worker *worker, struct listener *listener)
+{
+	int err = 0;
+
+	if (!worker->accept_paused && !worker->accept_held && !worker->draining)
+		err = listener_accept_on(listener);
+
+	if (err)
+		worker_pause_accept(worker, strerror(-err));
 }
 
 void worker_pause_accept(struct worker *worker, const char *why)
@@ -173,6 +184,22 @@ static void dead_free(struct worker *worker)
 	}
 }
 
+static void free_gone_listeners(struct worker *worker)
+{
+	struct listener *listener;
+
+	while ((listener = LIST_FIRST(&worker->gone_listeners))) {
+		LIST_REMOVE(listener, link);
+		listener_free(listener);
+	}
+}
+
+void worker_drop_listener(struct worker *worker, struct listener *listener)
+{
+	listener_close(listener);
+	LIST_INSERT_HEAD(&worker->gone_listeners, listener, link);
+}
+
 static void turn(struct worker *worker)
 {
 	struct epoll_event events[EVENTS_PER_TURN];
@@ -190,6 +217,7 @@ static void turn(struct worker *worker)
 	again_run(worker);
 	deadlines_run(&worker->deadlines, worker->now_us);
 	dead_free(worker);
+	free_gone_listeners(worker);
 	/* Behind the work: a turn that hangs in it does not count. */
 	atomic_store_explicit(&worker->turns, worker_turns(worker) + 1, memory_order_relaxed);
 }
@@ -232,14 +260,14 @@ struct order {
 static void close_listeners(struct worker *worker)
 {
 	for (size_t i = 0; i < worker->listeners_len; i++)
-		listener_close(&worker->listeners[i]);
+		listener_close(worker->listeners[i]);
 }
 
 static void end_accepting(struct worker *worker)
 {
 	/* Clients that the kernel has accepted already are served, not reset. */
 	for (size_t i = 0; i < worker->listeners_len && !worker->draining; i++)
-		worker->listeners[i].watch.ready(&worker->listeners[i].watch, 0);
+		listener_accept_rest(worker->listeners[i]);
 	worker->draining = true;
 	deadline_clear(&worker->deadlines, &worker->accept_pause);
 	close_listeners(worker);
@@ -329,24 +357,43 @@ static int open_epoll(struct worker *worker)
 	return 0;
 }
 
+static void read_deadlines(const struct config_deadlines *ms, uint32_t lengths[DEADLINE_KINDS])
+{
+	lengths[DEADLINE_PEEK] = ms->peek;
+	lengths[DEADLINE_RESOLVE] = ms->resolve;
+	lengths[DEADLINE_CONNECT] = ms->connect;
+	lengths[DEADLINE_CONNECT_TRY] = (ms->connect + CONN_MAX_ADDRESSES - 1) / CONN_MAX_ADDRESSES;
+	lengths[DEADLINE_UPSTREAM_HANDSHAKE] = ms->upstream_handshake;
+	lengths[DEADLINE_CLIENT_HANDSHAKE] = ms->client_handshake;
+	lengths[DEADLINE_IDLE] = ms->idle;
+	lengths[DEADLINE_CLOSE] = ms->close;
+	lengths[DEADLINE_SETTLE] = SETTLE_LOOK_MS;
+	lengths[DEADLINE_ACCEPT_PAUSE] = ACCEPT_RETRY_MS;
+}
+
 static void init_deadlines(struct worker *worker)
 {
-	const struct config_deadlines *ms = &worker->generation->config->deadlines;
-	const uint32_t lengths[DEADLINE_KINDS] = {
-		[DEADLINE_PEEK] = ms->peek,
-		[DEADLINE_RESOLVE] = ms->resolve,
-		[DEADLINE_CONNECT] = ms->connect,
-		[DEADLINE_CONNECT_TRY] = (ms->connect + CONN_MAX_ADDRESSES - 1) / CONN_MAX_ADDRESSES,
-		[DEADLINE_UPSTREAM_HANDSHAKE] = ms->upstream_handshake,
-		[DEADLINE_CLIENT_HANDSHAKE] = ms->client_handshake,
-		[DEADLINE_IDLE] = ms->idle,
-		[DEADLINE_CLOSE] = ms->close,
-		[DEADLINE_SETTLE] = SETTLE_LOOK_MS,
-		[DEADLINE_ACCEPT_PAUSE] = ACCEPT_RETRY_MS,
-	};
+	uint32_t lengths[DEADLINE_KINDS];
 
+	read_deadlines(&worker->generation->config->deadlines, lengths);
 	deadlines_init(&worker->deadlines, lengths);
 	worker->accept_pause.expired = accept_pause_expired;
+}
+
+struct policy_callers *worker_adopt(struct worker *worker, struct generation *generation,
+				    struct policy_callers *callers)
+{
+	struct generation *old = worker->generation;
+	uint32_t lengths[DEADLINE_KINDS];
+
+	read_deadlines(&generation->config->deadlines, lengths);
+	deadlines_change(&worker->deadlines, lengths, worker->now_us);
+	worker->generation = generation_get(generation);
+	generation_put(old);
+	if (worker->callers)
+		return callers;
+	worker->callers = callers;
+	return NULL;
 }
 
 int worker_init(struct worker *worker, const struct server *server, unsigned int index,
@@ -364,6 +411,7 @@ int worker_init(struct worker *worker, const struct server *server, unsigned int
 	STAILQ_INIT(&worker->posts);
 	LIST_INIT(&worker->conns);
 	LIST_INIT(&worker->dead);
+	LIST_INIT(&worker->gone_listeners);
 	STAILQ_INIT(&worker->again);
 	init_deadlines(worker);
 	worker->relay_env = (struct relay_env){.scratch = malloc(SCRATCH_LEN),
@@ -375,7 +423,7 @@ int worker_init(struct worker *worker, const struct server *server, unsigned int
 	if (!err)
 		err = open_epoll(worker);
 	if (!err && policy_names_processes(policy))
-		err = policy_callers_new(policy, &worker->callers);
+		err = policy_callers_new(&worker->callers);
 	if (!err)
 		err = worker_listen(worker, error, error_len);
 	return err;
@@ -399,8 +447,10 @@ void worker_join(struct worker *worker)
 void worker_destroy(struct worker *worker)
 {
 	posts_run(worker);
-	close_listeners(worker);
+	for (size_t i = 0; i < worker->listeners_len; i++)
+		listener_free(worker->listeners[i]);
 	free(worker->listeners);
+	free_gone_listeners(worker);
 	generation_put(worker->generation);
 	if (worker->relay_env.scratch)
 		OPENSSL_cleanse(worker->relay_env.scratch, SCRATCH_LEN);

@@ -35,6 +35,7 @@ struct worker_post {
 
 STAILQ_HEAD(worker_posts, worker_post);
 LIST_HEAD(conn_list, conn);
+LIST_HEAD(listener_list, listener);
 STAILQ_HEAD(conn_again, conn);
 
 /*
@@ -54,8 +55,9 @@ struct worker {
 	struct worker_posts posts;   /* any thread, under posts_lock */
 	struct deadlines deadlines;
 	uint64_t now_us;	     /* CLOCK_MONOTONIC, read once a turn */
-	struct listener *listeners;
+	struct listener **listeners; /* owned; worker_listen.h says which */
 	size_t listeners_len;
+	struct listener_list gone_listeners; /* freed at the end of the turn */
 	struct deadline accept_pause;
 	bool accept_paused;
 	_Atomic bool accept_held;    /* told not to accept; read anywhere */
@@ -89,6 +91,20 @@ struct worker {
  */
 int worker_init(struct worker *worker, const struct server *server, unsigned int index,
 		char *error, size_t error_len);
+
+/*
+ * Worker's thread: another generation is the present one; of deadlines under way none becomes longer,
+ * and none longer than it would be if it began now. `callers` (NULL: none) are for one that had none;
+ * returns those that it does not need.
+ */
+struct policy_callers *worker_adopt(struct worker *worker, struct generation *generation,
+				    struct policy_callers *callers);
+
+/* Worker's thread: close a listener that is in its list no more, and free it. */
+void worker_drop_listener(struct worker *worker, struct listener *listener);
+
+/* Worker's thread: accept on one that has come, unless accepting pauses. */
+void worker_accept_on(struct worker *worker, struct listener *listener);
 
 /* Start its thread. 0 or -errno. */
 int worker_start(struct worker *worker);

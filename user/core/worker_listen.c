@@ -19,8 +19,8 @@ static size_t share(const struct worker *worker, size_t count)
 	return worker->index >= count ? 1 : (count - worker->index + workers - 1) / workers;
 }
 
-static int adopt(struct worker *worker, struct listener *listener,
-		 const struct config_listener *config, size_t n, char *error, size_t error_len)
+static int adopt(struct worker *worker, const struct config_listener *config, size_t n,
+		 struct listener **out, char *error, size_t error_len)
 {
 	struct listen_fds *inherited = worker->server->inherited;
 	const size_t count = listen_fds_count(inherited, config);
@@ -30,8 +30,8 @@ static int adopt(struct worker *worker, struct listener *listener,
 		snprintf(error, error_len, "cannot take over a listener: %s", strerror(-fd));
 		return fd;
 	}
-	return listener_adopt(listener, worker, worker->generation, config, fd,
-			      count < worker->server->workers_len, error, error_len);
+	return listener_adopt(worker, worker->generation, config, fd,
+			      count < worker->server->workers_len, out, error, error_len);
 }
 
 /* The first sockets of all listeners come first, in their order; then what is left over. */
@@ -59,9 +59,9 @@ static int adopt_rest(struct worker *worker, char *error, size_t error_len)
 		size_t count = listen_fds_count(worker->server->inherited, config);
 
 		for (size_t n = 1; count && n < share(worker, count) && !err; n++) {
-			err = adopt(worker, &worker->listeners[worker->listeners_len], config,
-				    worker->index + n * worker->server->workers_len, error,
-				    error_len);
+			err = adopt(worker, config,
+				    worker->index + n * worker->server->workers_len,
+				    &worker->listeners[worker->listeners_len], error, error_len);
 			worker->listeners_len += !err;
 		}
 	}
@@ -78,10 +78,10 @@ int worker_listen(struct worker *worker, char *error, size_t error_len)
 	for (size_t i = 0; i < generation->listeners_len; i++) {
 		const struct config_listener *config = &generation->listeners[i];
 		int err = listen_fds_count(worker->server->inherited, config)
-				  ? adopt(worker, &worker->listeners[i], config, worker->index, error,
+				  ? adopt(worker, config, worker->index, &worker->listeners[i], error,
 					  error_len)
-				  : listener_open(&worker->listeners[i], worker, generation, config,
-						  error, error_len);
+				  : listener_new(worker, generation, config, &worker->listeners[i],
+						 error, error_len);
 
 		if (err)
 			return err;

@@ -27,6 +27,10 @@ int answer_capture(const struct control_source *source, const cJSON *request, cJ
 
 /* Acts, too. */
 int answer_upgrade(const struct control_source *source, cJSON *data, char error[ANSWER_ERROR]);
+int answer_reload(const struct control_source *source, cJSON *data, char error[ANSWER_ERROR]);
+
+/* What became of reloads so far: members for `to`. false: no memory. */
+bool answer_add_reloads(cJSON *to, const struct reload_status *status);
 
 /* The wall clock, milliseconds since the epoch. */
 int64_t answer_wall_ms(void);

@@ -132,6 +132,13 @@ static bool add_identities(cJSON *data, const struct control_summary *summary)
 	       json_add_u64(identities, "failed", summary->identity_reloads_failed);
 }
 
+static bool add_reloads(cJSON *data, const struct control_summary *summary)
+{
+	cJSON *reloads = cJSON_AddObjectToObject(data, "reloads");
+
+	return reloads && answer_add_reloads(reloads, &summary->reload);
+}
+
 /* The states alone: the command `capture` has all of it. */
 static bool add_capture(cJSON *data, const struct control_summary *summary)
 {
@@ -190,6 +197,7 @@ int answer_summary(const struct control_source *source, cJSON *data, char error[
 			       add_open_connections(data, &summary) && add_counters(data, &sum) &&
 			       add_reasons(data, &sum) && add_leaf_cache(data, &summary) &&
 			       add_capture(data, &summary) && add_signer(data, &summary) && add_identities(data, &summary) &&
+			       add_reloads(data, &summary) &&
 			       add_observation(source, data) && add_otlp(source, data)
 		       ? 0
 		       : -ENOMEM;

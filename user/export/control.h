@@ -11,6 +11,7 @@
 #include "observe/capture_status.h"
 #include "observe/conn_info.h"
 #include "observe/observer.h"
+#include "observe/reload_status.h"
 #include "observe/stats.h"
 
 /* Numbers that are not sums over workers. */
@@ -43,6 +44,7 @@ struct control_summary {
 	struct capture_status capture; /* by rules */
 	struct capture_status hook;    /* by connect hook */
 	size_t hook_wanted, hook_attached; /* cgroups and units: configured, and of these there */
+	struct reload_status reload;
 	const char *degraded; /* NULL, or one sentence: why the daemon is not whole */
 };
 
@@ -127,6 +129,11 @@ struct control_source {
 	 * asks. NULL: nothing of the kind here.
 	 */
 	void (*upgrade)(void *ctx, const char *by, struct control_upgrade *out);
+	/*
+	 * Read the configuration again, and say what became of it; waits as long as that takes, half a
+	 * minute at most. false: that was not enough, or the daemon ends. NULL: it cannot.
+	 */
+	bool (*reload)(void *ctx, const char *by, struct reload_status *out);
 	/* Who is at the other end of the socket, for `by`; filled for each client. */
 	char client[CAPTURE_BY];
 };

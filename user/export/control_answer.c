@@ -33,6 +33,7 @@ static const struct command {
 	{.name = KSPLIT_COMMAND_PASSES, .answer = answer_passes},
 	{.name = KSPLIT_COMMAND_CAPTURE, .answer_request = answer_capture},
 	{.name = KSPLIT_COMMAND_UPGRADE, .answer = answer_upgrade},
+	{.name = KSPLIT_COMMAND_RELOAD, .answer = answer_reload},
 };
 
 static const struct command *find_command(const char *name)
@@ -86,7 +87,7 @@ static const struct command *read_request(const cJSON *request, char error[ANSWE
 		if (!found)
 			snprintf(error, ANSWER_ERROR,
 				 "unknown command `%s`; known: summary, connections, "
-				 "kernel, endpoints, requests, passes, capture, upgrade",
+				 "kernel, endpoints, requests, passes, capture, upgrade, reload",
 				 name);
 	}
 	return found;

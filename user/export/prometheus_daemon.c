@@ -272,6 +272,23 @@ static void write_capture(FILE *out, const struct control_summary *summary)
 				summary->hook_attached);
 }
 
+static void write_reloads(FILE *out, const struct reload_status *reload)
+{
+	static const char name[] = "ksplit_reloads_total";
+
+	prometheus_write_family(out, name, COUNTER,
+				"Reloads of the configuration: that were done, and that failed and "
+				"changed nothing.");
+	write_labelled(out, name, "result", "done", reload->done);
+	write_labelled(out, name, "result", "failed", reload->failed);
+	prometheus_write_single(out, "ksplit_reload_failed", GAUGE,
+				"1: the last reload failed.", reload->last_failed);
+	prometheus_write_single(out, "ksplit_old_configurations", GAUGE,
+				"Configurations before the present one that open connections "
+				"still go by.",
+				reload->old);
+}
+
 static void write_aggregate(FILE *out, const struct aggregate_snapshot *aggregate)
 {
 	prometheus_write_single(out, "ksplit_series", GAUGE,
@@ -304,6 +321,7 @@ void prometheus_families_daemon(FILE *out, const struct metrics_moment *moment)
 	if (moment->summary.identities)
 		write_identities(out, &moment->summary);
 	write_capture(out, &moment->summary);
+	write_reloads(out, &moment->summary.reload);
 	write_sampler(out, &moment->observer);
 	write_losses(out, &moment->observer);
 	if (moment->has_otlp)

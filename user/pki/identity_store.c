@@ -76,8 +76,49 @@ static void look(struct identity_store *store)
 	}
 }
 
-int identity_store_new(const struct identity_source *sources, size_t len,
-		       struct identity_store **out, char *error, size_t error_len)
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+static bool same_source(const struct identity_source *a, const struct identity_source *b)
+{
+	bool same = same_text(a->cert, b->cert) && same_text(a->key, b->key) &&
+		    same_text(a->ocsp, b->ocsp) && a->names_len == b->names_len &&
+		    a->is_default == b->is_default;
+
+	for (size_t i = 0; same && i < a->names_len; i++)
+		same = !strcmp(a->names[i], b->names[i]);
+	return same;
+}
+
+/* What cannot be looked at any more is what it was, as far as anybody can tell. */
+static bool same_files(const struct watched *watched, const struct identity_source *source)
+{
+	struct stamp now[FILES];
+	bool same = true;
+
+	stamps_of(source, now);
+	for (size_t i = 0; i < FILES; i++)
+		same &= now[i].error == EACCES ||
+			!memcmp(&now[i], &watched->loaded[i], sizeof(now[i]));
+	return same;
+}
+
+static bool is_unchanged(const struct identity_source *sources, size_t len,
+			 const struct identity_store *before)
+{
+	bool same = before && before->len == len;
+
+	for (size_t i = 0; same && i < len; i++)
+		same = same_source(&sources[i], &before->sources[i]) &&
+		       same_files(&before->watched[i], &sources[i]);
+	return same;
+}
+
+int identity_store_follow(const struct identity_source *sources, size_t len,
+			  struct identity_store *before, struct identity_store **out, char *error,
+			  size_t error_len)
 {
 	struct identity_store *store = calloc(1, sizeof(*store));
 	int err = -ENOMEM;
@@ -88,15 +129,29 @@ int identity_store_new(const struct identity_source *sources, size_t len,
 	store->sources = sources;
 	store->len = len;
 	store->watched = calloc(len ? len : 1, sizeof(*store->watched));
-	if (store->watched) {
+	if (before)
+		identity_store_read_stats(before, &store->stats);
+	if (store->watched && is_unchanged(sources, len, before)) {
+		memcpy(store->watched, before->watched, len * sizeof(*store->watched));
+		store->polled = before->polled;
+		store->set = identity_store_get(before);
+		err = 0;
+	} else if (store->watched) {
 		look(store); /* first: what changes while it is read is read again */
-		err = identity_set_load(sources, len, NULL, &store->set, error, error_len);
+		err = identity_set_load(sources, len, before ? before->set : NULL, &store->set,
+					error, error_len);
 	}
 	if (err)
 		identity_store_free(store);
 	else
 		*out = store;
 	return err;
+}
+
+int identity_store_new(const struct identity_source *sources, size_t len,
+		       struct identity_store **out, char *error, size_t error_len)
+{
+	return identity_store_follow(sources, len, NULL, out, error, error_len);
 }
 
 void identity_store_free(struct identity_store *store)

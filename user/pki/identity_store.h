@@ -28,6 +28,15 @@ struct identity_store_stats {
 int identity_store_new(const struct identity_source *sources, size_t len,
 		       struct identity_store **out, char *error, size_t error_len);
 
+/*
+ * The same, in the place of another store (NULL: none): if the sources are the same and no file has
+ * changed since `before` loaded it, its set is taken and nothing is read. The thread that polls
+ * `before`.
+ */
+int identity_store_follow(const struct identity_source *sources, size_t len,
+			  struct identity_store *before, struct identity_store **out, char *error,
+			  size_t error_len);
+
 /* References that were given out stay good. NULL allowed. */
 void identity_store_free(struct identity_store *store);
 

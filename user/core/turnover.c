@@ -1,0 +1,488 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "core/turnover.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/generation.h"
+#include "core/listener.h"
+#include "core/log.h"
+#include "core/policy_caller.h"
+#include "core/server.h"
+#include "observe/timings.h"
+
+#define STEP_S	  5 /* a worker that has not moved for so long hangs */
+#define NOT_THERE SIZE_MAX
+
+struct share;
+
+/* One worker's part of a step, done on its thread. */
+struct step {
+	struct worker_post post; /* first */
+	struct share *share;
+	void (*run)(struct share *share);
+};
+
+/* What a worker needs for its part: made before, so that no step can fail. */
+struct share {
+	struct turnover *turnover;
+	struct worker *worker;
+	struct listener *fresh[CONFIG_MAX_LISTENERS]; /* by index in `next`; NULL: kept, or given */
+	size_t present_len;	  /* how many listeners there are now */
+	struct listener **opened; /* these, and the fresh ones behind them */
+	struct listener **final;  /* those of `next`, as worker_listen orders them */
+	struct policy_callers *callers;
+	struct step open, finish;
+};
+
+/* Shared by the main thread and the steps under way; freed by the last. */
+struct turnover {
+	pthread_mutex_t lock;
+	pthread_cond_t done;
+	size_t references; /* under lock, as `missing` */
+	size_t missing;
+	struct server *server;
+	struct generation *now, *next; /* references */
+	/* For each listener of `next`: its index in `now`; NOT_THERE: it is new. */
+	size_t was[CONFIG_MAX_LISTENERS];
+	size_t shares_len;
+	struct share shares[];
+};
+
+/* --- which listeners stay --- */
+
+static bool was_taken(const struct turnover *turnover, size_t len, size_t old)
+{
+	for (size_t i = 0; i < len; i++)
+		if (turnover->was[i] == old)
+			return true;
+	return false;
+}
+
+static bool same_address(const struct config_listener *a, const struct config_listener *b)
+{
+	const sa_family_t family = a->address.sa.sa_family;
+
+	return family == b->address.sa.sa_family &&
+	       !memcmp(&a->address, &b->address,
+		       family == AF_INET6 ? sizeof(a->address.in6) : sizeof(a->address.in));
+}
+
+/* By the address as configured: port 0 stays the port that was chosen for it. */
+static void match_listeners(struct turnover *turnover)
+{
+	const struct config *now = turnover->now->config, *next = turnover->next->config;
+
+	for (size_t i = 0; i < next->listeners_len; i++) {
+		turnover->was[i] = NOT_THERE;
+		for (size_t old = 0; old < now->listeners_len; old++) {
+			if (was_taken(turnover, i, old) ||
+			    !same_address(&now->listeners[old], &next->listeners[i]))
+				continue;
+			turnover->was[i] = old;
+			turnover->next->listeners[i].address =
+				turnover->now->listeners[old].address;
+			break;
+		}
+	}
+}
+
+static bool takes_captured(const struct config_listener *config)
+{
+	return config->destination == DESTINATION_ORIGINAL ||
+	       config->destination == DESTINATION_TPROXY;
+}
+
+/* Is it one that captured connections could not be led to so far? */
+static bool is_early(const struct turnover *turnover, size_t index)
+{
+	const size_t old = turnover->was[index];
+
+	return old != NOT_THERE && takes_captured(&turnover->next->listeners[index]) &&
+	       !takes_captured(&turnover->now->listeners[old]);
+}
+
+static bool is_wildcard(const struct config_listener *config)
+{
+	return config->address.sa.sa_family == AF_INET6
+		       ? IN6_IS_ADDR_UNSPECIFIED(&config->address.in6.sin6_addr)
+		       : config->address.in.sin_addr.s_addr == htonl(INADDR_ANY);
+}
+
+/* Does a listener of ours have this port on an address that includes this one, or lies in it? */
+static bool overlaps_own(const struct turnover *turnover, const struct config_listener *config)
+{
+	for (size_t i = 0; i < turnover->now->listeners_len; i++) {
+		const struct config_listener *own = &turnover->now->listeners[i];
+
+		if (own->address.sa.sa_family == config->address.sa.sa_family &&
+		    own->address.in.sin_port == config->address.in.sin_port &&
+		    (is_wildcard(own) || is_wildcard(config)))
+			return true;
+	}
+	return false;
+}
+
+/* --- what workers do --- */
+
+static void arrive(struct turnover *turnover)
+{
+	pthread_mutex_lock(&turnover->lock);
+	turnover->missing--;
+	pthread_cond_signal(&turnover->done);
+	pthread_mutex_unlock(&turnover->lock);
+	turnover_free(turnover);
+}
+
+static void step_run(struct worker_post *post)
+{
+	struct step *step = (struct step *)post;
+	struct turnover *turnover = step->share->turnover;
+
+	step->run(step->share);
+	arrive(turnover);
+}
+
+static void follow(struct listener *listener, struct generation *generation, size_t index)
+{
+	listener_follow(listener, generation, &generation->listeners[index]);
+}
+
+/* Which of the present generation's it is. */
+static size_t index_of(const struct turnover *turnover, const struct listener *listener)
+{
+	if (listener->generation == turnover->now)
+		return (size_t)(listener->config - turnover->now->listeners);
+	return turnover->was[listener->config - turnover->next->listeners];
+}
+
+/* One address may have several sockets here (worker_listen.h). */
+static void follow_all(struct share *share, size_t was, struct generation *generation, size_t index)
+{
+	for (size_t i = 0; i < share->present_len; i++)
+		if (index_of(share->turnover, share->worker->listeners[i]) == was)
+			follow(share->worker->listeners[i], generation, index);
+}
+
+static void set_list(struct worker *worker, struct listener ***list, size_t len)
+{
+	free(worker->listeners);
+	worker->listeners = *list;
+	worker->listeners_len = len;
+	*list = NULL;
+}
+
+static void open_share(struct share *share)
+{
+	struct turnover *turnover = share->turnover;
+	struct worker *worker = share->worker;
+	size_t len = share->present_len;
+
+	/* It ends: what it listened on is closed, and stays so. */
+	if (worker->draining)
+		return;
+	memcpy(share->opened, worker->listeners, len * sizeof(*share->opened));
+	for (size_t i = 0; i < turnover->next->listeners_len; i++) {
+		if (is_early(turnover, i))
+			follow_all(share, turnover->was[i], turnover->next, i);
+		if (!share->fresh[i])
+			continue;
+		worker_accept_on(worker, share->fresh[i]);
+		share->opened[len++] = share->fresh[i];
+	}
+	set_list(worker, &share->opened, len);
+}
+
+static void undo_share(struct share *share)
+{
+	struct turnover *turnover = share->turnover;
+	struct worker *worker = share->worker;
+
+	if (share->opened)
+		return;
+	for (size_t i = 0; i < turnover->next->listeners_len; i++) {
+		if (is_early(turnover, i))
+			follow_all(share, turnover->was[i], turnover->now, turnover->was[i]);
+		if (share->fresh[i])
+			worker_drop_listener(worker, share->fresh[i]);
+		share->fresh[i] = NULL;
+	}
+	worker->listeners_len = share->present_len;
+}
+
+static void close_others(struct worker *worker, struct listener *const *kept, size_t len)
+{
+	for (size_t i = 0; i < worker->listeners_len; i++) {
+		bool stays = false;
+
+		for (size_t j = 0; j < len && !stays; j++)
+			stays = kept[j] == worker->listeners[i];
+		if (stays)
+			continue;
+		listener_accept_rest(worker->listeners[i]);
+		worker_drop_listener(worker, worker->listeners[i]);
+	}
+}
+
+/* Further sockets of addresses that stay, behind the first of each. How many there are in all. */
+static size_t add_others(struct share *share)
+{
+	const struct turnover *turnover = share->turnover;
+	size_t len = turnover->next->listeners_len;
+
+	for (size_t i = turnover->now->listeners_len; i < share->present_len; i++)
+		if (share->worker->listeners[i]->generation == turnover->next)
+			share->final[len++] = share->worker->listeners[i];
+	return len;
+}
+
+static void commit_share(struct share *share)
+{
+	struct turnover *turnover = share->turnover;
+	struct generation *next = turnover->next;
+	struct worker *worker = share->worker;
+	size_t len;
+
+	if (share->opened)
+		return;
+	for (size_t i = 0; i < next->listeners_len; i++) {
+		share->final[i] = share->fresh[i];
+		share->fresh[i] = NULL;
+		if (turnover->was[i] == NOT_THERE)
+			continue;
+		share->final[i] = worker->listeners[turnover->was[i]];
+		follow_all(share, turnover->was[i], next, i);
+	}
+	len = add_others(share);
+	close_others(worker, share->final, len);
+	set_list(worker, &share->final, len);
+	share->callers = worker_adopt(worker, next, share->callers);
+}
+
+/* --- steps, on the main thread --- */
+
+static void give_step(struct turnover *turnover, struct share *share, struct step *step,
+		      void (*run)(struct share *share))
+{
+	step->post.run = step_run;
+	step->share = share;
+	step->run = run;
+	pthread_mutex_lock(&turnover->lock);
+	turnover->references++;
+	turnover->missing++;
+	pthread_mutex_unlock(&turnover->lock);
+	worker_post(share->worker, &step->post);
+}
+
+static int wait_all(struct turnover *turnover)
+{
+	struct timespec until;
+	int err = 0;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += STEP_S;
+	pthread_mutex_lock(&turnover->lock);
+	while (turnover->missing && !err)
+		err = pthread_cond_timedwait(&turnover->done, &turnover->lock, &until);
+	pthread_mutex_unlock(&turnover->lock);
+	return -err;
+}
+
+int turnover_open(struct turnover *turnover, char *error, size_t error_len)
+{
+	int err;
+
+	for (size_t i = 0; i < turnover->shares_len; i++)
+		give_step(turnover, &turnover->shares[i], &turnover->shares[i].open, open_share);
+	err = wait_all(turnover);
+	if (err)
+		snprintf(error, error_len, "a worker has not moved for %d s", STEP_S);
+	return err;
+}
+
+static void log_address(const char *what, const struct config_listener *config)
+{
+	union conn_address address = {0};
+	char name[64];
+
+	memcpy(&address, &config->address, sizeof(address));
+	log_info("%s %s", what, conn_address_print(&address, name, sizeof(name)));
+}
+
+static void tell(const struct turnover *turnover)
+{
+	const size_t len = turnover->next->listeners_len;
+
+	for (size_t i = 0; i < len; i++)
+		if (turnover->was[i] == NOT_THERE)
+			log_address("listening on", &turnover->next->listeners[i]);
+	for (size_t old = 0; old < turnover->now->listeners_len; old++)
+		if (!was_taken(turnover, len, old))
+			log_address("no longer listening on", &turnover->now->listeners[old]);
+}
+
+int turnover_commit(struct turnover *turnover)
+{
+	tell(turnover);
+	for (size_t i = 0; i < turnover->shares_len; i++)
+		give_step(turnover, &turnover->shares[i], &turnover->shares[i].finish,
+			  commit_share);
+	return wait_all(turnover);
+}
+
+bool turnover_is_over(struct turnover *turnover)
+{
+	bool over;
+
+	pthread_mutex_lock(&turnover->lock);
+	over = !turnover->missing;
+	pthread_mutex_unlock(&turnover->lock);
+	return over;
+}
+
+void turnover_undo(struct turnover *turnover)
+{
+	for (size_t i = 0; i < turnover->shares_len; i++)
+		give_step(turnover, &turnover->shares[i], &turnover->shares[i].finish, undo_share);
+	wait_all(turnover);
+}
+
+/* --- life --- */
+
+/* Everything but the sockets. */
+static int make_share(struct turnover *turnover, struct share *share)
+{
+	const struct generation *next = turnover->next;
+
+	/* Nobody changes it now: there is no other turnover. */
+	share->present_len = share->worker->listeners_len;
+	share->opened = calloc(share->present_len + next->listeners_len, sizeof(*share->opened));
+	share->final = calloc(share->present_len + next->listeners_len, sizeof(*share->final));
+	if (!share->opened || !share->final)
+		return -ENOMEM;
+	return policy_names_processes(&next->config->policy) ? policy_callers_new(&share->callers)
+							      : 0;
+}
+
+/* Accepted sockets take after their listener. */
+static void mark_listener(const struct turnover *turnover, const struct listener *listener)
+{
+	struct timings *timings = observer_timings(turnover->server->observer);
+
+	if (timings)
+		timings_mark_listener(timings, listener->fd);
+}
+
+static int open_fresh(struct turnover *turnover, size_t index, char *error, size_t error_len)
+{
+	struct config_listener *config = &turnover->next->listeners[index];
+	int err = 0;
+
+	if (!overlaps_own(turnover, config))
+		err = listener_check_free(config, error, error_len);
+	for (size_t i = 0; i < turnover->shares_len && !err; i++) {
+		struct share *share = &turnover->shares[i];
+
+		err = listener_new(share->worker, turnover->next, config, &share->fresh[index],
+				   error, error_len);
+		if (err)
+			break;
+		if (i == 0)
+			listener_learn_port(share->fresh[index], config);
+		mark_listener(turnover, share->fresh[index]);
+	}
+	return err;
+}
+
+/* A socket that is kept may have to do what it did not do before. */
+static int prepare_kept(struct turnover *turnover, size_t index, char *error, size_t error_len)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < turnover->shares_len; i++) {
+		const struct share *share = &turnover->shares[i];
+
+		for (size_t k = 0; k < share->present_len && !err; k++)
+			if (index_of(turnover, share->worker->listeners[k]) == turnover->was[index])
+				err = listener_prepare(share->worker->listeners[k],
+						       &turnover->next->listeners[index], error,
+						       error_len);
+	}
+	return err;
+}
+
+static int make_listeners(struct turnover *turnover, char *error, size_t error_len)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < turnover->next->listeners_len && !err; i++)
+		err = turnover->was[i] == NOT_THERE
+			      ? open_fresh(turnover, i, error, error_len)
+			      : prepare_kept(turnover, i, error, error_len);
+	return err;
+}
+
+int turnover_new(struct server *server, struct generation *next, struct turnover **out, char *error,
+		 size_t error_len)
+{
+	struct turnover *turnover =
+		calloc(1, sizeof(*turnover) + server->workers_len * sizeof(struct share));
+	int err = 0;
+
+	snprintf(error, error_len, "out of memory");
+	if (!turnover)
+		return -ENOMEM;
+	pthread_mutex_init(&turnover->lock, NULL);
+	pthread_cond_init(&turnover->done, NULL);
+	turnover->references = 1;
+	turnover->server = server;
+	turnover->now = generation_get(server->generation);
+	turnover->next = generation_get(next);
+	turnover->shares_len = server->workers_len;
+	match_listeners(turnover);
+	for (size_t i = 0; i < turnover->shares_len && !err; i++) {
+		turnover->shares[i].turnover = turnover;
+		turnover->shares[i].worker = &server->workers[i];
+		err = make_share(turnover, &turnover->shares[i]);
+	}
+	if (!err)
+		err = make_listeners(turnover, error, error_len);
+	if (err)
+		turnover_free(turnover);
+	else
+		*out = turnover;
+	return err;
+}
+
+static void free_share(struct share *share)
+{
+	for (size_t i = 0; i < CONFIG_MAX_LISTENERS; i++)
+		listener_free(share->fresh[i]);
+	free(share->opened);
+	free(share->final);
+	policy_callers_free(share->callers);
+}
+
+void turnover_free(struct turnover *turnover)
+{
+	size_t left;
+
+	if (!turnover)
+		return;
+	pthread_mutex_lock(&turnover->lock);
+	left = --turnover->references;
+	pthread_mutex_unlock(&turnover->lock);
+	if (left)
+		return;
+	for (size_t i = 0; i < turnover->shares_len; i++)
+		free_share(&turnover->shares[i]);
+	generation_put(turnover->now);
+	generation_put(turnover->next);
+	pthread_cond_destroy(&turnover->done);
+	pthread_mutex_destroy(&turnover->lock);
+	free(turnover);
+}
