@@ -113,10 +113,11 @@ class Site:
 
     def running(self):
         """Active and capturing, on a configuration that is good; the main process."""
+        # Starts are counted: other tests' are not this one's.
+        self.systemctl("reset-failed", UNIT, check=False)
         if self.show("ActiveState") != "active":
             self.make_ca()
             self.configure()
-            self.systemctl("reset-failed", UNIT, check=False)
             assert self.systemctl("start", UNIT, check=False).returncode == 0, self.told()
         self.await_issuer("ksplit")
         return self.main()
@@ -279,6 +280,30 @@ def test_after_an_upgrade_systemd_watches_the_new_one(site):
         site.hang(after)
         site.await_main_other_than(before, after)
         site.await_issuer("ksplit")
+
+
+def test_reloaded_it_has_the_new_configuration_and_the_same_process(site):
+    before = site.running()
+    site.configure(**{"pass": [{"sni": ["origin.test"]}]})
+    site.systemctl("reload", UNIT)
+    assert site.issuer() == "origin"
+    # curl trusts the CA that is made here alone; its key is root's.
+    site.make_ca()
+    site.configure()
+    site.systemctl("reload", UNIT)
+    assert (site.issuer(), site.main()) == ("ksplit", before)
+
+
+def test_a_reload_with_a_wrong_configuration_fails_and_says_why(site):
+    before = site.running()
+    already = len(site.host.journal(UNIT))
+    site.configure(relay="fast")
+    try:
+        assert site.systemctl("reload", UNIT, check=False).returncode != 0
+    finally:
+        site.configure()
+    assert '"relay": is "fast"' in site.host.journal(UNIT)[already:]
+    assert (site.issuer(), site.main(), site.show("ActiveState")) == ("ksplit", before, "active")
 
 
 def test_a_newer_package_takes_over_without_a_gap(site, tmp_path):
