@@ -362,6 +362,29 @@ def test_by_the_socket_unit_it_is_started_when_it_is_called(site):
         site.systemctl("stop", "ksplit.socket", UNIT)
 
 
+def test_the_hook_takes_the_calls_of_a_unit(site):
+    """Of that unit alone, also when it is started again; within what the hardened unit may do."""
+    site.stopped()
+    site.make_ca()
+    site.configure(capture={"hook": {"units": ["app.service"]}})
+    site.systemctl("start", UNIT)
+    issuer = site.path("/srv/app/issuer")
+    issuer.parent.mkdir(exist_ok=True)
+    loop = ("while :; do %s -o /dev/null -w '%%{certs}' | grep Issuer >/srv/app/next; "
+            "mv /srv/app/next /srv/app/issuer; sleep 0.1; done" % " ".join(site.curl()))
+    try:
+        for _ in range(2):
+            site.host.run("systemd-run", "--quiet", "--unit=app", "sh", "-c", loop)
+            wait_for(lambda: issuer.exists() and "ksplit CA" in issuer.read_text(),
+                     lambda: "the unit's calls to be taken:\n" + site.told())
+            assert site.issuer() == "origin"
+            site.systemctl("stop", "app.service")
+            issuer.unlink(missing_ok=True)
+    finally:
+        site.systemctl("stop", "app.service", check=False)
+        site.stopped()
+
+
 def test_stopped_nothing_of_it_runs_or_captures(site):
     site.running()
     already = len(site.host.journal(UNIT))
