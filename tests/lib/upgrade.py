@@ -5,11 +5,12 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 from .daemon import Ksplitd
 from .env import BUILD, PATIENCE, wait_for
-from .process import ENV
+from .process import ENV, Program
 
 STATUS = BUILD / "ksplit-status"
 
@@ -85,10 +86,57 @@ class Upgrading(Ksplitd):
 
     def upgrade(self):
         code, told = self.ask_upgrade()
-        assert code == 0 and told["upgraded"], (code, told, self.tail())
+        assert code == 0 and told["upgraded"], "%s %s\n%s" % (code, told, self.tail())
         assert self.summary()["pid"] == self.now
         return told
 
     def launcher(self):
         """The launcher's number."""
         return next(pid for pid, name in children(self.now).items() if name == "ksplit-launcher")
+
+
+CALLS = """
+import socket, ssl, sys, threading
+
+host, port, authority = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+context = ssl.create_default_context(cafile=authority)
+over, answered, failures = threading.Event(), 0, []
+threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
+print("begun", flush=True)
+while not over.is_set():
+    try:
+        with socket.create_connection((host, port), 20) as plain:
+            peer = plain.getpeername()
+            with context.wrap_socket(plain, server_hostname="origin.test") as sock:
+                sock.sendall(b"GET / HTTP/1.0\\r\\nHost: origin.test\\r\\n\\r\\n")
+                answer = sock.recv(65536)
+        if not answer.startswith(b"HTTP/1.1 200") or peer[1] != port:
+            failures.append("%r %r" % (answer[:60], peer))
+        answered += 1
+    except OSError as exc:
+        failures.append(repr(exc))
+print("answered", answered, "failed", len(failures), *failures[:3], flush=True)
+"""
+
+
+class Calls:
+    """TLS calls one after the other, each on a connection of its own, by a program in another namespace
+    or cgroup (`prefix`), for which the certificate has to be `authority`'s."""
+
+    def __init__(self, prefix, host, port, authority):
+        self._program = Program(*prefix, sys.executable, "-c", CALLS, host, port, authority.cert)
+        self.answered = self.failed = None
+
+    def __enter__(self):
+        self._program.expect("begun")
+        return self
+
+    def __exit__(self, *exc):
+        self._program.close_input()
+        try:
+            self._program.wait()
+        finally:
+            self._program.end()
+        self.told = self._program.text().partition("\n")[2].strip()
+        words = self.told.split()
+        self.answered, self.failed = int(words[1]), int(words[3])
