@@ -5,13 +5,14 @@ old one goes on as if nothing had been."""
 import os
 import signal
 import subprocess
+import sys
 import threading
 import urllib.request
 
 import pytest
 
 from lib import stage as stages, stream
-from lib.daemon import PROGRAM, Ksplitd
+from lib.daemon import PROGRAM
 from lib.env import free_port, wait_for
 from lib.http_load import Book, Request, connector, play_all
 from lib.origins import Nginx
@@ -173,6 +174,44 @@ def test_end_while_a_new_one_hangs(pki):
         daemon.terminate()
         assert daemon.wait_exit() == 0
         wait_for(lambda: not is_alive(new), "the new one to be gone")
+
+
+INHERIT = """
+import os, socket, sys
+for at, name in enumerate(sys.argv[1].split(",")):
+    sock = socket.create_server(("127.0.0.1", int(name.partition("=")[2])))
+    copy = os.dup(sock.fileno())
+    os.dup2(copy, 50 + at)
+for place in range(at + 1):
+    os.dup2(50 + place, 3 + place)
+names = [name.partition("=")[0] for name in sys.argv[1].split(",")]
+os.environ.update(LISTEN_FDS=str(len(names)), LISTEN_PID=str(os.getpid()),
+                  LISTEN_FDNAMES=":".join(names))
+os.closerange(50, 60)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def with_sockets(daemon, **ports):
+    """As a service manager starts it that has opened these ports."""
+    text = ",".join("%s=%d" % entry for entry in ports.items())
+    daemon.prefix = [sys.executable, "-c", INHERIT, text]
+    return daemon
+
+
+@pytest.mark.needs("nginx")
+def test_sockets_of_the_service_manager(pki, nginx, tmp_path):
+    """Calls wait in them from before the start on; they stay across an upgrade."""
+    daemon = started(pki, "127.0.0.1:%d" % nginx.port)
+    with with_sockets(daemon, https=daemon.port):
+        load(daemon, pki, Book(), 4, 2)
+        daemon.upgrade()
+        load(daemon, pki, Book(), 4, 2)
+    daemon = Upgrading(pki, "127.0.0.1:1", QUICK, folder=tmp_path)
+    other = free_port()
+    with_sockets(daemon, https=daemon.port, admin=other).launch()
+    assert daemon.process.wait(20) == 1
+    assert "admin (127.0.0.1:%d)" % other in daemon.stderr()
 
 
 @pytest.mark.needs("nginx")

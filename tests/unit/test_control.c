@@ -344,6 +344,44 @@ static void a_live_daemons_socket_is_not(void **state)
 	close(fd);
 }
 
+static void one_that_takes_over_answers_at_the_same_path(void **state)
+{
+	struct fixture *f = *state;
+	struct control *next = NULL;
+	struct stat st;
+	int fd, before;
+
+	open_control(f);
+	before = connect_to(f->path);
+	assert_int_equal(control_take_over(f->path, &f->source, &next), 0);
+	assert_int_equal(stat(f->path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0660);
+	/* who is there already is still answered by the old one, which leaves the path alone */
+	send_text(before, SUMMARY "\n");
+	expect_ok(before, true);
+	close(before);
+	control_close(f->control);
+	f->control = NULL;
+	fd = connect_to(f->path);
+	send_text(fd, SUMMARY "\n");
+	expect_ok(fd, true);
+	close(fd);
+	control_close(next);
+	assert_int_equal(access(f->path, F_OK), -1);
+	assert_int_equal(rmdir(f->folder), 0); /* no name of the time between is left */
+	assert_int_equal(mkdir(f->folder, 0700), 0);
+}
+
+static void only_a_socket_is_taken_over(void **state)
+{
+	struct fixture *f = *state;
+	FILE *file = fopen(f->path, "w");
+
+	fclose(file);
+	assert_int_equal(control_take_over(f->path, &f->source, &f->control), -EEXIST);
+	unlink(f->path);
+}
+
 static void only_a_socket_is_replaced(void **state)
 {
 	struct fixture *f = *state;
@@ -437,6 +475,8 @@ int main(void)
 		T(a_large_answer_arrives_whole),
 		T(a_dead_daemons_socket_is_replaced),
 		T(a_live_daemons_socket_is_not),
+		T(one_that_takes_over_answers_at_the_same_path),
+		T(only_a_socket_is_taken_over),
 		T(only_a_socket_is_replaced),
 		T(the_last_folder_is_made),
 		T(a_path_must_fit),

@@ -398,6 +398,34 @@ static void test_addresses(void **state)
 	assert_null(http);
 }
 
+/* The port goes to another one, which answers from then on. */
+static void test_socket_is_handed_over(void **state)
+{
+	struct made *made = *state;
+	struct metrics_http *next = NULL, *other = NULL;
+	int fd = dup(metrics_http_fd(made->http)), wrong = dup(fd);
+	char error[200], listen[64];
+
+	snprintf(listen, sizeof(listen), "127.0.0.1:%u", made->port);
+	assert_int_equal(metrics_http_open(listen, fd, &made->source, &next, error, sizeof(error)),
+			 0);
+	assert_int_equal(metrics_http_fd(next), fd);
+	assert_int_equal(metrics_http_port(next), made->port);
+	metrics_http_leave(made->http);
+	assert_int_equal(metrics_http_fd(made->http), -1);
+	metrics_http_leave(made->http);
+	metrics_http_close(made->http);
+	made->http = next;
+	assert_int_equal(get(made, "/healthz", "localhost"), 200);
+	/* one of another address is closed */
+	assert_int_equal(metrics_http_open(":0", wrong, &made->source, &other, error,
+					   sizeof(error)),
+			 0);
+	assert_int_not_equal(metrics_http_port(other), made->port);
+	metrics_http_close(other);
+	assert_int_equal(get(made, "/healthz", "localhost"), 200);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -416,6 +444,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_long_heads_are_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_connections_are_limited, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_addresses, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_socket_is_handed_over, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
