@@ -141,7 +141,7 @@ def test_systemd_takes_units(scene):
     for path in (env.ROOT / "packaging/systemd").iterdir():
         if path.suffix in (".service", ".socket"):
             scene.host.write(UNITS + path.name,
-                             path.read_text().replace("@sbindir@", "/usr/local/sbin"))
+                             re.sub("@s?bindir@", "/usr/local/sbin", path.read_text()))
     for number, block in enumerate(of_kind("ini")):
         kind = "socket" if "[Socket]" in block.text else "service"
         if "[Unit]" in block.text:
