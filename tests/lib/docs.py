@@ -15,6 +15,7 @@ Of a man page the examples are read: what stands between .nf and .fi in the sect
 EXAMPLE. There .\\" terminal is that directive.
 """
 
+import functools
 import re
 import subprocess
 import textwrap
@@ -167,6 +168,7 @@ def session(block):
         command.output = command.output or None
 
 
+@functools.cache
 def read(path):
     """Blocks of a page with their commands; "output" belongs to the last command before it."""
     found, last = examples_of(path) if path in MANUALS else blocks_of(path), None

@@ -7,6 +7,7 @@ configured and runs (docs_scene.Scene.start). A command that cannot be tried goe
 
 from dataclasses import dataclass, field
 
+from .docs_scene import LIGHT
 from .env import wait_for
 
 
@@ -62,7 +63,7 @@ def behind_ksplitd(scene):
 
 def without_ca(scene):
     """Installed, with a configuration, and nothing more."""
-    scene.configure()
+    scene.configure(**LIGHT)
     scene.host.run("rm /etc/ksplit/ca.*")
 
 
@@ -110,7 +111,7 @@ def answer_ocsp(scene, _):
 
 def with_open_call(scene):
     """Plain HTTP, which BPF programs sample on kernels with TLS and without."""
-    scene.start(calls=3, capture={"outgoing": {"ports": [80, 443]}})
+    scene.start(calls=3, settings={"capture": {"outgoing": {"ports": [80, 443]}}})
     scene.hold_call()
 
 

@@ -54,6 +54,8 @@ CONFIGURATION = {
     "metrics": {"prometheus": "127.0.0.1:9464"},
     "access_log": "/var/log/ksplit/access.json",
 }
+# Programs of BPF are verified at each start, which most pages need not wait for.
+LIGHT = {"sampler": "user", "sampling": {"timings": False, "processes": False}}
 
 EC = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
 
@@ -132,9 +134,9 @@ class Scene:
         self.host.run("ksplit-ca init && mkdir -p /var/log/ksplit")
         self.host.write("/etc/ksplit/ksplit.json", json.dumps(dict(CONFIGURATION, **more)))
 
-    def start(self, calls=2, **more):
+    def start(self, calls=2, settings=None):
         """The same with ksplitd, which has seen some calls."""
-        self.configure(**more)
+        self.configure(**(LIGHT if settings is None else settings))
         self.host.run("ksplitd")
         wait_for(lambda: re.match("Capture +on ", self.host.run("ksplit-status capture").text),
                  "calls to be captured")
