@@ -165,6 +165,20 @@ def test_one_that_is_killed_changes_nothing(pki, nginx):
         load(daemon, pki, Book(), 2, 2)
 
 
+@pytest.mark.needs("nginx")
+def test_one_that_hangs_is_ended(pki, nginx):
+    """In a time that is bounded; the old one serves meanwhile, and goes on."""
+    with started(pki, "127.0.0.1:%d" % nginx.port,
+                 limits={"learned_pass": 0, "deadlines_ms": {"upgrade": 1500}}) as daemon:
+        os.kill(daemon.pid, signal.SIGUSR2)
+        new = wait_for_new(daemon)
+        os.kill(new, signal.SIGSTOP)
+        load(daemon, pki, Book(), 2, 2)
+        wait_for(lambda: not is_alive(new), "the new one to be gone")
+        wait_for(lambda: "was not ready after 1500 ms" in daemon.stderr(), daemon.tail)
+        load(daemon, pki, Book(), 2, 2)
+
+
 def test_end_while_a_new_one_hangs(pki):
     """SIGTERM: the old one does not wait for it, and leaves nothing of it."""
     with started(pki, "127.0.0.1:1") as daemon:

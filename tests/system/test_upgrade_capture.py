@@ -15,7 +15,7 @@ from lib.netns import Row
 from lib.tls import server_context
 from lib.upgrade import Calls, Upgrading, is_alive
 
-UPGRADES = 4
+UPGRADES = 3
 
 
 class UpgradingCapture(Upgrading, Capturing):
@@ -46,6 +46,8 @@ def test_rules_go_on(site, pki):
         assert calls.answered >= 10 * UPGRADES, calls.told
         wait_retired(daemon)
         assert tables(site) in (["ksplit"], ["ksplit_2"]), site.rules()
+        code, told = daemon.tool_json("reload")
+        assert code == 0 and "capture.table" not in str(told), told
         assert daemon.tool("capture", "off")[0] == 0
         daemon.upgrade()
         told = daemon.capture()

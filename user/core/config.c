@@ -60,6 +60,7 @@ void config_init(struct config *config)
 		.idle = 600000,
 		.close = 10000,
 		.drain = 30000,
+		.upgrade = 30000,
 		.upgrade_drain = 3600000,
 	};
 }

@@ -89,6 +89,7 @@ struct config_deadlines {
 	uint32_t idle;		     /* 600000: no byte either way */
 	uint32_t close;		     /* 10000: a peer that does not take our last bytes */
 	uint32_t drain;		     /* 30000: after SIGTERM */
+	uint32_t upgrade;	     /* 30000: for another ksplitd to get ready to take over */
 	uint32_t upgrade_drain;	     /* 3600000: after another ksplitd has taken over */
 };
 

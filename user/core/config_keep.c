@@ -97,6 +97,15 @@ static int keep_setting(const struct config_setting *setting, struct config *nex
 	return 1;
 }
 
+/* An upgrade has put a number behind the name (core/capturing_table.h): nobody has changed it. */
+static bool is_numbered(const char *name, const char *configured)
+{
+	const size_t len = strlen(configured);
+
+	return !strncmp(name, configured, len) && name[len] == '_' && name[len + 1] >= '2' &&
+	       name[len + 1] <= '9' && !name[len + 2];
+}
+
 /* Both name things that outlive a reload: sockets of ours, and the table. */
 static int keep_capture(struct capture *next, const struct capture *now, const struct names *names)
 {
@@ -105,7 +114,8 @@ static int keep_capture(struct capture *next, const struct capture *now, const s
 	next->mark = now->mark;
 	if (!strcmp(next->table, now->table))
 		return 0;
-	add_name(names, "capture.table");
+	if (!is_numbered(now->table, next->table))
+		add_name(names, "capture.table");
 	return keep_text(&next->table, now->table);
 }
 

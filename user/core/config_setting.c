@@ -109,6 +109,7 @@ const struct config_setting config_settings[] = {
 	DEADLINE(idle),
 	DEADLINE(close),
 	DEADLINE(drain),
+	DEADLINE(upgrade),
 	DEADLINE(upgrade_drain),
 	CHOICE("log_level", "log-level", log_level, level_names),
 	TEXT("user", "user", user),

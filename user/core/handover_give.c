@@ -22,7 +22,6 @@
 #include "core/notify.h"
 #include "core/server.h"
 
-#define START_MS 30000 /* programs of BPF take seconds to load */
 #define TAKE_MS  20000 /* self-tests, rules */
 #define HOLD_MS  5000  /* a worker's turn; one that hangs holds up the handover, and nothing else */
 #define SEND_MS  5000
@@ -39,6 +38,7 @@ struct handover_give {
 	pid_t pid;
 	_Atomic bool cancelled;
 	struct handover_offer offer;
+	int start_ms; /* programs of BPF take seconds to load */
 	pthread_mutex_t lock;
 	pthread_cond_t settled; /* CLOCK_MONOTONIC */
 	/* under lock */
@@ -98,8 +98,8 @@ static int await(struct handover_give *give, enum handover_type expected, int ti
 				       "over; its log tells why",
 			    (int)give->pid);
 	if (err == -ETIMEDOUT)
-		return fail(give, err, "the new ksplitd (process %d) was not ready after %d s",
-			    (int)give->pid, timeout_ms / 1000);
+		return fail(give, err, "the new ksplitd (process %d) was not ready after %d ms",
+			    (int)give->pid, timeout_ms);
 	if (err == -EPROTONOSUPPORT)
 		return fail(give, err, "the new ksplitd takes over in another way (version %u); "
 				       "restart it instead",
@@ -199,7 +199,7 @@ static int hand_over(struct handover_give *give)
 	if (err)
 		fail(give, err, "nothing can be handed over: %s", strerror(-err));
 	if (!err)
-		err = await(give, HANDOVER_READY, START_MS);
+		err = await(give, HANDOVER_READY, give->start_ms);
 	if (!err)
 		err = step_aside(give);
 	if (!err)
@@ -268,6 +268,7 @@ static void begin(struct handover_give *give, const char *by)
 
 	log_info("upgrade: a new ksplitd is started, by %s", by);
 	give->outcome = (struct handover_outcome){0};
+	give->start_ms = (int)give->server->generation->config->deadlines.upgrade;
 	err = handover_offer_collect(give->server, &give->offer);
 	if (!err)
 		err = start_thread(give);

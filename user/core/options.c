@@ -74,7 +74,7 @@ static const char usage[] =
 	"  --max-connections N          at once (0: what RLIMIT_NOFILE allows)\n"
 	"  --deadline NAME=MS           peek, resolve, connect, upstream_handshake,\n"
 	"                               client_handshake, idle, close, drain,\n"
-	"                               upgrade_drain; repeatable\n"
+	"                               upgrade, upgrade_drain; repeatable\n"
 	"  --log-level LEVEL            error, warn, info (default), debug\n"
 	"  --help                       this text\n"
 	"  --version                    the version\n";
@@ -257,7 +257,7 @@ static int set_deadline(struct options *options, const char *value)
 		return fail(options,
 			    "--deadline: is \"%.80s\", expected peek=MS, resolve=MS, connect=MS, "
 			    "upstream_handshake=MS, client_handshake=MS, idle=MS, close=MS, "
-			    "drain=MS or upgrade_drain=MS",
+			    "drain=MS, upgrade=MS or upgrade_drain=MS",
 			    value);
 	if (config_setting_set_text(setting, options->config, equals + 1, why, sizeof(why)))
 		return fail(options, "--deadline %.*s: %s", (int)(equals - value), value, why);
