@@ -102,7 +102,8 @@ def test_mentions_are_of_what_there_is():
     """Commands within a sentence: their options and first words are in the program's help."""
     helps, wrong = {}, []
     for path in docs.PAGES:
-        for program, rest in MENTION.findall(re.sub(r"```.*?```", "", path.read_text(), flags=re.S)):
+        sentences = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
+        for program, rest in MENTION.findall(sentences):
             if program not in helps and (program.startswith(("make", "tests")) or
                                          (env.BUILD / program).exists()):
                 helps[program] = known_words(program)
@@ -113,8 +114,9 @@ def test_mentions_are_of_what_there_is():
             wrong += [(path.name, program, option) for option in OPTION.findall(" ".join(given))
                       if option not in text]
             first = next((word for word in given if not word.startswith("-")), "")
-            if program not in ("ksplitd", "ksplit-doctor") and re.fullmatch("[a-z][a-z0-9-]*", first):
-                wrong += [(path.name, program, first)] * (first not in words)
+            if (program not in ("ksplitd", "ksplit-doctor") and first not in words and
+                    re.fullmatch("[a-z][a-z0-9-]*", first)):
+                wrong.append((path.name, program, first))
     assert not wrong
     assert len(helps) > 4
 
