@@ -2,19 +2,25 @@
 """A new configuration while ksplitd runs: by command and by SIGHUP, under load, and refused."""
 
 import json
+import os
 import shutil
 import signal
 import socket
+import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 
 from lib import env, http_load, stage as stages, status, stream
+from lib.daemon import Ksplitd
 from lib.env import wait_for
 from lib.pki import Certificate
 from lib.service import fingerprint, fingerprint_shown
 from lib.tls import client_context, server_context
 
+# What is tried here has nothing to do with observation, and starts in no time without.
+PLAIN = {"sampler": "user", "sampling": {"timings": False, "processes": False}}
 REQUESTS = 10000
 PER_CONNECTION = 40
 FRESH = 400  # of the requests have a connection each
@@ -154,7 +160,7 @@ def test_ten_thousand_requests_over_ten_reloads(pki, nginx, ksplitd, identities,
 @pytest.mark.needs("openssl")
 def test_an_open_connection_stays(pki, stage, ksplitd):
     """Its listener goes, another CA comes: it is relayed on, to its own end."""
-    daemon = ksplitd(["127.0.0.1:%d" % stage.port] * 2)
+    daemon = ksplitd(["127.0.0.1:%d" % stage.port] * 2, PLAIN)
     with stage.play_tls(server_context(pki.origin), stages.echo):
         with stages.connect_tls(("127.0.0.1", daemon.ports[0]), client_context(pki.ca)) as sock:
             for authority in (pki.ca_rsa, pki.ca, pki.ca_rsa):
@@ -171,7 +177,7 @@ def test_an_open_connection_stays(pki, stage, ksplitd):
 
 
 def test_sighup_does_the_same(pki, stage, ksplitd):
-    daemon = ksplitd("127.0.0.1:%d" % stage.port)
+    daemon = ksplitd("127.0.0.1:%d" % stage.port, PLAIN)
     port = env.free_port()
     configure(daemon, listeners=daemon.config["listeners"] + [listener(port, "127.0.0.1:1")])
     daemon.process.send_signal(signal.SIGHUP)
@@ -187,7 +193,7 @@ def test_sighup_does_the_same(pki, stage, ksplitd):
 
 def test_what_is_fixed_is_kept_and_named(pki, stage, ksplitd):
     """The rest takes effect."""
-    daemon = ksplitd("127.0.0.1:%d" % stage.port)
+    daemon = ksplitd("127.0.0.1:%d" % stage.port, PLAIN)
     answer = reloaded(daemon, workers=3, sampler="off", ca=ca_of(pki.ca_rsa),
                       metrics={"max_series": 10})
     assert sorted(answer["kept"]) == ["metrics.max_series", "sampler", "workers"]
@@ -201,7 +207,7 @@ def test_what_is_fixed_is_kept_and_named(pki, stage, ksplitd):
 
 
 def test_identities_come_and_change(pki, stage, ksplitd, identities):
-    daemon = ksplitd("127.0.0.1:%d" % stage.port, {"upstream": {"verify": "off"}})
+    daemon = ksplitd("127.0.0.1:%d" % stage.port, dict(PLAIN, upstream={"verify": "off"}))
     service = listener(daemon.port, "127.0.0.1:%d" % stage.port, direction="incoming")
     for certificate in (identities.shop, identities.shop_rsa):
         reloaded(daemon, listeners=[service], identities=identities.settings(certificate))
@@ -212,7 +218,7 @@ def test_identities_come_and_change(pki, stage, ksplitd, identities):
 
 def test_port_0_stays_what_it_was(pki, stage, ksplitd):
     """A listener whose port the kernel chose keeps it."""
-    daemon = ksplitd("127.0.0.1:%d" % stage.port)
+    daemon = ksplitd("127.0.0.1:%d" % stage.port, PLAIN)
     added = [listener(0, "127.0.0.1:%d" % stage.port)]
     reloaded(daemon, listeners=daemon.config["listeners"] + added)
     port = int(daemon.stderr().rsplit("listening on 127.0.0.1:", 1)[1].split()[0])
@@ -225,7 +231,7 @@ def test_port_0_stays_what_it_was(pki, stage, ksplitd):
 def test_counts_by_rule_go_with_their_rules(pki, stage, ksplitd):
     """Rules that stay the same keep them."""
     rule = {"sni": ["origin.test"], "comment": "first"}
-    daemon = ksplitd("127.0.0.1:%d" % stage.port, {"pass": [rule]})
+    daemon = ksplitd("127.0.0.1:%d" % stage.port, dict(PLAIN, **{"pass": [rule]}))
     with stage.play_tls(server_context(pki.origin), stages.echo):
         stages.connect_tls(("127.0.0.1", daemon.port), client_context(pki.origin_ca)).close()
         assert [r["count"] for r in daemon.ask("passes")["rules"]] == [1]
@@ -297,7 +303,7 @@ def test_what_is_not_good_changes_nothing(pki, stage, ksplitd, tmp_path):
     shutil.copy(pki.ca.cert, tmp_path / "ca.pem")
     shutil.copy(pki.ca.key, tmp_path / "ca.key")
     own = Certificate(tmp_path / "ca.pem", tmp_path / "ca.key")
-    daemon = ksplitd("127.0.0.1:%d" % stage.port, {"ca": ca_of(own)})
+    daemon = ksplitd("127.0.0.1:%d" % stage.port, dict(PLAIN, ca=ca_of(own)))
     good = dict(daemon.config)
     files, listeners = daemon.fd_count(), daemon.config["listeners"]
     for refused in REFUSED:
@@ -321,3 +327,44 @@ def test_what_is_not_good_changes_nothing(pki, stage, ksplitd, tmp_path):
     assert told["old_configurations"] == 0
     wait_for(lambda: daemon.fd_count() <= files, "descriptors to be closed")
     assert status.run(daemon.control_path, "reload").returncode == 0
+
+
+# -- with fewer rights -----------------------------------------------------------------------------
+
+
+@pytest.mark.needs("openssl")
+def test_a_user_without_the_key_has_another_ca(pki, stage):
+    """Neither key can be read by that user; what takes a right that it gave up is refused."""
+    assert os.geteuid() == 0, "this test needs root"
+    with tempfile.TemporaryDirectory(prefix="ksplit-test-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        for authority in ("ca", "ca_rsa", "origin_ca"):
+            made = getattr(pki, authority)
+            shutil.copy(made.cert, folder / (authority + ".pem"))
+            shutil.copy(made.key, folder / (authority + ".key"))
+            (folder / (authority + ".key")).chmod(0o600)
+
+        def ca(authority):
+            return ca_of(Certificate(folder / (authority + ".pem"), folder / (authority + ".key")))
+
+        control = folder / "run" / "control.sock"
+        daemon = Ksplitd(pki, "127.0.0.1:%d" % stage.port, dict(
+            PLAIN, user="daemon", control=str(control), ca=ca("ca"),
+            upstream={"ca": str(folder / "origin_ca.pem")}), folder=folder)
+        daemon.control_path = control
+        with daemon, stage.play_tls(server_context(pki.origin), stages.echo):
+            daemon.config_path.chmod(0o644)
+            assert issuer_shown(daemon.port, [pki.ca, pki.ca_rsa]) is pki.ca
+            reloaded(daemon, ca=ca("ca_rsa"))
+            assert issuer_shown(daemon.port, [pki.ca, pki.ca_rsa]) is pki.ca_rsa
+            good = daemon.config["listeners"]
+            configure(daemon, listeners=good + [listener(81, "127.0.0.1:1")])
+            told = status.run(control, "reload")
+            assert told.returncode == 1 and "127.0.0.1:81: Permission denied" in told.stdout, told
+            assert "ksplit-status upgrade" in told.stdout
+            (folder / "ca.pem").chmod(0o600)
+            configure(daemon, listeners=good, ca=ca("ca"))
+            told = status.run(control, "reload")
+            assert told.returncode == 1 and "ca.pem: Permission denied" in told.stdout, told
+            assert issuer_shown(daemon.port, [pki.ca, pki.ca_rsa]) is pki.ca_rsa

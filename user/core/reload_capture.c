@@ -17,8 +17,8 @@ int reload_capture_check(struct server *server, const struct generation *next, c
 	if (rules && capture_same_hook(now, then))
 		return 0;
 	snprintf(error, error_len,
-		 "\"capture\": %s would be others than now, which a reload cannot change; restart "
-		 "ksplitd for it",
+		 "\"capture\": %s would be others than now, which a reload cannot change; "
+		 "`ksplit-status upgrade`, or a restart, can",
 		 rules ? "the calls that the connect hook takes" : "the rules");
 	return -EOPNOTSUPP;
 }
