@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lib import env, http_load, stage as stages, status, stream
+from lib.capturing import TABLE, WATCHDOG_MS, Capturing
 from lib.daemon import Ksplitd
 from lib.env import wait_for
 from lib.pki import Certificate
@@ -368,3 +369,67 @@ def test_a_user_without_the_key_has_another_ca(pki, stage):
             told = status.run(control, "reload")
             assert told.returncode == 1 and "ca.pem: Permission denied" in told.stdout, told
             assert issuer_shown(daemon.port, [pki.ca, pki.ca_rsa]) is pki.ca_rsa
+
+
+# -- what is captured --------------------------------------------------------------------------------
+
+SOME = {"watchdog": WATCHDOG_MS, "table": TABLE, "outgoing": {"ports": [443],
+                                                              "networks": ["10.0.0.0/8"]}}
+ALL = dict(SOME, outgoing={"ports": [443]})
+
+
+@pytest.mark.needs("ip", "nft", "nsenter", "nginx", "curl")
+def test_rules_change_under_calls(site):
+    """Other rules, and listeners on another port: every call meanwhile is captured, none fails."""
+    with Capturing(site, SOME) as daemon:
+        seen, over = [], threading.Event()
+
+        def call():
+            while not over.is_set():
+                seen.append(site.issuer())
+
+        callers = [threading.Thread(target=call) for _ in range(2)]
+        for caller in callers:
+            caller.start()
+        try:
+            assert site.issuer(6) == "origin"
+            reloaded(daemon, capture=ALL)
+            assert site.issuer(6) == "ksplit"
+            old, port = daemon.port, env.free_port()
+            moved = [dict(one, listen=one["listen"].replace(":%d" % old, ":%d" % port))
+                     for one in daemon.config["listeners"]]
+            reloaded(daemon, listeners=moved)
+            assert site.issuer(6) == "ksplit"
+            assert ":%d" % old not in site.rules() and ":%d" % port in site.rules()
+            reloaded(daemon, capture=SOME)
+            assert site.issuer(6) == "origin"
+            wait_for(lambda: len(seen) > 10, "calls")
+        finally:
+            over.set()
+            for caller in callers:
+                caller.join(env.PATIENCE)
+        assert set(seen) == {"ksplit"}, (seen, daemon.tail())
+        told = daemon.capture()
+        assert (told["state"], told["loads"]) == ("on", 4), told
+        assert not any(told["withdrawals"].values()), told
+    assert not site.table()
+
+
+@pytest.mark.needs("ip", "nft", "nsenter", "nginx", "curl")
+def test_rules_that_cannot_be_loaded_change_nothing(site):
+    with Capturing(site, SOME) as daemon:
+        rules, port = site.rules(), env.free_port()
+        more = daemon.config["listeners"] + [listener(port, "original")]
+        for section in (dict(SOME, hook={"cgroups": ["nowhere.slice"]}), None,
+                        dict(SOME, outgoing={"ports": [443], "cgroups": ["nowhere.slice"]})):
+            configure(daemon, capture=section, listeners=more)
+            code, told = daemon.tool("reload")
+            assert code == 1 and "nothing has changed: " in told, told
+            if not section or "hook" in section:
+                assert "ksplit-status upgrade" in told, told
+            assert site.rules() == rules
+            assert site.issuer() == "ksplit"
+            assert daemon.capture()["state"] == "on"
+            assert "no longer listening" not in daemon.stderr()
+        assert daemon.summary()["reloads"]["failed"] == 3
+    assert not site.table()

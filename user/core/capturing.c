@@ -11,7 +11,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "capture/rules_text.h"
 #include "capture/self_test.h"
 #include "core/capturing_inner.h"
 #include "core/capturing_table.h"
@@ -160,22 +159,9 @@ int capturing_wait(struct capturing *capturing, const sigset_t *set, int timeout
 
 /* --- life --- */
 
-static int make_texts(struct capturing *capturing)
-{
-	const struct capture *capture = capturing->capture;
-	char **texts = capturing->texts;
-	int err = rules_text_make(capture, true, &texts[0]);
-
-	if (!err)
-		err = rules_text_make(capture, false, &texts[1]);
-	if (!err)
-		err = rules_text_make_open(capture, true, &texts[2]);
-	return err ? err : rules_text_make_open(capture, false, &texts[3]);
-}
-
 static int set_up(struct capturing *capturing)
 {
-	int err = make_texts(capturing);
+	int err = capturing_make_texts(capturing->capture, capturing->texts);
 
 	capturing->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (!err && capturing->wake_fd < 0)

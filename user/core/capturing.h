@@ -10,6 +10,7 @@
 
 struct capture;
 struct capturing;
+struct generation;
 struct self_test;
 struct server;
 
@@ -41,6 +42,14 @@ void capturing_begin_off(struct capturing *capturing);
  * signal's number, -1: none came.
  */
 int capturing_wait(struct capturing *capturing, const sigset_t *set, int timeout_ms);
+
+/*
+ * Other rules, those of the next generation: what they lead to is tried, then they take the place of
+ * those that are loaded in one transaction; while capture is off nothing is loaded. The listeners that
+ * they need accept already. 0, or -errno with one line in `error`: the rules are what they were.
+ */
+int capturing_change(struct capturing *capturing, const struct generation *next, char *error,
+		     size_t error_len);
 
 /* The same words of another configuration, whose life is longer. */
 void capturing_follow(struct capturing *capturing, const struct capture *capture);

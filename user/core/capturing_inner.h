@@ -13,11 +13,13 @@
 #define CAPTURING_NEVER UINT64_MAX
 #define CAPTURING_TEXTS 4
 
+struct ca;
 struct pulse;
 
 struct capturing {
 	struct server *server;
 	const struct capture *capture;
+	const struct ca *next_ca; /* while what a reload wants is tried; NULL: there is none */
 	struct self_test *self_test;
 	char *texts[CAPTURING_TEXTS]; /* of struct keeper_rules, in its order */
 	struct pulse *pulse;          /* is a beat due? */
@@ -51,6 +53,11 @@ void capturing_count_withdrawn(struct capturing *capturing, enum capture_withdra
 
 /* Can our own calls be marked, does a call go through every listener? Else `why` has a sentence. */
 bool capturing_try(struct capturing *capturing, char *why, size_t why_len);
+
+/* --- capturing_change.c: other rules --- */
+
+/* All texts; the caller frees them, in any case. 0 or -errno. */
+int capturing_make_texts(const struct capture *capture, char *texts[CAPTURING_TEXTS]);
 
 /* --- capturing_order.c: on and off --- */
 

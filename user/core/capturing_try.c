@@ -31,6 +31,13 @@ static bool can_mark(const struct capturing *capturing, char *why, size_t why_le
 	return !err;
 }
 
+static bool test(struct capturing *capturing, const struct sockaddr *listener, const struct ca *ca,
+		 char *error, size_t error_len)
+{
+	return self_test_run(capturing->self_test, listener, ca ? ca->cert : NULL, SELF_TEST_MS,
+			     error, error_len) == 0;
+}
+
 static bool listener_works(struct capturing *capturing, const struct sockaddr *listener, char *why,
 			   size_t why_len)
 {
@@ -38,8 +45,11 @@ static bool listener_works(struct capturing *capturing, const struct sockaddr *l
 	union conn_address address = {0};
 	char error[200], name[64];
 
-	if (self_test_run(capturing->self_test, listener, ca ? ca->cert : NULL, SELF_TEST_MS, error,
-			  sizeof(error)) == 0)
+	if (test(capturing, listener, ca, error, sizeof(error)))
+		return true;
+	/* During a reload new listeners go by the next generation, and the others not yet. */
+	if (capturing->next_ca && capturing->next_ca != ca &&
+	    test(capturing, listener, capturing->next_ca, error, sizeof(error)))
 		return true;
 	memcpy(&address, listener,
 	       listener->sa_family == AF_INET6 ? sizeof(address.in6) : sizeof(address.in));

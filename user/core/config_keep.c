@@ -97,24 +97,25 @@ static int keep_setting(const struct config_setting *setting, struct config *nex
 	return 1;
 }
 
-/* An upgrade has put a number behind the name (core/capturing_table.h): nobody has changed it. */
-static bool is_numbered(const char *name, const char *configured)
+/* "ksplit_2" is what an upgrade makes of "ksplit" (capturing_table.h). */
+static bool is_made_of(const char *table, const char *name)
 {
-	const size_t len = strlen(configured);
+	const size_t len = strlen(name);
 
-	return !strncmp(name, configured, len) && name[len] == '_' && name[len + 1] >= '2' &&
-	       name[len + 1] <= '9' && !name[len + 2];
+	return !strncmp(table, name, len) &&
+	       (!table[len] || (table[len] == '_' && table[len + 1] && !table[len + 2]));
 }
 
-/* Both name things that outlive a reload: sockets of ours, and the table. */
+/* These belong to what outlives a reload: sockets of ours, the keeper and its table. */
 static int keep_capture(struct capture *next, const struct capture *now, const struct names *names)
 {
 	if (next->mark != now->mark)
 		add_name(names, "capture.mark");
 	next->mark = now->mark;
-	if (!strcmp(next->table, now->table))
-		return 0;
-	if (!is_numbered(now->table, next->table))
+	if (next->watchdog != now->watchdog)
+		add_name(names, "capture.watchdog");
+	next->watchdog = now->watchdog;
+	if (!is_made_of(now->table, next->table))
 		add_name(names, "capture.table");
 	return keep_text(&next->table, now->table);
 }

@@ -194,6 +194,9 @@ static int change_over(struct reload_attempt *attempt, struct generation *next)
 	err = reload_capture_check(attempt->server, next, attempt->error, sizeof(attempt->error));
 	if (!err)
 		err = turnover_open(turnover, attempt->error, sizeof(attempt->error));
+	if (!err)
+		err = reload_capture_change(attempt->server, next, attempt->error,
+					    sizeof(attempt->error));
 	if (err) {
 		turnover_undo(turnover);
 	} else {

@@ -7,20 +7,38 @@
 #include "capture/capture_same.h"
 #include "core/server.h"
 
-int reload_capture_check(struct server *server, const struct generation *next, char *error,
+static int refuse(const char *what, char *error, size_t error_len)
+{
+	snprintf(error, error_len,
+		 "\"capture\": %s, which a reload cannot do; `ksplit-status upgrade`, or a "
+		 "restart, can",
+		 what);
+	return -EOPNOTSUPP;
+}
+
+int reload_capture_check(const struct server *server, const struct generation *next, char *error,
 			 size_t error_len)
 {
 	const struct capture *now = &server->generation->config->capture;
 	const struct capture *then = &next->config->capture;
-	const bool rules = capture_same_rules(now, then);
 
-	if (rules && capture_same_hook(now, then))
+	if (!capture_same_hook(now, then))
+		return refuse("the connect hook would take other calls", error, error_len);
+	if (capture_has_rules(then) && !server->capturing)
+		return refuse("there are no rules now, and would be", error, error_len);
+	if (!capture_has_rules(then) && server->capturing)
+		return refuse("there are rules now, and would be none", error, error_len);
+	return 0;
+}
+
+int reload_capture_change(struct server *server, const struct generation *next, char *error,
+			  size_t error_len)
+{
+	const struct capture *now = &server->generation->config->capture;
+
+	if (!server->capturing || capture_same_rules(now, &next->config->capture))
 		return 0;
-	snprintf(error, error_len,
-		 "\"capture\": %s would be others than now, which a reload cannot change; "
-		 "`ksplit-status upgrade`, or a restart, can",
-		 rules ? "the calls that the connect hook takes" : "the rules");
-	return -EOPNOTSUPP;
+	return capturing_change(server->capturing, next, error, error_len);
 }
 
 void reload_capture_follow(struct server *server, struct generation *before, struct generation *now)
