@@ -204,6 +204,36 @@ static void test_model(void **state)
 	}
 }
 
+/* Other lengths while some are under way: none ends later than it would have, and order stays. */
+static void test_change(void **state)
+{
+	uint32_t other[DEADLINE_KINDS];
+	struct timer early = new_timer(), late = new_timer(), next = new_timer();
+	struct deadlines deadlines;
+
+	(void)state;
+	memcpy(other, lengths_ms, sizeof(other));
+	deadlines_init(&deadlines, lengths_ms);
+	deadline_set(&deadlines, &early.deadline, DEADLINE_IDLE, 0);
+	deadline_set(&deadlines, &late.deadline, DEADLINE_IDLE, 500000);
+	other[DEADLINE_IDLE] = 5000;
+	deadlines_change(&deadlines, other, 600000);
+	assert_int_equal(deadlines_next_ms(&deadlines, 600000), 400);
+	other[DEADLINE_IDLE] = 450;
+	deadlines_change(&deadlines, other, 600000);
+	deadline_set(&deadlines, &next.deadline, DEADLINE_IDLE, 600001);
+	deadlines_run(&deadlines, 999999);
+	assert_int_equal(early.fired + late.fired + next.fired, 0);
+	deadlines_run(&deadlines, 1000000);
+	assert_int_equal(early.fired, 1);
+	assert_int_equal(late.fired, 0);
+	deadlines_run(&deadlines, 1050000);
+	assert_int_equal(late.fired, 1);
+	assert_int_equal(next.fired, 0);
+	deadlines_run(&deadlines, 1050001);
+	assert_int_equal(next.fired, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -214,6 +244,7 @@ int main(void)
 		cmocka_unit_test(test_again_from_callback),
 		cmocka_unit_test(test_clear_from_callback),
 		cmocka_unit_test(test_model),
+		cmocka_unit_test(test_change),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

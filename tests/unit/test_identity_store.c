@@ -208,6 +208,38 @@ static void test_hostile_responses(void **state)
 	close_store(&rig);
 }
 
+/* Another store in its place: nothing is read that has not changed, and all else is. */
+static void test_one_follows_another(void **state)
+{
+	struct identity_store *next = NULL;
+	struct identity_set *was, *is;
+	struct identity_source other;
+	char error[512] = "";
+	struct store_rig rig;
+	X509 *cert;
+
+	(void)state;
+	open_store(&rig, NULL);
+	assert_int_equal(identity_store_follow(&rig.source, 1, rig.store, &next, error,
+					       sizeof(error)), 0);
+	was = identity_store_get(rig.store);
+	is = identity_store_get(next);
+	assert_ptr_equal(is, was);
+	identity_set_put(was);
+	identity_set_put(is);
+	identity_store_free(next);
+	cert = rig_issue(&rig.files, "one", "P-256", "DNS:one.example", MONTH);
+	other = rig.source;
+	other.is_default = true;
+	assert_int_equal(identity_store_follow(&other, 1, rig.store, &next, error, sizeof(error)),
+			 0);
+	assert_true(shows(next, cert));
+	assert_true(shows(rig.store, rig.cert));
+	identity_store_free(next);
+	X509_free(cert);
+	close_store(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -216,6 +248,7 @@ int main(void)
 		cmocka_unit_test(test_staples),
 		cmocka_unit_test(test_good_staple_outlives_a_bad_one),
 		cmocka_unit_test(test_hostile_responses),
+		cmocka_unit_test(test_one_follows_another),
 	};
 
 	log_setup(LOG_LEVEL_ERROR, true);

@@ -222,13 +222,34 @@ static void test_learned(void **state)
 	learned_pass_free(NULL);
 }
 
+static void test_rules_are_forgotten(void **state)
+{
+	struct pass_key key = named("a.test"), other;
+	struct pass_entry *entries;
+	struct pass_list *list;
+
+	(void)state;
+	assert_int_equal(pass_list_new(10, &list), 0);
+	pass_key_set(&other, KSPLIT_PASS_NOT_TLS, PASS_NO_RULE, NULL, "b.test", NULL);
+	assert_int_equal(pass_list_count(list, &key, 1), 0);
+	assert_int_equal(pass_list_count(list, &other, 1), 0);
+	pass_list_forget_rules(list);
+	assert_int_equal(read_all(list, 1, &entries), 1);
+	assert_string_equal(entries[0].key.name, "b.test");
+	free(entries);
+	assert_int_equal(pass_list_count(list, &key, 2), 0);
+	assert_int_equal(read_all(list, 2, &entries), 2);
+	free(entries);
+	pass_list_free(list);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_keys),   cmocka_unit_test(test_counts_and_order),
 		cmocka_unit_test(test_expiry), cmocka_unit_test(test_bound),
 		cmocka_unit_test(test_threads), cmocka_unit_test(test_alerts),
-		cmocka_unit_test(test_learned),
+		cmocka_unit_test(test_learned), cmocka_unit_test(test_rules_are_forgotten),
 	};
 
 	return cmocka_run_group_tests_name("pass_list", tests, NULL, NULL);

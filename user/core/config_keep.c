@@ -103,7 +103,8 @@ static bool is_made_of(const char *table, const char *name)
 	const size_t len = strlen(name);
 
 	return !strncmp(table, name, len) &&
-	       (!table[len] || (table[len] == '_' && table[len + 1] && !table[len + 2]));
+	       (!table[len] || (table[len] == '_' && table[len + 1] >= '2' && table[len + 1] <= '9' &&
+				!table[len + 2]));
 }
 
 /* These belong to what outlives a reload: sockets of ours, the keeper and its table. */
