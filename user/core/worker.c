@@ -16,6 +16,7 @@
 #include "core/log.h"
 #include "core/policy_caller.h"
 #include "core/server.h"
+#include "core/worker_accept.h"
 #include "core/worker_listen.h"
 #include "observe/stream_scanner.h"
 
@@ -23,7 +24,6 @@
 #define SCRATCH_LEN	  (128 * 1024)
 #define SETTLE_LOOK_MS	  10
 #define ACCEPT_RETRY_MS	  100
-#define PAUSE_TOLD_US	  60000000
 
 uint64_t worker_clock_us(void)
 {
@@ -78,75 +78,6 @@ static void wake_ready(struct watch *watch, uint32_t events)
 	(void)events;
 	(void)n;
 	posts_run(worker);
-}
-
-static void accept_all_off(struct worker *worker)
-{
-	for (size_t i = 0; i < worker->listeners_len; i++)
-		listener_accept_off(worker->listeners[i]);
-}
-
-/* A listener that epoll does not take now (memory, its limit of watches) is tried again later. */
-static void accept_all_on(struct worker *worker)
-{
-	int err = 0;
-
-	if (worker->accept_held)
-		return;
-	for (size_t i = 0; i < worker->listeners_len && !err; i++)
-		err = listener_accept_on(worker->listeners[i]);
-	if (!err)
-		return;
-	accept_all_off(worker);
-	worker_pause_accept(worker, strerror(-err));
-}
-
-void worker_accept_on(struct worker *worker, struct listener *listener)
-{
-	int err = 0;
-
-	if (!worker->accept_paused && !worker->accept_held && !worker->draining)
-		err = listener_accept_on(listener);
-
-	if (err)
-		worker_pause_accept(worker, strerror(-err));
-}
-
-void worker_pause_accept(struct worker *worker, const char *why)
-{
-	if (worker->accept_paused || worker->draining)
-		return;
-	/* A shortage goes on and off many times a second: one line a minute tells of it. */
-	if (!worker->pause_told_us || worker->now_us - worker->pause_told_us > PAUSE_TOLD_US) {
-		log_warn("worker %u: %s with %zu connections; new ones wait", worker->index, why,
-			 worker->conns_len);
-		worker->pause_told_us = worker->now_us;
-	}
-	stats_add(&worker->stats, STAT_ACCEPT_PAUSED, 1);
-	worker->accept_paused = true;
-	accept_all_off(worker);
-	deadline_set(&worker->deadlines, &worker->accept_pause, DEADLINE_ACCEPT_PAUSE,
-		     worker->now_us);
-}
-
-void worker_resume_accept(struct worker *worker)
-{
-	if (!worker->accept_paused || worker->draining || worker->conns_len >= worker->conns_max)
-		return;
-	worker->accept_paused = false;
-	deadline_clear(&worker->deadlines, &worker->accept_pause);
-	accept_all_on(worker);
-}
-
-/* Descriptors may have come free elsewhere in the process or the system. */
-static void accept_pause_expired(struct deadline *deadline)
-{
-	struct worker *worker =
-		(void *)((char *)deadline - offsetof(struct worker, accept_pause));
-
-	worker_resume_accept(worker);
-	if (worker->accept_paused)
-		deadline_set(&worker->deadlines, deadline, DEADLINE_ACCEPT_PAUSE, worker->now_us);
 }
 
 void worker_run_again(struct worker *worker, struct conn *conn)
@@ -241,7 +172,7 @@ static void *worker_thread(void *arg)
 	snprintf(name, sizeof(name), "ksplit-%u", worker->index);
 	pthread_setname_np(pthread_self(), name);
 	worker->now_us = worker_clock_us();
-	accept_all_on(worker);
+	worker_accept_begin(worker);
 	while (!worker->stop && !(worker->draining && worker->conns_len == 0))
 		turn(worker);
 	close_all(worker);
@@ -257,37 +188,6 @@ struct order {
 	enum order_kind kind;
 };
 
-static void close_listeners(struct worker *worker)
-{
-	for (size_t i = 0; i < worker->listeners_len; i++)
-		listener_close(worker->listeners[i]);
-}
-
-static void end_accepting(struct worker *worker)
-{
-	/* Clients that the kernel has accepted already are served, not reset. */
-	for (size_t i = 0; i < worker->listeners_len && !worker->draining; i++)
-		listener_accept_rest(worker->listeners[i]);
-	worker->draining = true;
-	deadline_clear(&worker->deadlines, &worker->accept_pause);
-	close_listeners(worker);
-}
-
-static void hold(struct worker *worker)
-{
-	worker->accept_held = true;
-	accept_all_off(worker);
-}
-
-static void release(struct worker *worker)
-{
-	if (!worker->accept_held)
-		return;
-	worker->accept_held = false;
-	if (!worker->accept_paused && !worker->draining)
-		accept_all_on(worker);
-}
-
 static void order_run(struct worker_post *post)
 {
 	struct order *order = (struct order *)post;
@@ -296,11 +196,11 @@ static void order_run(struct worker_post *post)
 	switch (order->kind) {
 	case ORDER_STOP:
 		worker->stop = true;
-		end_accepting(worker);
+		worker_accept_end(worker);
 		break;
-	case ORDER_DRAIN: end_accepting(worker); break;
-	case ORDER_HOLD: hold(worker); break;
-	case ORDER_RELEASE: release(worker); break;
+	case ORDER_DRAIN: worker_accept_end(worker); break;
+	case ORDER_HOLD: worker_accept_hold(worker); break;
+	case ORDER_RELEASE: worker_accept_release(worker); break;
 	}
 	free(order);
 }
@@ -377,7 +277,7 @@ static void init_deadlines(struct worker *worker)
 
 	read_deadlines(&worker->generation->config->deadlines, lengths);
 	deadlines_init(&worker->deadlines, lengths);
-	worker->accept_pause.expired = accept_pause_expired;
+	worker->accept_pause.expired = worker_accept_pause_expired;
 }
 
 struct policy_callers *worker_adopt(struct worker *worker, struct generation *generation,
