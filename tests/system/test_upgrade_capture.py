@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What is captured stays captured while a new ksplitd takes over: no call fails, none goes past it."""
 
+import json
 import os
 import re
 import time
@@ -48,6 +49,12 @@ def test_rules_go_on(site, pki):
         assert tables(site) in (["ksplit"], ["ksplit_2"]), site.rules()
         code, told = daemon.tool_json("reload")
         assert code == 0 and "capture.table" not in str(told), told
+        # Other rules go into the table that is there, whatever its number.
+        daemon.config["capture"]["outgoing"]["ports"] = [443, 444]
+        daemon.config_path.write_text(json.dumps(daemon.config))
+        code, told = daemon.tool_json("reload")
+        assert code == 0, told
+        assert len(tables(site)) == 1 and site.issuer() == "ksplit", site.rules()
         assert daemon.tool("capture", "off")[0] == 0
         daemon.upgrade()
         told = daemon.capture()
