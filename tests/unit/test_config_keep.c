@@ -151,8 +151,10 @@ static void captures_are_compared(void **state)
 		"\"capture\": {\"outgoing\": {\"ports\": [443], \"exempt\": {\"users\": [7]}}}",
 		"\"capture\": {\"outgoing\": {\"ports\": [443]}, \"refuse_quic\": true}",
 	};
-	const char *hook = "\"capture\": {\"hook\": {\"cgroups\": [\"a.slice\"], \"ports\": [443]}}";
-	const char *other = "\"capture\": {\"hook\": {\"cgroups\": [\"b.slice\"], \"ports\": [443]}}";
+	const char *hook =
+		"\"capture\": {\"hook\": {\"cgroups\": [\"a.slice\"], \"ports\": [443]}}";
+	const char *other =
+		"\"capture\": {\"hook\": {\"cgroups\": [\"b.slice\"], \"ports\": [443]}}";
 	const size_t len = sizeof(all) / sizeof(all[0]);
 
 	(void)state;

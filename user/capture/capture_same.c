@@ -5,12 +5,14 @@
 
 static bool same_ports(const struct capture_ports *a, const struct capture_ports *b)
 {
-	return a->len == b->len && (!a->len || !memcmp(a->list, b->list, a->len * sizeof(*a->list)));
+	return a->len == b->len &&
+	       (!a->len || !memcmp(a->list, b->list, a->len * sizeof(*a->list)));
 }
 
 static bool same_users(const struct capture_users *a, const struct capture_users *b)
 {
-	return a->len == b->len && (!a->len || !memcmp(a->list, b->list, a->len * sizeof(*a->list)));
+	return a->len == b->len &&
+	       (!a->len || !memcmp(a->list, b->list, a->len * sizeof(*a->list)));
 }
 
 static bool same_network(const struct capture_network *a, const struct capture_network *b)

@@ -71,8 +71,8 @@ static int load(struct capturing *capturing, char *const texts[CAPTURING_TEXTS],
 }
 
 /* Tried, and loaded where rules are loaded now. */
-static int put_in_place(struct capturing *capturing, char *const texts[CAPTURING_TEXTS], char *error,
-			size_t error_len)
+static int put_in_place(struct capturing *capturing, char *const texts[CAPTURING_TEXTS],
+			char *error, size_t error_len)
 {
 	switch (capturing_state(capturing)) {
 	case CAPTURE_ON:
@@ -83,8 +83,9 @@ static int put_in_place(struct capturing *capturing, char *const texts[CAPTURING
 	case CAPTURE_FAILED: return 0;
 	default: break;
 	}
-	snprintf(error, error_len, "capture is about to be switched on; ask again when it is "
-				   "(ksplit-status capture)");
+	snprintf(error, error_len,
+		 "capture is about to be switched on; ask again when it is "
+		 "(ksplit-status capture)");
 	return -EBUSY;
 }
 

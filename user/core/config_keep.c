@@ -33,7 +33,8 @@ static bool is_fixed(const char *key)
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
 		const size_t len = strlen(fixed[i]);
 
-		if (fixed[i][len - 1] == '.' ? !strncmp(key, fixed[i], len) : !strcmp(key, fixed[i]))
+		if (fixed[i][len - 1] == '.' ? !strncmp(key, fixed[i], len)
+					     : !strcmp(key, fixed[i]))
 			return true;
 	}
 	return false;
@@ -103,8 +104,8 @@ static bool is_made_of(const char *table, const char *name)
 	const size_t len = strlen(name);
 
 	return !strncmp(table, name, len) &&
-	       (!table[len] || (table[len] == '_' && table[len + 1] >= '2' && table[len + 1] <= '9' &&
-				!table[len + 2]));
+	       (!table[len] || (table[len] == '_' && table[len + 1] >= '2' &&
+				table[len + 1] <= '9' && !table[len + 2]));
 }
 
 /* These belong to what outlives a reload: sockets of ours, the keeper and its table. */

@@ -93,8 +93,8 @@ int issuer_adopt(struct issuer *issuer, const struct config *config, int fd, pid
 
 static bool same_certificates(const struct ca *a, const struct ca *b)
 {
-	bool same = X509_cmp(a->cert, b->cert) == 0 &&
-		    sk_X509_num(a->chain) == sk_X509_num(b->chain);
+	bool same =
+		X509_cmp(a->cert, b->cert) == 0 && sk_X509_num(a->chain) == sk_X509_num(b->chain);
 
 	for (int i = 0; same && i < sk_X509_num(a->chain); i++)
 		same = X509_cmp(sk_X509_value(a->chain, i), sk_X509_value(b->chain, i)) == 0;
@@ -117,9 +117,9 @@ bool issuer_is_same(const struct issuer *issuer, const struct issuer *loaded,
 	if (!issuer->ca || !loaded->ca)
 		return !issuer->ca && !loaded->ca;
 	/* One whose process has died is not to be kept. */
-	return signer_pid(issuer->signer) &&
-	       same_certificates(issuer->ca, loaded->ca) &&
-	       same_file(&made->key, &loaded->made.key) && !strcmp(made->key_file, config->ca_key) &&
+	return signer_pid(issuer->signer) && same_certificates(issuer->ca, loaded->ca) &&
+	       same_file(&made->key, &loaded->made.key) &&
+	       !strcmp(made->key_file, config->ca_key) &&
 	       !strcmp(made->leaf_key_type, config->leaf_key_type) &&
 	       !strcmp(made->signer_user, config->signer_user) &&
 	       made->leaf_cache == config->leaf_cache && made->sign_rate == config->sign_rate;
@@ -153,8 +153,7 @@ struct issuer *issuer_get(struct issuer *issuer)
 
 void issuer_put(struct issuer *issuer)
 {
-	if (!issuer ||
-	    atomic_fetch_sub_explicit(&issuer->references, 1, memory_order_acq_rel) != 1)
+	if (!issuer || atomic_fetch_sub_explicit(&issuer->references, 1, memory_order_acq_rel) != 1)
 		return;
 	issuer_stop(issuer);
 	leaf_cache_free(issuer->leaves);

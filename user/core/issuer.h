@@ -23,17 +23,17 @@ struct issuer_made {
 };
 
 /*
- * Who issues forged leaves: the CA, the process that signs for it, the key that all leaves share, and
- * those that there are. Counted by references, since generations of the configuration share one as
- * long as the CA stays the same. What it points to is locked by itself or does not change. Where the
- * configuration names no CA, because all listeners are for incoming calls, all of it is NULL, and the
- * functions below do nothing.
+ * Who issues forged leaves: the CA, the process that signs for it, the key that all leaves share,
+ * and those that there are. Counted by references, since generations of the configuration share one
+ * as long as the CA stays the same. What it points to is locked by itself or does not change. Where
+ * the configuration names no CA, because all listeners are for incoming calls, all of it is NULL,
+ * and the functions below do nothing.
  */
 struct issuer {
 	atomic_uint references;
 	struct ca *ca; /* NULL: no leaf is ever forged */
 	EVP_PKEY *leaf_key;
-	struct signer *signer; /* the process that has the CA's key; NULL until issuer_start */
+	struct signer *signer;     /* the process that has the CA's key; NULL until issuer_start */
 	struct leaf_cache *leaves; /* NULL until issuer_start */
 	struct issuer_made made;
 };
@@ -51,15 +51,16 @@ int issuer_load(const struct config *config, struct issuer **out, char *error, s
 int issuer_start(struct issuer *issuer, const struct config *config, char *error, size_t error_len);
 
 /*
- * The same by a signing process that somebody else has started (signer_adopt), and start its thread.
+ * The same by a signing process that somebody else has started (signer_adopt), and start its
+ * thread.
  */
 int issuer_adopt(struct issuer *issuer, const struct config *config, int fd, pid_t pid, char *error,
 		 size_t error_len);
 
 /*
  * Would `loaded`, which was just made of `config` by issuer_load, be the same as this one, signing
- * process and all? As far as the key's file can be looked at: a certificate that is the same has the
- * same key.
+ * process and all? As far as the key's file can be looked at: a certificate that is the same has
+ * the same key.
  */
 bool issuer_is_same(const struct issuer *issuer, const struct issuer *loaded,
 		    const struct config *config);
@@ -75,7 +76,8 @@ void issuer_stop(struct issuer *issuer);
 
 struct issuer *issuer_get(struct issuer *issuer);
 
-/* The last one ends the signing process and frees everything; it may wait for that. NULL allowed. */
+/* The last one ends the signing process and frees everything; it may wait for that. NULL allowed.
+ */
 void issuer_put(struct issuer *issuer);
 
 #endif

@@ -33,7 +33,8 @@ static bool same_ports(const struct policy_rule *a, const struct policy_rule *b)
 	bool same = a->ports_len == b->ports_len;
 
 	for (size_t i = 0; same && i < a->ports_len; i++)
-		same = a->ports[i].first == b->ports[i].first && a->ports[i].last == b->ports[i].last;
+		same = a->ports[i].first == b->ports[i].first &&
+		       a->ports[i].last == b->ports[i].last;
 	return same;
 }
 

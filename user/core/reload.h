@@ -13,14 +13,14 @@ struct server;
 
 /*
  * A new configuration while the daemon runs (SIGHUP, `ksplit-status reload`). Everything that it
- * needs is made first: files read and checked, a signing process for another CA, sockets bound. Only
- * when all of that is good workers change over; otherwise nothing has changed, and the log and the
- * answer say why. Open connections end under what they began with.
+ * needs is made first: files read and checked, a signing process for another CA, sockets bound.
+ * Only when all of that is good workers change over; otherwise nothing has changed, and the log and
+ * the answer say why. Open connections end under what they began with.
  */
 
 /*
- * `start` says how the daemon was started, which the configuration is read again by; it must live as
- * long. Caller owns *out. 0 or -ENOMEM.
+ * `start` says how the daemon was started, which the configuration is read again by; it must live
+ * as long. Caller owns *out. 0 or -ENOMEM.
  */
 int reload_new(struct server *server, const struct launcher_options *start, struct reload **out);
 

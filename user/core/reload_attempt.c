@@ -225,7 +225,8 @@ static void tell_mend(struct reload_attempt *attempt, int err)
 
 	if ((err == -EACCES || err == -EPERM) && attempt->server->generation->config->user)
 		snprintf(attempt->error + used, sizeof(attempt->error) - used,
-			 " (ksplitd runs as \"%.64s\" and has given up its other rights: `ksplit-status "
+			 " (ksplitd runs as \"%.64s\" and has given up its other rights: "
+			 "`ksplit-status "
 			 "upgrade`, or a restart, has them once more)",
 			 attempt->server->generation->config->user);
 }

@@ -17,7 +17,7 @@ struct reload_attempt {
 	struct server *server;
 	const struct launcher_options *start;
 	struct turnover *unfinished; /* a hanging worker has not done its part; NULL: none */
-	uint64_t old;		     /* generations whose connections are still open */
+	uint64_t old;                /* generations whose connections are still open */
 	/* of the last one: */
 	bool failed;
 	char error[RELOAD_TEXT];

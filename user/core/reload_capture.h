@@ -8,8 +8,8 @@ struct generation;
 struct server;
 
 /*
- * Can capture be what the next generation wants it to be? Other rules can; the hook's programs and the
- * keeper's process are made at the start. 0, or -EOPNOTSUPP with one line in `error`.
+ * Can capture be what the next generation wants it to be? Other rules can; the hook's programs and
+ * the keeper's process are made at the start. 0, or -EOPNOTSUPP with one line in `error`.
  */
 int reload_capture_check(const struct server *server, const struct generation *next, char *error,
 			 size_t error_len);

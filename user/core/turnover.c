@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "core/turnover.h"
+/* What the main thread does for a turnover. */
+#include "core/turnover_inner.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,43 +15,7 @@
 #include "core/server.h"
 #include "observe/timings.h"
 
-#define STEP_S	  5 /* a worker that has not moved for so long hangs */
-#define NOT_THERE SIZE_MAX
-
-struct share;
-
-/* One worker's part of a step, done on its thread. */
-struct step {
-	struct worker_post post; /* first */
-	struct share *share;
-	void (*run)(struct share *share);
-};
-
-/* What a worker needs for its part: made before, so that no step can fail. */
-struct share {
-	struct turnover *turnover;
-	struct worker *worker;
-	struct listener *fresh[CONFIG_MAX_LISTENERS]; /* by index in `next`; NULL: kept, or given */
-	size_t present_len;	  /* how many listeners there are now */
-	struct listener **opened; /* these, and the fresh ones behind them */
-	struct listener **final;  /* those of `next`, as worker_listen orders them */
-	struct policy_callers *callers;
-	struct step open, finish;
-};
-
-/* Shared by the main thread and the steps under way; freed by the last. */
-struct turnover {
-	pthread_mutex_t lock;
-	pthread_cond_t done;
-	size_t references; /* under lock, as `missing` */
-	size_t missing;
-	struct server *server;
-	struct generation *now, *next; /* references */
-	/* For each listener of `next`: its index in `now`; NOT_THERE: it is new. */
-	size_t was[CONFIG_MAX_LISTENERS];
-	size_t shares_len;
-	struct share shares[];
-};
+#define STEP_S 5 /* a worker that has not moved for so long hangs */
 
 /* --- which listeners stay --- */
 
@@ -78,7 +42,7 @@ static void match_listeners(struct turnover *turnover)
 	const struct config *now = turnover->now->config, *next = turnover->next->config;
 
 	for (size_t i = 0; i < next->listeners_len; i++) {
-		turnover->was[i] = NOT_THERE;
+		turnover->was[i] = TURNOVER_NOT_THERE;
 		for (size_t old = 0; old < now->listeners_len; old++) {
 			if (was_taken(turnover, i, old) ||
 			    !same_address(&now->listeners[old], &next->listeners[i]))
@@ -89,21 +53,6 @@ static void match_listeners(struct turnover *turnover)
 			break;
 		}
 	}
-}
-
-static bool takes_captured(const struct config_listener *config)
-{
-	return config->destination == DESTINATION_ORIGINAL ||
-	       config->destination == DESTINATION_TPROXY;
-}
-
-/* Is it one that captured connections could not be led to so far? */
-static bool is_early(const struct turnover *turnover, size_t index)
-{
-	const size_t old = turnover->was[index];
-
-	return old != NOT_THERE && takes_captured(&turnover->next->listeners[index]) &&
-	       !takes_captured(&turnover->now->listeners[old]);
 }
 
 static bool is_wildcard(const struct config_listener *config)
@@ -127,8 +76,6 @@ static bool overlaps_own(const struct turnover *turnover, const struct config_li
 	return false;
 }
 
-/* --- what workers do --- */
-
 static void arrive(struct turnover *turnover)
 {
 	pthread_mutex_lock(&turnover->lock);
@@ -145,122 +92,6 @@ static void step_run(struct worker_post *post)
 
 	step->run(step->share);
 	arrive(turnover);
-}
-
-static void follow(struct listener *listener, struct generation *generation, size_t index)
-{
-	listener_follow(listener, generation, &generation->listeners[index]);
-}
-
-/* Which of the present generation's it is. */
-static size_t index_of(const struct turnover *turnover, const struct listener *listener)
-{
-	if (listener->generation == turnover->now)
-		return (size_t)(listener->config - turnover->now->listeners);
-	return turnover->was[listener->config - turnover->next->listeners];
-}
-
-/* One address may have several sockets here (worker_listen.h). */
-static void follow_all(struct share *share, size_t was, struct generation *generation, size_t index)
-{
-	for (size_t i = 0; i < share->present_len; i++)
-		if (index_of(share->turnover, share->worker->listeners[i]) == was)
-			follow(share->worker->listeners[i], generation, index);
-}
-
-static void set_list(struct worker *worker, struct listener ***list, size_t len)
-{
-	free(worker->listeners);
-	worker->listeners = *list;
-	worker->listeners_len = len;
-	*list = NULL;
-}
-
-static void open_share(struct share *share)
-{
-	struct turnover *turnover = share->turnover;
-	struct worker *worker = share->worker;
-	size_t len = share->present_len;
-
-	/* It ends: what it listened on is closed, and stays so. */
-	if (worker->draining)
-		return;
-	memcpy(share->opened, worker->listeners, len * sizeof(*share->opened));
-	for (size_t i = 0; i < turnover->next->listeners_len; i++) {
-		if (is_early(turnover, i))
-			follow_all(share, turnover->was[i], turnover->next, i);
-		if (!share->fresh[i])
-			continue;
-		worker_accept_on(worker, share->fresh[i]);
-		share->opened[len++] = share->fresh[i];
-	}
-	set_list(worker, &share->opened, len);
-}
-
-static void undo_share(struct share *share)
-{
-	struct turnover *turnover = share->turnover;
-	struct worker *worker = share->worker;
-
-	if (share->opened)
-		return;
-	for (size_t i = 0; i < turnover->next->listeners_len; i++) {
-		if (is_early(turnover, i))
-			follow_all(share, turnover->was[i], turnover->now, turnover->was[i]);
-		if (share->fresh[i])
-			worker_drop_listener(worker, share->fresh[i]);
-		share->fresh[i] = NULL;
-	}
-	worker->listeners_len = share->present_len;
-}
-
-static void close_others(struct worker *worker, struct listener *const *kept, size_t len)
-{
-	for (size_t i = 0; i < worker->listeners_len; i++) {
-		bool stays = false;
-
-		for (size_t j = 0; j < len && !stays; j++)
-			stays = kept[j] == worker->listeners[i];
-		if (stays)
-			continue;
-		listener_accept_rest(worker->listeners[i]);
-		worker_drop_listener(worker, worker->listeners[i]);
-	}
-}
-
-/* Further sockets of addresses that stay, behind the first of each. How many there are in all. */
-static size_t add_others(struct share *share)
-{
-	const struct turnover *turnover = share->turnover;
-	size_t len = turnover->next->listeners_len;
-
-	for (size_t i = turnover->now->listeners_len; i < share->present_len; i++)
-		if (share->worker->listeners[i]->generation == turnover->next)
-			share->final[len++] = share->worker->listeners[i];
-	return len;
-}
-
-static void commit_share(struct share *share)
-{
-	struct turnover *turnover = share->turnover;
-	struct generation *next = turnover->next;
-	struct worker *worker = share->worker;
-	size_t len;
-
-	if (share->opened)
-		return;
-	for (size_t i = 0; i < next->listeners_len; i++) {
-		share->final[i] = share->fresh[i];
-		share->fresh[i] = NULL;
-		if (turnover->was[i] == NOT_THERE)
-			continue;
-		share->final[i] = worker->listeners[turnover->was[i]];
-		follow_all(share, turnover->was[i], next, i);
-	}
-	len = add_others(share);
-	close_others(worker, share->final, len);
-	set_list(worker, &share->final, len);
-	share->callers = worker_adopt(worker, next, share->callers);
 }
 
 /* --- steps, on the main thread --- */
@@ -297,7 +128,8 @@ int turnover_open(struct turnover *turnover, char *error, size_t error_len)
 	int err;
 
 	for (size_t i = 0; i < turnover->shares_len; i++)
-		give_step(turnover, &turnover->shares[i], &turnover->shares[i].open, open_share);
+		give_step(turnover, &turnover->shares[i], &turnover->shares[i].open,
+			  turnover_open_share);
 	err = wait_all(turnover);
 	if (err)
 		snprintf(error, error_len, "a worker has not moved for %d s", STEP_S);
@@ -318,7 +150,7 @@ static void tell(const struct turnover *turnover)
 	const size_t len = turnover->next->listeners_len;
 
 	for (size_t i = 0; i < len; i++)
-		if (turnover->was[i] == NOT_THERE)
+		if (turnover->was[i] == TURNOVER_NOT_THERE)
 			log_address("listening on", &turnover->next->listeners[i]);
 	for (size_t old = 0; old < turnover->now->listeners_len; old++)
 		if (!was_taken(turnover, len, old))
@@ -330,7 +162,7 @@ int turnover_commit(struct turnover *turnover)
 	tell(turnover);
 	for (size_t i = 0; i < turnover->shares_len; i++)
 		give_step(turnover, &turnover->shares[i], &turnover->shares[i].finish,
-			  commit_share);
+			  turnover_commit_share);
 	return wait_all(turnover);
 }
 
@@ -347,7 +179,8 @@ bool turnover_is_over(struct turnover *turnover)
 void turnover_undo(struct turnover *turnover)
 {
 	for (size_t i = 0; i < turnover->shares_len; i++)
-		give_step(turnover, &turnover->shares[i], &turnover->shares[i].finish, undo_share);
+		give_step(turnover, &turnover->shares[i], &turnover->shares[i].finish,
+			  turnover_undo_share);
 	wait_all(turnover);
 }
 
@@ -365,7 +198,7 @@ static int make_share(struct turnover *turnover, struct share *share)
 	if (!share->opened || !share->final)
 		return -ENOMEM;
 	return policy_names_processes(&next->config->policy) ? policy_callers_new(&share->callers)
-							      : 0;
+							     : 0;
 }
 
 /* Accepted sockets take after their listener. */
@@ -407,7 +240,8 @@ static int prepare_kept(struct turnover *turnover, size_t index, char *error, si
 		const struct share *share = &turnover->shares[i];
 
 		for (size_t k = 0; k < share->present_len && !err; k++)
-			if (index_of(turnover, share->worker->listeners[k]) == turnover->was[index])
+			if (turnover_index_of(turnover, share->worker->listeners[k]) ==
+			    turnover->was[index])
 				err = listener_prepare(share->worker->listeners[k],
 						       &turnover->next->listeners[index], error,
 						       error_len);
@@ -420,7 +254,7 @@ static int make_listeners(struct turnover *turnover, char *error, size_t error_l
 	int err = 0;
 
 	for (size_t i = 0; i < turnover->next->listeners_len && !err; i++)
-		err = turnover->was[i] == NOT_THERE
+		err = turnover->was[i] == TURNOVER_NOT_THERE
 			      ? open_fresh(turnover, i, error, error_len)
 			      : prepare_kept(turnover, i, error, error_len);
 	return err;

@@ -10,16 +10,16 @@ struct server;
 
 /*
  * How workers go from the present generation to the next one. Listeners with the same address keep
- * their sockets, others come and go; connections that are open stay what they are. In three steps, so
- * that whatever leads connections to listeners can follow between them: make (all that can fail),
- * open, then commit or undo. Functions are for the main thread.
+ * their sockets, others come and go; connections that are open stay what they are. In three steps,
+ * so that whatever leads connections to listeners can follow between them: make (all that can
+ * fail), open, then commit or undo. Functions are for the main thread.
  */
 struct turnover;
 
 /*
- * Bind what `next` listens on and the present generation does not, for each worker; the ports of all
- * its listeners are in `next` then. Nothing accepts yet. Caller owns *out. 0, or -errno with one line
- * in `error`.
+ * Bind what `next` listens on and the present generation does not, for each worker; the ports of
+ * all its listeners are in `next` then. Nothing accepts yet. Caller owns *out. 0, or -errno with
+ * one line in `error`.
  */
 int turnover_new(struct server *server, struct generation *next, struct turnover **out, char *error,
 		 size_t error_len);
@@ -32,9 +32,9 @@ int turnover_new(struct server *server, struct generation *next, struct turnover
 int turnover_open(struct turnover *turnover, char *error, size_t error_len);
 
 /*
- * All that is accepted from now on is accepted under the next generation; listeners that it does not
- * have are closed when what waits in their queues is served. 0, or -ETIMEDOUT: a worker that hangs
- * does it when it moves again.
+ * All that is accepted from now on is accepted under the next generation; listeners that it does
+ * not have are closed when what waits in their queues is served. 0, or -ETIMEDOUT: a worker that
+ * hangs does it when it moves again.
  */
 int turnover_commit(struct turnover *turnover);
 
