@@ -4,9 +4,11 @@ the next one starts. In a mount namespace with a bpffs of the test's own. Needs 
 
 import json
 import os
+import pwd
 import signal
 import socket
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -87,6 +89,26 @@ def test_killed_daemon(namespace, pki):
     with Ksplitd(pki, NOBODY, prefix=namespace.enter) as daemon:
         assert namespace.folders() == [str(daemon.pid)]
     assert not namespace.root.exists()
+
+
+def test_daemon_of_another_user(namespace, pki):
+    """systemd mounts bpffs for root alone: who has become another user has its maps there all the same."""
+    subprocess.run([*map(str, namespace.enter), "mount", "-o", "remount,mode=0700", "/sys/fs/bpf"],
+                   check=True)
+    with tempfile.TemporaryDirectory(prefix="ksplit-test-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        settings = {"user": "daemon", "control": str(folder / "run" / "control.sock")}
+        daemon = Ksplitd(pki, NOBODY, settings, folder=folder, prefix=namespace.enter)
+        daemon.control_path = folder / "run" / "control.sock"
+        with daemon:
+            assert os.stat(f"/proc/{daemon.pid}").st_uid == pwd.getpwnam("daemon").pw_uid
+            assert daemon.ask("kernel")["sampler"]["pins"] == f"/sys/fs/bpf/ksplit/{daemon.pid}"
+            assert set(PINS) <= set(os.listdir(namespace.root / str(daemon.pid)))
+            with socket.create_connection(daemon.address, timeout=30):
+                callers = namespace.dump(daemon.pid, "processes")
+                assert os.getpid() in [entry["value"]["pid"] for entry in callers]
+    assert namespace.folders() == []
 
 
 def test_two_daemons(namespace, pki):

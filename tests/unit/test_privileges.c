@@ -134,7 +134,7 @@ static int drop(uint64_t have)
 	const gid_t groups[] = {4, 5};
 	char error[512] = "";
 
-	if (setgroups(2, groups) || privileges_drop(&config, error, sizeof(error))) {
+	if (setgroups(2, groups) || privileges_drop(&config, 0, error, sizeof(error))) {
 		fprintf(stderr, "%s\n", error);
 		return 2;
 	}
@@ -222,7 +222,7 @@ static void assert_refused(const char *user, const char *word)
 	char error[512] = "";
 
 	set_text(&config.user, user);
-	assert_true(privileges_drop(&config, error, sizeof(error)) < 0);
+	assert_true(privileges_drop(&config, 0, error, sizeof(error)) < 0);
 	if (!strstr(error, "\"user\"") || !strstr(error, word))
 		fail_msg("\"%s\" does not say \"%s\"", error, word);
 }
@@ -245,10 +245,10 @@ static void without_a_user_nothing_changes(void **state)
 	(void)state;
 	free(config.user);
 	config.user = NULL;
-	assert_int_equal(privileges_drop(&config, error, sizeof(error)), 0);
+	assert_int_equal(privileges_drop(&config, 0, error, sizeof(error)), 0);
 	if (geteuid() != 0 && self) {
 		config.user = strdup(self->pw_name);
-		assert_int_equal(privileges_drop(&config, error, sizeof(error)), 0);
+		assert_int_equal(privileges_drop(&config, 0, error, sizeof(error)), 0);
 	}
 	assert_int_equal(status_of("CapEff"), before);
 }

@@ -3,11 +3,13 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +27,9 @@
 #define PORT	     1 /* that the child calls; nobody listens there (tcpmux) */
 #define CHILD_SECONDS 20
 #define ACCEPT_MS    5000
+
+/* The cgroup of the test: this and our number. */
+#define CGROUP_PREFIX "ksplit-check-"
 
 /* 127.255.255.254, and mapped; of IPv6 loopback has but one. */
 #define HOST4 0x7ffffffeU
@@ -306,6 +311,26 @@ static int check_in_own(struct ksplit_bpf *skel, bool ipv6, char *why, size_t wh
 	return err;
 }
 
+/* Of daemons that were killed while they tried: nobody else would ever remove them. */
+static void remove_stale(const char *mount)
+{
+	char path[PATH_MAX + NAME_MAX + 2];
+	struct dirent *entry;
+	DIR *dir = opendir(mount);
+
+	while (dir && (entry = readdir(dir))) {
+		int pid;
+
+		if (sscanf(entry->d_name, CGROUP_PREFIX "%d", &pid) != 1 || pid <= 0 ||
+		    kill(pid, 0) == 0 || errno != ESRCH)
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", mount, entry->d_name);
+		rmdir(path);
+	}
+	if (dir)
+		closedir(dir);
+}
+
 int steer_check_call(struct ksplit_bpf *skel, bool ipv6, char *why, size_t why_len)
 {
 	char path[PATH_MAX + 64], mount[PATH_MAX];
@@ -315,7 +340,8 @@ int steer_check_call(struct ksplit_bpf *skel, bool ipv6, char *why, size_t why_l
 		snprintf(why, why_len, "cgroup v2 is not mounted");
 		return err;
 	}
-	snprintf(path, sizeof(path), "%s/ksplit-check-%d", mount, (int)getpid());
+	remove_stale(mount);
+	snprintf(path, sizeof(path), "%s/" CGROUP_PREFIX "%d", mount, (int)getpid());
 	if (mkdir(path, 0700) && errno != EEXIST)
 		return check_in_own(skel, ipv6, why, why_len);
 	cgroup = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -26,6 +26,7 @@
 #include "core/server.h"
 #include "core/service.h"
 #include "core/watchdog.h"
+#include "observe/bpf_pins.h"
 
 #define EXIT_OK     0 /* ended in order */
 #define EXIT_FAILED 1 /* could not start, though the configuration is right */
@@ -201,6 +202,16 @@ static int prepare_later(struct server *server, const struct start *start, char 
 	return err;
 }
 
+static int drop_privileges(struct server *server, char *error, size_t error_len)
+{
+	const struct config *config = server->generation->config;
+
+	if (config->user && geteuid() == 0 &&
+	    (config->sampler == SAMPLER_AUTO || config->sampler == SAMPLER_BPF))
+		server->pin_root = bpf_pins_open_root();
+	return privileges_drop(config, server->pin_root, error, error_len);
+}
+
 static int run(struct server *server, const struct start *start, struct background *background,
 	       const sigset_t *set)
 {
@@ -208,7 +219,7 @@ static int run(struct server *server, const struct start *start, struct backgrou
 
 	/* Before there are threads: a fork has none, and capabilities are a thread's. */
 	if (prepare_later(server, start, error, sizeof(error)) ||
-	    privileges_drop(server->generation->config, error, sizeof(error)) ||
+	    drop_privileges(server, error, sizeof(error)) ||
 	    server_start(server, error, sizeof(error))) {
 		log_error("%s", error);
 		background_failed(background, error);

@@ -49,6 +49,7 @@ static void fill_options(const struct server *server, struct observer_options *o
 		.max_series = config->metrics.max_series,
 		.max_endpoints = config->metrics.max_endpoints,
 		.workers = server->workers_len,
+		.pin_root = server->pin_root,
 	};
 }
 

@@ -150,8 +150,8 @@ static int own_access_log(const struct config *config, const struct user *user)
 	return err;
 }
 
-static int own_files(const struct config *config, const struct user *user, char *error,
-		     size_t error_len)
+static int own_files(const struct config *config, const struct user *user, int pin_root,
+		     char *error, size_t error_len)
 {
 	int err = own_control_folder(config, user);
 
@@ -163,6 +163,11 @@ static int own_files(const struct config *config, const struct user *user, char 
 	if (err)
 		return fail(error, error_len, err, "access log %s cannot be made \"%s\"'s: %s",
 			    config->access_log, user->name, strerror(-err));
+	/* Without pins all else works: their absence is told when they are to be made. */
+	if (pin_root > 0 &&
+	    fchownat(pin_root, "", user->uid, user->gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))
+		log_warn("the folder of BPF pins cannot be made \"%s\"'s: %s", user->name,
+			 strerror(errno));
 	return 0;
 }
 
@@ -204,7 +209,7 @@ static int become(const struct user *user, uint64_t needed, char *error, size_t 
 	return 0;
 }
 
-int privileges_drop(const struct config *config, char *error, size_t error_len)
+int privileges_drop(const struct config *config, int pin_root, char *error, size_t error_len)
 {
 	struct user user = {0};
 	int err;
@@ -219,7 +224,7 @@ int privileges_drop(const struct config *config, char *error, size_t error_len)
 			    "\"user\": only root can become \"%s\"; start ksplitd as root or as "
 			    "that user, or leave it out",
 			    user.name);
-	err = own_files(config, &user, error, error_len);
+	err = own_files(config, &user, pin_root, error, error_len);
 	if (!err)
 		err = become(&user, privileges_needed(config), error, error_len);
 	if (!err)

@@ -304,6 +304,8 @@ void server_destroy(struct server *server)
 	observation_stop_exports(server);
 	observer_free(server->observer);
 	server->observer = NULL;
+	if (server->pin_root > 0)
+		close(server->pin_root);
 	for (size_t i = 0; i < server->workers_ready; i++)
 		worker_destroy(&server->workers[i]);
 	free(server->workers);

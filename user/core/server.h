@@ -59,6 +59,7 @@ struct server {
 	struct steer *steer;	       /* capture by connect hook; NULL: none */
 	struct pulse *steer_pulse;     /* what it works by */
 	struct capturing *capturing;   /* NULL: nothing is captured by rules */
+	int pin_root;		       /* observe/bpf_pins.h; 0: none is needed */
 	struct launcher *launcher;     /* NULL until all is ready to start */
 	struct watchdog *watchdog;     /* NULL: the service manager does not ask for it */
 	struct listen_fds *inherited;  /* sockets that are there already; NULL but in server_init */

@@ -23,7 +23,8 @@ struct bpf_object_set {
 	struct ksplit_bpf *skel; /* NULL: no group is loaded */
 	unsigned int groups;	 /* loaded */
 	char why[BPF_GROUPS][BPF_WHY_MAX];
-	char pins[BPF_PINS_PATH_MAX];
+	char pins[BPF_PINS_PATH_MAX]; /* the way to it that is open to us; "": nothing is pinned */
+	char folder[BPF_PINS_PATH_MAX]; /* the way that people go */
 };
 
 static void explain_all(struct bpf_object_set *set, const char *why)
@@ -152,14 +153,16 @@ static int pin_maps(const struct bpf_object_set *set)
 }
 
 /* Pins are for people to look at: without them all else works. */
-static void make_pins(struct bpf_object_set *set)
+static void make_pins(struct bpf_object_set *set, int root)
 {
-	int err = bpf_pins_make(set->pins);
+	int err = bpf_pins_make(root, set->pins);
 
 	if (!err)
 		err = pin_maps(set);
-	if (!err)
+	if (!err) {
+		snprintf(set->folder, sizeof(set->folder), "%s/%d", KSPLIT_PIN_ROOT, (int)getpid());
 		return;
+	}
 	bpf_pins_remove(set->pins);
 	set->pins[0] = '\0';
 	if (err == -ENODEV)
@@ -186,7 +189,7 @@ int bpf_object_load(const struct bpf_object_options *options, struct bpf_object_
 	if (!set)
 		return -ENOMEM;
 	bpf_log_setup();
-	bpf_pins_remove_stale();
+	bpf_pins_remove_stale(options->pin_root);
 	err = try_bpf();
 	if (err == -EPERM || err == -ENOMEM) {
 		free(set);
@@ -203,7 +206,7 @@ int bpf_object_load(const struct bpf_object_options *options, struct bpf_object_
 		explain_all(set, "this kernel tells no BTF of itself (CONFIG_DEBUG_INFO_BTF)");
 	btf__free(kernel);
 	if (options->pin && set->skel)
-		make_pins(set);
+		make_pins(set, options->pin_root);
 	tell_groups(set, options);
 	*out = set;
 	return 0;
@@ -236,7 +239,7 @@ int bpf_object_pin_link(struct bpf_object_set *set, struct bpf_link *link, const
 
 const char *bpf_object_pins(const struct bpf_object_set *set)
 {
-	return set->pins;
+	return set->folder;
 }
 
 void bpf_object_free(struct bpf_object_set *set)

@@ -27,6 +27,7 @@ struct bpf_object_options {
 	uint32_t workers; /* threads that send, each with a share of connections; 0: one */
 	bool stand_ins; /* two programs for each send, where one can be preempted (preemption.h) */
 	bool pin; /* the maps, in a folder of KSPLIT_PIN_ROOT */
+	int pin_root; /* of bpf_pins_open_root, as long as the set; 0: the way there is open */
 };
 
 /* Where maps and links are pinned: a folder of this daemon's own inside it. */

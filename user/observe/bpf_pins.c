@@ -66,33 +66,54 @@ static bool is_stale(const char *pid)
 	return !read_comm(pid, theirs) || strcmp(mine, theirs) != 0;
 }
 
-int bpf_pins_remove_stale(void)
+int bpf_pins_open_root(void)
 {
-	DIR *root = opendir(KSPLIT_PIN_ROOT);
-	char path[sizeof(KSPLIT_PIN_ROOT) + NAME_MAX + 2];
+	int fd;
+
+	if (mkdir(KSPLIT_PIN_ROOT, 0700) < 0 && errno != EEXIST)
+		return 0;
+	fd = open(KSPLIT_PIN_ROOT, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? 0 : fd;
+}
+
+/* KSPLIT_PIN_ROOT, by a way that is open to us (proc(5), /proc/PID/fd). */
+static void root_path(int root, char path[BPF_PINS_PATH_MAX])
+{
+	if (root <= 0)
+		snprintf(path, BPF_PINS_PATH_MAX, "%s", KSPLIT_PIN_ROOT);
+	else
+		snprintf(path, BPF_PINS_PATH_MAX, "/proc/self/fd/%d", root);
+}
+
+int bpf_pins_remove_stale(int root)
+{
+	char folder[BPF_PINS_PATH_MAX], path[BPF_PINS_PATH_MAX + NAME_MAX + 2];
 	struct dirent *entry;
 	int removed = 0;
+	DIR *dir;
 
-	if (!root)
+	root_path(root, folder);
+	dir = opendir(folder);
+	if (!dir)
 		return 0;
-	while ((entry = readdir(root))) {
+	while ((entry = readdir(dir))) {
 		if (!is_number(entry->d_name) || !is_stale(entry->d_name))
 			continue;
-		snprintf(path, sizeof(path), "%s/%s", KSPLIT_PIN_ROOT, entry->d_name);
+		snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
 		remove_folder(path);
 		removed++;
 	}
-	closedir(root);
+	closedir(dir);
 	if (removed)
 		rmdir(KSPLIT_PIN_ROOT); /* refused while another daemon's folder is in it */
 	return removed;
 }
 
-static int make_folders(const char *path)
+static int make_folders(int root, const char *path)
 {
 	/* A daemon that ends at this moment may take the root away between the two. */
 	for (int i = 0; i < MAKE_TRIES; i++) {
-		if (mkdir(KSPLIT_PIN_ROOT, 0700) < 0 && errno != EEXIST)
+		if (root <= 0 && mkdir(KSPLIT_PIN_ROOT, 0700) < 0 && errno != EEXIST)
 			return -errno;
 		if (mkdir(path, 0700) == 0)
 			return 0;
@@ -104,8 +125,9 @@ static int make_folders(const char *path)
 	return -EBUSY;
 }
 
-int bpf_pins_make(char path[BPF_PINS_PATH_MAX])
+int bpf_pins_make(int root, char path[BPF_PINS_PATH_MAX])
 {
+	char folder[BPF_PINS_PATH_MAX];
 	struct statfs fs;
 	int err;
 
@@ -114,8 +136,9 @@ int bpf_pins_make(char path[BPF_PINS_PATH_MAX])
 		return -errno;
 	if ((unsigned long)fs.f_type != BPF_FS_MAGIC)
 		return -ENODEV;
-	snprintf(path, BPF_PINS_PATH_MAX, "%s/%d", KSPLIT_PIN_ROOT, (int)getpid());
-	err = make_folders(path);
+	root_path(root, folder);
+	snprintf(path, BPF_PINS_PATH_MAX, "%.64s/%d", folder, (int)getpid());
+	err = make_folders(root, path);
 	if (err)
 		path[0] = '\0';
 	return err;

@@ -25,6 +25,7 @@ static int load_programs(struct observer *observer, const struct observer_option
 		.workers = (uint32_t)options->workers,
 		.stand_ins = preemption_possible(),
 		.pin = true,
+		.pin_root = options->pin_root,
 	};
 	int err = bpf_object_load(&load, &observer->set);
 
