@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from lib import env, stage as stages, stream
+from lib.daemon import Ksplitd
 from lib.netns import Row
 from lib.tls import client_context, server_context
 
@@ -100,12 +101,15 @@ def test_sni_without_an_address_or_a_name(ksplitd, pki, stage, with_hosts):
     assert entry["reason"] == "sni_missing", entry
 
 
-def test_sni_that_leads_back_is_refused(ksplitd, pki):
-    """A name that resolves to ksplitd itself: never call oneself."""
-    daemon = ksplitd("sni:OWN_PORT")
-    with pytest.raises(OSError):
-        stages.connect_tls(daemon.address, client_context(pki.ca), "localhost")
-    assert daemon.wait_log()[0]["reason"] == "destination_self"
+def test_sni_that_leads_back_is_refused(pki):
+    """A name that resolves to ksplitd itself, by all of its addresses: never call oneself."""
+    daemon = Ksplitd(pki, "sni:OWN_PORT")
+    (listener,) = daemon.config["listeners"]
+    daemon.config["listeners"].append(dict(listener, listen="[::1]:%d" % daemon.port))
+    with daemon:
+        with pytest.raises(OSError):
+            stages.connect_tls(daemon.address, client_context(pki.ca), "localhost")
+        assert daemon.wait_log()[0]["reason"] == "destination_self"
 
 
 def test_direct_call_where_original_is_asked_for_is_refused(ksplitd, pki):
