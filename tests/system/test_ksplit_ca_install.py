@@ -3,13 +3,12 @@
 one of its own; and in another system's root folder."""
 
 import os
-import re
 
 import pytest
 
 from lib import env
 from lib.authority import ca, host_store, in_own_store, init, label, refused
-from lib.process import ServerProgram, run
+from lib.process import ServerProgram
 
 pytestmark = [pytest.mark.needs("update-ca-certificates", "unshare"),
               pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
@@ -115,75 +114,6 @@ snapshot >{scratch}/after
     assert "exit code 3: no space left" in lines[0] and lines.count("exit 2") == 2
     assert "does not have the certificate; taken out again" in said
     assert (tmp_path / "after").read_text() == (tmp_path / "before").read_text()
-
-
-def commands_of_docs():
-    """The two blocks of commands in docs/ca.md: the three steps, and the checks."""
-    text = (env.ROOT / "docs" / "ca.md").read_text()
-    return [re.sub(r"^    ", "", block, flags=re.M)
-            for block in re.findall(r"(?:^    .+\n)+", text, re.M)]
-
-
-@pytest.mark.needs("curl")
-def test_commands_of_the_docs(pki, tmp_path):
-    """As they stand there, but for the service's name and port; /etc is a copy that goes with the
-    namespace. Before `install` each check has to fail."""
-    steps, checks = commands_of_docs()
-    port = env.free_port()
-    checks = checks.replace("app.internal:8443", "www.example.com:%d" % port)
-    script = """
-export PATH=$(dirname $ca):$PATH HOME={scratch}
-mkdir {scratch}/etc
-mount -t tmpfs -o mode=755 tmpfs {scratch}/etc
-cp -a /etc/. {scratch}/etc/
-mount --bind {scratch}/etc /etc
-rm -rf /etc/ksplit
-cp -L /etc/hosts {scratch}/hosts && echo 127.0.0.1 www.example.com >{scratch}/hosts
-mount --bind {scratch}/hosts /etc/hosts
-{init}
-openssl x509 -req -in {request} -CA /etc/ksplit/ca.pem -CAkey /etc/ksplit/ca.key -set_serial 9 \
-	-days 5 -extfile {extensions} -out {scratch}/leaf.pem 2>/dev/null
-openssl s_server -accept 127.0.0.1:{port} -cert {scratch}/leaf.pem -key {key} -www -quiet &
-server=$!
-trap 'kill $server' EXIT
-for turn in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-	! (exec 3<>/dev/tcp/127.0.0.1/{port}) 2>/dev/null || break
-	sleep 0.1
-done
-while read -r check; do
-	if bash -c "$check" </dev/null >/dev/null 2>&1; then echo "trusted too early: $check"; fi
-done <{scratch}/checks
-{rest}
-while read -r check; do
-	bash -c "$check" </dev/null >/dev/null && echo good
-done <{scratch}/checks
-"""
-    (tmp_path / "checks").write_text(checks)
-    (tmp_path / "leaf.ext").write_text("basicConstraints=CA:FALSE\n"
-                                       "subjectAltName=DNS:www.example.com\n")
-    run("openssl", "req", "-new", "-key", pki.origin.key, "-subj", "/O=docs", "-out",
-        tmp_path / "leaf.csr")
-    first, rest = steps.split("\n", 1)
-    said = in_own_store(tmp_path, script.format(
-        scratch=tmp_path, port=port, init=first, rest=rest, key=pki.origin.key,
-        request=tmp_path / "leaf.csr", extensions=tmp_path / "leaf.ext"))
-    assert "too early" not in said and said.count("good\n") == len(checks.splitlines()) == 3
-    assert "Permitted     example.com\n" in said and said.count(": installed\n") == 2
-
-
-# Another system: this one's /usr, all else its own.
-ROOT = """
-root={scratch}/root
-mkdir -p $root/usr $root/sbin $root/tmp $root/dev $root/etc/ssl/certs $root/etc/ca-certificates/update.d
-for name in bin lib lib32 lib64; do
-	[ ! -e /usr/$name ] || ln -s usr/$name $root/$name
-done
-mount --bind /usr $root/usr
-mount -t tmpfs tmpfs $root/usr/local/share
-mount -t tmpfs tmpfs $root/dev
-mknod -m 666 $root/dev/null c 1 3
-cp -a /etc/ca-certificates.conf $root/etc/
-"""
 
 
 def test_root_is_another_system(authority, tmp_path):
