@@ -116,6 +116,21 @@ snapshot >{scratch}/after
     assert (tmp_path / "after").read_text() == (tmp_path / "before").read_text()
 
 
+# Another system: this one's /usr, all else its own.
+ROOT = """
+root={scratch}/root
+mkdir -p $root/usr $root/sbin $root/tmp $root/dev $root/etc/ssl/certs $root/etc/ca-certificates/update.d
+for name in bin lib lib32 lib64; do
+	[ ! -e /usr/$name ] || ln -s usr/$name $root/$name
+done
+mount --bind /usr $root/usr
+mount -t tmpfs tmpfs $root/usr/local/share
+mount -t tmpfs tmpfs $root/dev
+mknod -m 666 $root/dev/null c 1 3
+cp -a /etc/ca-certificates.conf $root/etc/
+"""
+
+
 def test_root_is_another_system(authority, tmp_path):
     """Debian's store by its own program; the CA is the host's file."""
     said = in_own_store(tmp_path, ROOT.format(scratch=tmp_path) + """

@@ -31,8 +31,8 @@ bool self_test_destination(struct self_test *test, const struct sockaddr *client
 /*
  * Call `listener` (an address any is called on loopback), make a TLS handshake with the name above,
  * and have one byte come back from the origin. The leaf has to be signed by `ca` (NULL:
- * there is none), or to be the origin's own (passed through). Blocks for at most about three times `timeout_ms`; one
- * call at a time. 0, or -errno with a sentence in `error`.
+ * there is none), or to be the origin's own (passed through). Blocks for at most about three times
+ * `timeout_ms`; one call at a time. 0, or -errno with a sentence in `error`.
  */
 int self_test_run(struct self_test *test, const struct sockaddr *listener, X509 *ca, int timeout_ms,
 		  char *error, size_t error_len);

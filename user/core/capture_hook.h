@@ -23,8 +23,8 @@ void capture_hook_retire(struct server *server);
 void capture_hook_stop(struct server *server);
 
 /*
- * Any thread but the hook's: switch it on or off, and wait for that, as steer_switch and steer_await.
- * Nothing when it is not asked for.
+ * Any thread but the hook's: switch it on or off, and wait for that, as steer_switch and
+ * steer_await. Nothing when it is not asked for.
  */
 void capture_hook_switch(struct server *server, bool on, const char *by);
 void capture_hook_await(struct server *server, unsigned int timeout_ms);

@@ -33,7 +33,10 @@ int capturing_new(struct server *server, struct capturing **out, char *error, si
  */
 void capturing_begin(struct capturing *capturing);
 
-/* In place of it: nothing is loaded until somebody switches it on, as somebody switched it off before. */
+/*
+ * In place of it: nothing is loaded until somebody switches it on, as somebody switched it off
+ * before.
+ */
 void capturing_begin_off(struct capturing *capturing);
 
 /*
@@ -44,9 +47,10 @@ void capturing_begin_off(struct capturing *capturing);
 int capturing_wait(struct capturing *capturing, const sigset_t *set, int timeout_ms);
 
 /*
- * Other rules, those of the next generation: what they lead to is tried, then they take the place of
- * those that are loaded in one transaction; while capture is off nothing is loaded. The listeners that
- * they need accept already. 0, or -errno with one line in `error`: the rules are what they were.
+ * Other rules, those of the next generation: what they lead to is tried, then they take the place
+ * of those that are loaded in one transaction; while capture is off nothing is loaded. The
+ * listeners that they need accept already. 0, or -errno with one line in `error`: the rules are
+ * what they were.
  */
 int capturing_change(struct capturing *capturing, const struct generation *next, char *error,
 		     size_t error_len);

@@ -48,8 +48,8 @@ void conn_side_close(struct conn_socket *side)
 	if (!side->is_client)
 		own_sockets_remove(conn->worker->server->own_sockets, &conn->own);
 	/*
-	 * Closing takes it out of the set only when no other process has it: one that is being forked
-	 * does (epoll(7)), and events would come for a connection that is freed.
+	 * Closing takes it out of the set only when no other process has it: one that is being
+	 * forked does (epoll(7)), and events would come for a connection that is freed.
 	 */
 	if (side->registered)
 		epoll_ctl(conn->worker->epoll_fd, EPOLL_CTL_DEL, side->fd, NULL);

@@ -43,8 +43,8 @@ struct deadlines {
 void deadlines_init(struct deadlines *deadlines, const uint32_t length_ms[DEADLINE_KINDS]);
 
 /*
- * Other lengths from now on. What is under way ends when it would have, or after the new length from
- * now, whichever comes first: the queues stay in order.
+ * Other lengths from now on. What is under way ends when it would have, or after the new length
+ * from now, whichever comes first: the queues stay in order.
  */
 void deadlines_change(struct deadlines *deadlines, const uint32_t length_ms[DEADLINE_KINDS],
 		      uint64_t now_us);

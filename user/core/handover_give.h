@@ -6,10 +6,10 @@
 #include <sys/types.h>
 
 /*
- * The end of a handover (core/handover_wire.h) that gives: starts a new ksplitd by the launcher, and goes
- * on as if nothing had been when that one does not take over. It is led by a thread of its own, so that
- * the main thread keeps the rules' keeper and all else alive meanwhile. Functions are for the main thread,
- * but for handover_give_ask.
+ * The end of a handover (core/handover_wire.h) that gives: starts a new ksplitd by the launcher,
+ * and goes on as if nothing had been when that one does not take over. It is led by a thread of its
+ * own, so that the main thread keeps the rules' keeper and all else alive meanwhile. Functions are
+ * for the main thread, but for handover_give_ask.
  */
 struct handover_give;
 struct server;
@@ -27,15 +27,18 @@ struct handover_outcome {
 int handover_give_new(struct server *server, struct handover_give **out);
 
 /*
- * SIGUSR2 has come: begin; or, since the thread tells so that it has come to its end, take note. true:
- * another ksplitd has taken over, and this one has to end.
+ * SIGUSR2 has come: begin; or, since the thread tells so that it has come to its end, take note.
+ * true: another ksplitd has taken over, and this one has to end.
  */
 bool handover_give_signal(struct handover_give *give);
 
 /* Is one under way? Then listeners, rules and the launcher are not the main thread's to change. */
 bool handover_give_is_running(const struct handover_give *give);
 
-/* The end: none is begun any more, and one that is under way comes to nothing, if it is not done. Has one been done? */
+/*
+ * The end: none is begun any more, and one that is under way comes to nothing, if it is not done.
+ * Has one been done?
+ */
 bool handover_give_end(struct handover_give *give);
 void handover_give_free(struct handover_give *give);
 

@@ -19,8 +19,8 @@ struct handover_offer {
 #define HANDOVER_OFFER_NONE ((struct handover_offer){.metrics_fd = -1, .calls_fd = -1})
 
 /*
- * Collect what there is, on the main thread, while nobody changes listeners. The caller gives it back
- * with handover_offer_drop in any case. 0 or -errno.
+ * Collect what there is, on the main thread, while nobody changes listeners. The caller gives it
+ * back with handover_offer_drop in any case. 0 or -errno.
  */
 int handover_offer_collect(const struct server *server, struct handover_offer *offer);
 

@@ -8,15 +8,15 @@
 struct listen_fds;
 
 /*
- * The end of a handover (core/handover_wire.h) that takes over. All functions are for the main thread;
- * NULL in place of a handover is none, and there is nothing to do then.
+ * The end of a handover (core/handover_wire.h) that takes over. All functions are for the main
+ * thread; NULL in place of a handover is none, and there is nothing to do then.
  */
 struct handover_take;
 
 /*
- * Is there one to take over from (KSPLIT_HANDOVER in the environment, which is taken out of it)? *out
- * stays NULL if not. Waits for what is offered, for some seconds at most. Caller owns *out. 0, or -errno
- * with one line in `error`.
+ * Is there one to take over from (KSPLIT_HANDOVER in the environment, which is taken out of it)?
+ * *out stays NULL if not. Waits for what is offered, for some seconds at most. Caller owns *out. 0,
+ * or -errno with one line in `error`.
  */
 int handover_take_open(struct handover_take **out, char *error, size_t error_len);
 
@@ -32,8 +32,9 @@ int handover_take_calls(struct handover_take *take);
 uint32_t handover_take_flags(const struct handover_take *take);
 
 /*
- * Ready: have the other one stop accepting; waits until it has. -ECANCELED: it goes on itself, and this
- * one has to end. It is no error when it is dead: all is here then. 0 or -errno with one line in `error`.
+ * Ready: have the other one stop accepting; waits until it has. -ECANCELED: it goes on itself, and
+ * this one has to end. It is no error when it is dead: all is here then. 0 or -errno with one line
+ * in `error`.
  */
 int handover_take_stop(struct handover_take *take, char *error, size_t error_len);
 

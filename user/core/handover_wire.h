@@ -6,9 +6,9 @@
 #include <stdint.h>
 
 /*
- * What a ksplitd and the one that takes over from it say to each other, over a socket pair of their own
- * (SOCK_SEQPACKET). The two may be of different versions: head and lengths stay as they are for ever,
- * and a version that is not spoken is refused in words.
+ * What a ksplitd and the one that takes over from it say to each other, over a socket pair of their
+ * own (SOCK_SEQPACKET). The two may be of different versions: head and lengths stay as they are for
+ * ever, and a version that is not spoken is refused in words.
  *
  *   old                                     new
  *   LISTENERS (descriptors) ...  ->
@@ -19,7 +19,8 @@
  *                                        <- DONE
  *   withdraws its own; BYE  ->              takes the control socket's name
  *
- * Until DONE the new one may say REFUSED, or end, and the old one CANCELLED: then the old one goes on.
+ * Until DONE the new one may say REFUSED, or end, and the old one CANCELLED: then the old one goes
+ * on.
  */
 #define HANDOVER_VERSION 1
 
@@ -56,8 +57,9 @@ int handover_send(int sock, enum handover_type type, uint32_t flags, const char 
 		  const int *fds, size_t fds_len, int timeout_ms);
 
 /*
- * Receive one; waits for `timeout_ms`. Descriptors as with fd_message_receive. 0; -EPIPE (the other end
- * is gone), -ETIMEDOUT, -EPROTO (no such message), -EPROTONOSUPPORT (another version: message->version).
+ * Receive one; waits for `timeout_ms`. Descriptors as with fd_message_receive. 0; -EPIPE (the other
+ * end is gone), -ETIMEDOUT, -EPROTO (no such message), -EPROTONOSUPPORT (another version:
+ * message->version).
  */
 int handover_receive(int sock, struct handover_message *message, int *fds, size_t *fds_len,
 		     int timeout_ms);

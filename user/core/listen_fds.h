@@ -21,8 +21,8 @@ int listen_fds_new(struct listen_fds **out);
 void listen_fds_free(struct listen_fds *fds);
 
 /*
- * Take over a descriptor, in any case. `name`: what it is called in messages. The same socket is kept
- * once. 0, or -errno with one line in `error`: -EINVAL (no listening TCP socket), -ENOMEM.
+ * Take over a descriptor, in any case. `name`: what it is called in messages. The same socket is
+ * kept once. 0, or -errno with one line in `error`: -EINVAL (no listening TCP socket), -ENOMEM.
  */
 int listen_fds_add(struct listen_fds *fds, int fd, const char *name, char *error,
 		   size_t error_len);
@@ -36,7 +36,9 @@ int listen_fds_from_manager(struct listen_fds *fds, char *error, size_t error_le
 /* How many are there for this listener? NULL: none. */
 size_t listen_fds_count(const struct listen_fds *fds, const struct config_listener *listener);
 
-/* A copy of the n-th of these (n < count), the caller's; or -errno. They count as used from now on. */
+/*
+ * A copy of the n-th of these (n < count), the caller's; or -errno. They count as used from now on.
+ */
 int listen_fds_get(struct listen_fds *fds, const struct config_listener *listener, size_t n);
 
 /*

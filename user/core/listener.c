@@ -223,7 +223,9 @@ void listener_follow(struct listener *listener, struct generation *generation,
 
 void listener_close(struct listener *listener)
 {
-	/* Another process may have the socket, too: then closing does not take it out of the set. */
+	/*
+	 * Another process may have the socket, too: then closing does not take it out of the set.
+	 */
 	listener_accept_off(listener);
 	if (listener->fd >= 0)
 		close(listener->fd);

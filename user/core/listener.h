@@ -39,8 +39,8 @@ int listener_new(struct worker *worker, struct generation *generation,
 		 size_t error_len);
 
 /*
- * The same with a socket that is bound and listens already (core/listen_fds.h); `fd` is the listener's
- * in any case. shared: other workers accept on it as well.
+ * The same with a socket that is bound and listens already (core/listen_fds.h); `fd` is the
+ * listener's in any case. shared: other workers accept on it as well.
  */
 int listener_adopt(struct worker *worker, struct generation *generation,
 		   const struct config_listener *config, int fd, bool shared,
@@ -50,8 +50,8 @@ int listener_adopt(struct worker *worker, struct generation *generation,
 void listener_learn_port(const struct listener *listener, struct config_listener *config);
 
 /*
- * Let the socket do what another listener with the same address asks of it; what it does now it still
- * does. Any thread. 0 or -errno with one line in `error`.
+ * Let the socket do what another listener with the same address asks of it; what it does now it
+ * still does. Any thread. 0 or -errno with one line in `error`.
  */
 int listener_prepare(struct listener *listener, const struct config_listener *config, char *error,
 		     size_t error_len);

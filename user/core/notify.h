@@ -7,8 +7,8 @@
 
 /*
  * What the service manager is told (sd_notify(3), Type=notify). Without one, that is without
- * NOTIFY_SOCKET in the environment, and where ksplitd was built without libsystemd, nothing happens.
- * None of these can fail in a way that matters to ksplitd.
+ * NOTIFY_SOCKET in the environment, and where ksplitd was built without libsystemd, nothing
+ * happens. None of these can fail in a way that matters to ksplitd.
  */
 
 /* The listeners accept. `status` is one line for `systemctl status`; not kept. */
@@ -21,8 +21,8 @@ void notify_main_process(pid_t pid);
 void notify_stopping(void);
 
 /*
- * Within how many microseconds the manager wants to hear from this process again and again, or ends it
- * (sd_watchdog_enabled(3): WATCHDOG_USEC, WATCHDOG_PID); 0: it does not ask.
+ * Within how many microseconds the manager wants to hear from this process again and again, or ends
+ * it (sd_watchdog_enabled(3): WATCHDOG_USEC, WATCHDOG_PID); 0: it does not ask.
  */
 uint64_t notify_watchdog_us(void);
 

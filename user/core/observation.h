@@ -7,8 +7,9 @@
 struct server;
 
 /*
- * Set up what observes, as configured: the observer with its samplers. After a fork to the background (BPF pins carry the process's number), before
- * the workers start. 0 or -errno with one line in `error`.
+ * Set up what observes, as configured: the observer with its samplers. After a fork to the
+ * background (BPF pins carry the process's number), before the workers start. 0 or -errno with one
+ * line in `error`.
  */
 int observation_start(struct server *server, char *error, size_t error_len);
 

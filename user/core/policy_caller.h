@@ -8,9 +8,9 @@
 
 /*
  * Which process of this host made a call, found at once: sock_diag(7) tells the socket's inode and
- * cgroup, /proc who has it open. The observer knows the same later and cheaper, by its connect hook;
- * a decision cannot wait for it. Without a rule that names processes none of this is done. One
- * thread at a time.
+ * cgroup, /proc who has it open. The observer knows the same later and cheaper, by its connect
+ * hook; a decision cannot wait for it. Without a rule that names processes none of this is done.
+ * One thread at a time.
  */
 struct policy_callers;
 

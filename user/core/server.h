@@ -77,9 +77,9 @@ struct server {
 /*
  * Load the CA and the trust anchors, make contexts, probe the kernel, bind the listeners:
  * everything that can fail for a reason that an administrator has to know. No thread is started.
- * Takes over `config` (config_new) in any case, and `takeover` (NULL: none), whose listeners are used
- * where they have a configured address, as are those that the service manager has opened. 0 or -errno
- * with one line in `error`.
+ * Takes over `config` (config_new) in any case, and `takeover` (NULL: none), whose listeners are
+ * used where they have a configured address, as are those that the service manager has opened. 0 or
+ * -errno with one line in `error`.
  */
 int server_init(struct server *server, struct config *config, struct handover_take *takeover,
 		char *error, size_t error_len);
@@ -97,8 +97,8 @@ int server_start(struct server *server, char *error, size_t error_len);
 void server_hold(struct server *server);
 
 /*
- * Another ksplitd has taken over: withdraw what it has put in place of ours, and let workers end when
- * their last connection has.
+ * Another ksplitd has taken over: withdraw what it has put in place of ours, and let workers end
+ * when their last connection has.
  */
 void server_retire(struct server *server);
 

@@ -17,8 +17,8 @@ int service_load(const struct config *config, struct identity_store *before,
 		 struct identity_store **out, char *error, size_t error_len);
 
 /*
- * May the addresses of clients be taken as sources, where a listener asks for that? 0, or -errno with
- * one line in `error`.
+ * May the addresses of clients be taken as sources, where a listener asks for that? 0, or -errno
+ * with one line in `error`.
  */
 int service_check_transparent(const struct config *config, char *error, size_t error_len);
 

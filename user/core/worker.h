@@ -93,9 +93,9 @@ int worker_init(struct worker *worker, const struct server *server, unsigned int
 		char *error, size_t error_len);
 
 /*
- * Worker's thread: another generation is the present one; of deadlines under way none becomes longer,
- * and none longer than it would be if it began now. `callers` (NULL: none) are for one that had none;
- * returns those that it does not need.
+ * Worker's thread: another generation is the present one; of deadlines under way none becomes
+ * longer, and none longer than it would be if it began now. `callers` (NULL: none) are for one that
+ * had none; returns those that it does not need.
  */
 struct policy_callers *worker_adopt(struct worker *worker, struct generation *generation,
 				    struct policy_callers *callers);
@@ -124,8 +124,9 @@ void worker_drain(struct worker *worker);
 void worker_stop(struct worker *worker);
 
 /*
- * Any thread: accept nothing until worker_release, and what is in the listeners' queues by then stays
- * there; a drain that follows leaves it there as well. It has obeyed when worker_is_held says so.
+ * Any thread: accept nothing until worker_release, and what is in the listeners' queues by then
+ * stays there; a drain that follows leaves it there as well. It has obeyed when worker_is_held says
+ * so.
  */
 void worker_hold(struct worker *worker);
 void worker_release(struct worker *worker);

@@ -3,8 +3,8 @@
 #define KSPLIT_CORE_WORKER_ACCEPT_H
 
 /*
- * When a worker accepts, and when not: what worker_pause_accept, worker_hold, worker_drain and the like
- * (core/worker.h) come to on its own thread. For worker.c alone.
+ * When a worker accepts, and when not: what worker_pause_accept, worker_hold, worker_drain and the
+ * like (core/worker.h) come to on its own thread. For worker.c alone.
  */
 struct deadline;
 struct worker;

@@ -196,7 +196,8 @@ int answer_summary(const struct control_source *source, cJSON *data, char error[
 	return add_daemon(data, &summary) && add_config(data, &summary) &&
 			       add_open_connections(data, &summary) && add_counters(data, &sum) &&
 			       add_reasons(data, &sum) && add_leaf_cache(data, &summary) &&
-			       add_capture(data, &summary) && add_signer(data, &summary) && add_identities(data, &summary) &&
+			       add_capture(data, &summary) && add_signer(data, &summary) &&
+			add_identities(data, &summary) &&
 			       add_reloads(data, &summary) &&
 			       add_observation(source, data) && add_otlp(source, data)
 		       ? 0

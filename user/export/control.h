@@ -120,18 +120,18 @@ struct control_source {
 	/* Capture by connect hook; false, or NULL: not asked for. */
 	bool (*read_hook)(void *ctx, struct control_hook *out);
 	/*
-	 * Switch capture on or off; `by` says who asks, and is copied. Waits a few seconds at most: what
-	 * became of it is in read_summary. NULL: there is nothing to switch.
+	 * Switch capture on or off; `by` says who asks, and is copied. Waits a few seconds at most:
+	 * what became of it is in read_summary. NULL: there is nothing to switch.
 	 */
 	void (*switch_capture)(void *ctx, bool on, const char *by);
 	/*
-	 * Have another ksplitd take over; waits for what becomes of it, a minute at most. `by` says who
-	 * asks. NULL: nothing of the kind here.
+	 * Have another ksplitd take over; waits for what becomes of it, a minute at most. `by` says
+	 * who asks. NULL: nothing of the kind here.
 	 */
 	void (*upgrade)(void *ctx, const char *by, struct control_upgrade *out);
 	/*
-	 * Read the configuration again, and say what became of it; waits as long as that takes, half a
-	 * minute at most. false: that was not enough, or the daemon ends. NULL: it cannot.
+	 * Read the configuration again, and say what became of it; waits as long as that takes,
+	 * half a minute at most. false: that was not enough, or the daemon ends. NULL: it cannot.
 	 */
 	bool (*reload)(void *ctx, const char *by, struct reload_status *out);
 	/* Who is at the other end of the socket, for `by`; filled for each client. */
@@ -153,7 +153,10 @@ struct control;
  */
 int control_open(const char *path, const struct control_source *source, struct control **out);
 
-/* The same in the place of a live daemon, from which this one has taken over (control_socket_take_over). */
+/*
+ * The same in the place of a live daemon, from which this one has taken over
+ * (control_socket_take_over).
+ */
 int control_take_over(const char *path, const struct control_source *source, struct control **out);
 
 /* End the thread, remove the socket (if it is still ours). NULL allowed. */

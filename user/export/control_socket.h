@@ -19,8 +19,8 @@ struct control_socket {
 int control_socket_open(const char *path, struct control_socket *socket);
 
 /*
- * The same beside a live daemon, whose place this one takes: the socket listens before it has the path,
- * and gets it in one step.
+ * The same beside a live daemon, whose place this one takes: the socket listens before it has the
+ * path, and gets it in one step.
  */
 int control_socket_take_over(const char *path, struct control_socket *socket);
 

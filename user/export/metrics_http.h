@@ -19,10 +19,10 @@
 struct metrics_http;
 
 /*
- * Listen and start a thread that answers. `listen` as for metrics_listen_open; `inherited` is taken over in
- * any case, and used when it is a socket of that address (metrics_listen_adopt); -1: there is none. `source` is copied,
- * what it points to must live longer; it is called on that thread. Caller owns *out. 0, or -errno
- * with a sentence in `error`.
+ * Listen and start a thread that answers. `listen` as for metrics_listen_open; `inherited` is taken
+ * over in any case, and used when it is a socket of that address (metrics_listen_adopt); -1: there
+ * is none. `source` is copied, what it points to must live longer; it is called on that thread.
+ * Caller owns *out. 0, or -errno with a sentence in `error`.
  */
 int metrics_http_open(const char *listen, int inherited, const struct metrics_source *source,
 		      struct metrics_http **out, char *error, size_t error_len);

@@ -21,8 +21,8 @@ int metrics_listen_open(const char *text, struct metrics_listen *out, char *erro
 			size_t error_len);
 
 /*
- * The same with a socket that listens already, from the process that this one takes over from: false, and
- * nothing is done, when its address is not the one asked for.
+ * The same with a socket that listens already, from the process that this one takes over from:
+ * false, and nothing is done, when its address is not the one asked for.
  */
 bool metrics_listen_adopt(const char *text, int fd, struct metrics_listen *out);
 

@@ -19,9 +19,9 @@
 int bpf_pins_open_root(void);
 
 /*
- * Make this process's folder; what a former process with its number has left is removed. `root` is what
- * bpf_pins_open_root gave, as long as the folder is used; 0: the way there is open. `path`, for the
- * other functions, is "" on an error: -ENODEV (no bpffs is mounted there), -EPERM ...; 0.
+ * Make this process's folder; what a former process with its number has left is removed. `root` is
+ * what bpf_pins_open_root gave, as long as the folder is used; 0: the way there is open. `path`,
+ * for the other functions, is "" on an error: -ENODEV (no bpffs is mounted there), -EPERM ...; 0.
  */
 int bpf_pins_make(int root, char path[BPF_PINS_PATH_MAX]);
 
