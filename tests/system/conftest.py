@@ -227,9 +227,10 @@ def _daemons(pki, nginx, stage, spare_port):
 
     def get(relay):
         if relay not in running or not running[relay].running():
+            base = WITHOUT_BPF if env.IN_VM and relay != "auto" else {}
             running[relay] = Ksplitd(
                 pki, ["127.0.0.1:%d" % port for port in (stage.port, nginx.port, spare_port)],
-                {"relay": relay}).start()
+                dict(base, relay=relay)).start()
         return running[relay]
 
     yield get
@@ -250,7 +251,8 @@ def proxy(request, _daemons, pki, stage, nginx, spare_port):
 
 
 # An emulated machine takes seconds to verify the BPF programs at each start. Where a test has a daemon
-# of its own and asks nothing of observation, it does without; the long-lived ones have all of it.
+# of its own and asks nothing of observation, it does without; of the long-lived ones the usual one has
+# all of it.
 UNOBSERVED = {"test_endings", "test_key_update", "test_clients", "test_pass_through",
               "test_origin_trouble", "test_destinations", "test_bulk"}
 WITHOUT_BPF = {"sampler": "user", "sampling": {"timings": False, "processes": False}}

@@ -655,9 +655,12 @@ static void last_words(struct relay_rig *rig, bool then_fin)
 static void test_last_words(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < 2 * TLS_SUITES; i++) {
-		const struct relay_options options = {.client = {.suite = &tls_suites[i / 2]},
-						      .upstream = {.suite = &tls_suites[i / 2]}};
+	/* The first suite is of TLS 1.2, the last of 1.3: what ends a flow is the same for all of a
+	 * version, and so narrow a window opens by TCP's probes, seconds apart. */
+	for (size_t i = 0; i < 4; i++) {
+		const struct tls_suite *suite = &tls_suites[i < 2 ? 0 : TLS_SUITES - 1];
+		const struct relay_options options = {.client = {.suite = suite},
+						      .upstream = {.suite = suite}};
 		struct relay_rig rig;
 
 		relay_rig_open(&rig, &lab, &options);
