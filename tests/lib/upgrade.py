@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A ksplitd that others take over from: which process it is changes."""
 
+import contextlib
 import json
 import os
 import signal
@@ -28,11 +29,11 @@ def children(pid):
     """Its child processes: {number: name}."""
     found = {}
     for task in Path("/proc/%d/task" % pid).iterdir():
-        for child in map(int, (task / "children").read_text().split()):
-            try:
-                found[child] = Path("/proc/%d/comm" % child).read_text().strip()
-            except (FileNotFoundError, ProcessLookupError):
-                pass
+        # A thread or a child may end while it is looked at.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            for child in map(int, (task / "children").read_text().split()):
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                    found[child] = Path("/proc/%d/comm" % child).read_text().strip()
     return found
 
 

@@ -303,7 +303,7 @@ def test_descriptor_limit_pauses_accept(ksplitd, pki, stage):
     """RLIMIT_NOFILE leaves room for some connections only: the others wait in the backlog, those
     that are open go on, nothing spins, and all are served in the end."""
     daemon = ksplitd("127.0.0.1:%d" % stage.port, {"workers": 1},
-                     prefix=["prlimit", "--nofile=64:64"])
+                     prefix=["prlimit", "--nofile=80:80"])
     context = client_context(pki.ca)
     many = 40
     with stage.play_tls(server_context(pki.origin), stages.echo):

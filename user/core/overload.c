@@ -13,6 +13,8 @@
 #define LOOK_US 250000
 /* For eight status clients, four of the metrics port, DNS, an export, and a file being reopened. */
 #define DESCRIPTORS_KEPT 24
+/* Two status clients and a file, where there are not that many. */
+#define DESCRIPTORS_TO_ASK 4
 #define DESCRIPTORS_TRIED 4096 /* before there are connections, all are among the first */
 
 struct overload {
@@ -123,7 +125,7 @@ static size_t count_open(size_t limit)
 size_t overload_descriptors(void)
 {
 	struct rlimit limit;
-	size_t taken;
+	size_t open, few;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit))
 		return 2;
@@ -133,9 +135,12 @@ size_t overload_descriptors(void)
 		setrlimit(RLIMIT_NOFILE, &limit);
 		getrlimit(RLIMIT_NOFILE, &limit);
 	}
-	taken = count_open(limit.rlim_cur) + DESCRIPTORS_KEPT;
-	/* Where next to nothing is left, accepting pauses when it is used up. */
-	if (limit.rlim_cur / 4 * 3 > taken)
-		return limit.rlim_cur - taken;
-	return limit.rlim_cur >= 8 ? limit.rlim_cur / 4 : 2;
+	open = count_open(limit.rlim_cur);
+	if (limit.rlim_cur / 4 * 3 > open + DESCRIPTORS_KEPT)
+		return limit.rlim_cur - open - DESCRIPTORS_KEPT;
+	/* Next to nothing is left: what there is, but for who asks how it is. */
+	few = limit.rlim_cur > open + DESCRIPTORS_TO_ASK + 2
+		      ? limit.rlim_cur - open - DESCRIPTORS_TO_ASK
+		      : 2;
+	return few < limit.rlim_cur / 4 ? few : limit.rlim_cur / 4;
 }
