@@ -14,23 +14,24 @@ TREE = "/src/ksplit"
 INSIDE = r"""
 set -e
 mount -t tmpfs none "$1"
-mkdir "$1/root"
+machine=$1/machine
+mkdir "$machine"
 lay() {
 	mkdir -p "$1/$2-upper" "$1/$2-work" "$4"
 	mount -t overlay none -o "lowerdir=$3,upperdir=$1/$2-upper,workdir=$1/$2-work" "$4"
 }
-lay "$1" root / "$1/root"
-lay "$1" tree "$2" "$1/root/src/ksplit"
-lay "$1" build "$3" "$1/root/src/ksplit/build"
-mount --rbind /dev "$1/root/dev"
-mount --rbind /sys "$1/root/sys"
-! grep -q "bpf$" /proc/filesystems || mount -t bpf bpf "$1/root/sys/fs/bpf"
-mount -t tmpfs none "$1/root/run"
+lay "$1" all / "$machine"
+lay "$1" tree "$2" "$machine/src/ksplit"
+lay "$1" build "$3" "$machine/src/ksplit/build"
+mount --rbind /dev "$machine/dev"
+mount --rbind /sys "$machine/sys"
+! grep -q "bpf$" /proc/filesystems || mount -t bpf bpf "$machine/sys/fs/bpf"
+mount -t tmpfs none "$machine/run"
 read -r pid rest </proc/self/stat
-mount -t proc none "$1/root/proc"
+mount -t proc none "$machine/proc"
 cd /
 # This shell is the machine's init: it reaps whatever nobody else does.
-exec chroot "$1/root" bash -c 'echo '"$pid"'; while :; do sleep 3600 & wait $!; done'
+exec chroot "$machine" bash -c 'echo '"$pid"'; while :; do sleep 3600 & wait $!; done'
 """
 
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",

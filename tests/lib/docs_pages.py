@@ -116,7 +116,7 @@ def with_open_call(scene):
 
 
 def bring_certificate(scene, _):
-    scene.copy("/root/ksplit-ca.crt", "client")
+    scene.copy("/tmp/ksplit-ca.crt", "client")
 
 
 def rules_gone(scene, _):
@@ -166,7 +166,7 @@ PAGES = {
                       codes={"ksplit-doctor": {0, 1}}),
     "gateway.md": Page(
         bare, fill={"lan0": "veth1"},
-        before={"cp /root/ksplit-ca.crt": bring_certificate}, after={"pkill -KILL": rules_gone},
+        before={"cp /tmp/ksplit-ca.crt": bring_certificate}, after={"pkill -KILL": rules_gone},
         codes={"ksplit-doctor": {0, 1}, "python3": {1}}),
     "incoming.md": Page(
         bare, fill={"ADDRESS": "http://127.0.0.1:9888"}, before={"openssl ocsp": answer_ocsp}),

@@ -127,7 +127,7 @@ class Scene:
             rm -rf /etc/ssl/certs/* /etc/ca-certificates/update.d/* /etc/ksplit
             : >/etc/ca-certificates.conf
             update-ca-certificates
-            rm -f /root/ksplit-ca.crt""".format(tree=TREE))
+            rm -f /tmp/ksplit-ca.crt""".format(tree=TREE))
 
     def configure(self, **more):
         """A CA and a configuration in /etc/ksplit, as files and sections of all pages have it."""

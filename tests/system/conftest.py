@@ -220,6 +220,14 @@ def identities(tmp_path, pki):
 # -- ksplitd -----------------------------------------------------------------------------------
 
 
+# An emulated machine takes seconds to verify the BPF programs at each start. Where a test has a daemon
+# of its own and asks nothing of observation, it does without; of the long-lived ones the usual one has
+# all of it.
+UNOBSERVED = {"test_endings", "test_key_update", "test_clients", "test_pass_through",
+              "test_origin_trouble", "test_destinations", "test_bulk"}
+WITHOUT_BPF = {"sampler": "user", "sampling": {"timings": False, "processes": False}}
+
+
 @pytest.fixture(scope="session")
 def _daemons(pki, nginx, stage, spare_port):
     """One daemon for each relay, started when first asked for, judged at the end."""
@@ -248,14 +256,6 @@ def proxy(request, _daemons, pki, stage, nginx, spare_port):
         view.daemon.settle()
     assert view.daemon.running(), "ksplitd died:\n%s\n%s" % (
         view.daemon.tail(), view.daemon.sanitizer_reports())
-
-
-# An emulated machine takes seconds to verify the BPF programs at each start. Where a test has a daemon
-# of its own and asks nothing of observation, it does without; of the long-lived ones the usual one has
-# all of it.
-UNOBSERVED = {"test_endings", "test_key_update", "test_clients", "test_pass_through",
-              "test_origin_trouble", "test_destinations", "test_bulk"}
-WITHOUT_BPF = {"sampler": "user", "sampling": {"timings": False, "processes": False}}
 
 
 @pytest.fixture

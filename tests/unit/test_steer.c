@@ -231,6 +231,16 @@ static bool works(void *ctx)
 	return atomic_load((atomic_bool *)ctx);
 }
 
+/* On, as long as the daemon is said to be fine. */
+static struct steer *start_watched(struct steer_rig *rig, atomic_bool *fine)
+{
+	steer_rig_open(rig);
+	rig->options.watchdog = 1000;
+	rig->options.works = works;
+	rig->options.ctx = fine;
+	return start(rig);
+}
+
 /* A daemon that hangs or does not listen is not called. */
 static void test_daemon_in_trouble(void **state)
 {
@@ -241,11 +251,7 @@ static void test_daemon_in_trouble(void **state)
 
 	(void)state;
 	BPF_RIG_NEEDS_BPF();
-	steer_rig_open(&rig);
-	rig.options.watchdog = 1000;
-	rig.options.works = works;
-	rig.options.ctx = &fine;
-	steer = start(&rig);
+	steer = start_watched(&rig, &fine);
 	atomic_store(&fine, false);
 	WAIT_UNTIL(strcmp(steer_rig_try(&rig, (struct steer_caller){.cgroup = ""}), "direct") == 0);
 	assert_true(counted(steer, KSPLIT_STEER_STALLED) > 0);
@@ -337,11 +343,7 @@ static void test_switched_on_when_it_works(void **state)
 
 	(void)state;
 	BPF_RIG_NEEDS_BPF();
-	steer_rig_open(&rig);
-	rig.options.watchdog = 1000;
-	rig.options.works = works;
-	rig.options.ctx = &fine;
-	steer = start(&rig);
+	steer = start_watched(&rig, &fine);
 	assert_int_equal(switched(steer, false), CAPTURE_OFF);
 
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);

@@ -7,8 +7,9 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "core/worker.h"
 
 #define TAKEN_MS 5
 
@@ -19,10 +20,7 @@ union room {
 
 static int64_t now_ms(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return (int64_t)(worker_clock_us() / 1000);
 }
 
 static int wait_for(int sock, short events, int64_t until_ms)

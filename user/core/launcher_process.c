@@ -11,13 +11,13 @@
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/config.h"
 #include "core/fd_message.h"
 #include "core/launcher_wire.h"
 #include "core/options.h"
+#include "core/worker.h"
 #include "pki/ca.h"
 #include "pki/signer_process.h"
 #include "pki/token_bucket.h"
@@ -31,14 +31,6 @@ struct process {
 	int last_fd; /* pidfd of the ksplitd that was started last; -1: none */
 	struct token_bucket bucket;
 };
-
-static uint64_t clock_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 /* --- a signing process --- */
 
@@ -184,7 +176,7 @@ static void obey(struct process *process, const struct launcher_ask *ask)
 	case LAUNCHER_CANCEL: obey_cancel(process, ask->number); break;
 	case LAUNCHER_SIGNER:
 	case LAUNCHER_UPGRADE:
-		if (token_bucket_take(&process->bucket, clock_us()))
+		if (token_bucket_take(&process->bucket, worker_clock_us()))
 			obey_start(process, ask->number, ask->order == LAUNCHER_UPGRADE);
 		else
 			answer(process, ask->number, -EBUSY, 0, -1);
@@ -231,7 +223,7 @@ _Noreturn void launcher_process(const struct launcher_options *options, int fd)
 	close_others(fd, options->folder > 2 ? options->folder : fd);
 	if (options->folder >= 0 && fchdir(options->folder))
 		_exit(1);
-	token_bucket_init(&process.bucket, LAUNCHER_RATE, clock_us());
+	token_bucket_init(&process.bucket, LAUNCHER_RATE, worker_clock_us());
 	for (;;) {
 		size_t no_fds = 0;
 
