@@ -15,6 +15,18 @@ $(BUILD)/tests/tools/%: tests/tools/%.c $(LIBKSPLIT)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF $(BUILD)/tests/tools/$*.d $(LDFLAGS) -o $@ $< $(LIBKSPLIT) $(LIBS)
 
+# Clients in other languages, where their compilers are: without one its tests are skipped.
+TOOL_BIN  += $(if $(shell command -v go),$(BUILD)/tests/tools/interop_client)
+TOOL_BIN  += $(if $(shell command -v javac),$(BUILD)/tests/tools/InteropClient.class)
+
+$(BUILD)/tests/tools/interop_client: tests/tools/interop_client.go
+	@mkdir -p $(@D)
+	GO111MODULE=off GOCACHE=$(abspath $(BUILD))/go-cache go build -o $@ $<
+
+$(BUILD)/tests/tools/InteropClient.class: tests/tools/InteropClient.java
+	@mkdir -p $(@D)
+	javac -Xlint:all -Werror -d $(@D) $<
+
 .PHONY: test unit unit-build test-tools asan vm-shell
 
 ## test-tools: build the programs that system tests drive

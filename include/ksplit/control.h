@@ -7,9 +7,11 @@
  * JSON; several requests may follow each other on one connection.
  *
  *   request  {"version": 1, "command": "summary" | "connections" | "kernel" |
- *                                     "endpoints" | "requests" | "passes" | "upgrade" |
+ *                                     "endpoints" | "requests" | "passes" | "certs" | "upgrade" |
  *                                     "reload"}
  *           {"version": 1, "command": "capture", "action": "on" | "off" | "status"}
+ *           {"version": 1, "command": "taps", "action": the same,
+ *                          "tap": "keylog" | "content" | "pcapng"; without it: all}
  *   answer   {"version": 1, "ok": true, "data": {...}}
  *            {"version": 1, "ok": false, "error": "what was wrong"}
  *
@@ -26,11 +28,13 @@
 #define KSPLIT_COMMAND_ENDPOINTS   "endpoints"
 #define KSPLIT_COMMAND_REQUESTS    "requests"
 #define KSPLIT_COMMAND_PASSES      "passes"
+#define KSPLIT_COMMAND_CERTS       "certs"
 #define KSPLIT_COMMAND_CAPTURE     "capture"
 #define KSPLIT_COMMAND_UPGRADE     "upgrade"
 #define KSPLIT_COMMAND_RELOAD      "reload"
+#define KSPLIT_COMMAND_TAPS        "taps"
 
-/* The member "action" of a request `capture`; without it: status. */
+/* The member "action" of a request `capture` or `taps`; without it: status. */
 #define KSPLIT_ACTION_ON     "on"
 #define KSPLIT_ACTION_OFF    "off"
 #define KSPLIT_ACTION_STATUS "status"

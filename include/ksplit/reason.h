@@ -33,10 +33,15 @@
 	X(UPSTREAM_TIMEOUT, END, "upstream_handshake_timeout", "origin's handshake took too long") \
 	X(UPSTREAM_FAILED, END, "upstream_handshake_failed", "TLS handshake with origin failed")   \
 	X(UPSTREAM_UNVERIFIED, END, "upstream_unverified", "origin's certificate did not verify")  \
+	X(VERSION_REFUSED, END, "version_refused", "a TLS version that the policy does not allow") \
 	X(FORGE_FAILED, END, "forge_failed", "no leaf could be made from the origin's")            \
 	X(CLIENT_TIMEOUT, END, "client_handshake_timeout", "client's handshake took too long")     \
 	X(CLIENT_FAILED, END, "client_handshake_failed", "TLS handshake with client failed")       \
 	X(LEAF_REJECTED, END, "leaf_rejected", "client refused the forged leaf")                   \
+	X(BAD_ORIGIN_REFUSED, END, "bad_origin_refused",                                           \
+	  "client refused a leaf that shows what is wrong with the origin's certificate")          \
+	X(GUESS_WRONG, END, "guess_wrong",                                                         \
+	  "the origin was not as known: ended before anything was sent to it")                     \
 	X(KTLS_REQUIRED, END, "ktls_required", "kernel TLS is required and was not possible")      \
 	X(IDLE_TIMEOUT, END, "idle_timeout", "no byte in either direction within the deadline")    \
 	X(CLOSE_TIMEOUT, END, "close_timeout", "the peer did not take our close in time")          \
@@ -47,7 +52,10 @@
 	X(UNEXPECTED_RECORD_ORIGIN, END, "unexpected_record_from_origin",                          \
 	  "origin: handshake or unknown record that cannot be relayed")                            \
 	X(KEY_UPDATE, END, "key_update_unsupported", "KeyUpdate on a kernel that cannot rekey")    \
+	X(CERTIFICATE_ASKED, END, "certificate_asked",                                             \
+	  "origin asked for a client certificate in mid connection, which the client alone has")   \
 	X(RECORD_LIMIT, END, "record_limit", "AES-GCM record limit of a key reached")              \
+	X(UPGRADE_FAILED, END, "upgrade_failed", "origin's TLS after STARTTLS could not be opened")\
 	X(SHUTDOWN, END, "shutdown", "ksplitd was told to end")                                    \
 	X(CANNOT_PASS, END, "cannot_pass", "to be passed, but the service speaks plain TCP")       \
 	X(SOURCE_REFUSED, END, "source_refused", "the client's address could not be our source")   \
@@ -57,26 +65,37 @@
 	X(PASS_SERVER_FIRST, PASS, "server_first", "client is silent, the origin speaks first")    \
 	X(PASS_HELLO_MALFORMED, PASS, "hello_malformed", "ClientHello cannot be parsed")           \
 	X(PASS_HELLO_TOO_LARGE, PASS, "hello_too_large", "ClientHello larger than we read")        \
-	X(PASS_NO_VERSION, PASS, "no_common_version", "client speaks neither TLS 1.2 nor 1.3")     \
+	X(PASS_NO_VERSION, PASS, "no_common_version", "client speaks no TLS version that we do")     \
 	X(PASS_NO_CIPHER, PASS, "no_common_cipher", "client offers no cipher suite that we have")  \
 	X(PASS_CLIENT_CERT, PASS, "client_certificate", "origin asks for a client certificate")    \
 	X(PASS_UPSTREAM_REFUSED, PASS, "upstream_refused", "origin refused our versions/ciphers")  \
 	X(PASS_SIGNER_BUSY, PASS, "signer_busy", "more new leaves than ca.sign_rate allows")       \
 	X(PASS_SIGNER_REFUSED, PASS, "signer_refused", "the signing process refused the leaf")     \
+	X(PASS_NO_SIGNATURE, PASS, "no_common_signature", "client cannot verify the CA's signatures") \
+	X(PASS_UNFORGEABLE, PASS, "unforgeable", "no leaf can say what the origin's does")         \
 	X(PASS_SIGNER_GONE, PASS, "signer_gone", "the signing process has ended or is silent")     \
 	X(PASS_OUTSIDE_CA, PASS, "outside_ca_constraints", "the CA may not sign for all its names")\
 	X(PASS_NO_IDENTITY, PASS, "no_identity", "no identity for the name, and no default")       \
 	X(PASS_RULE, PASS, "pass_rule", "a rule of the configuration (section \"pass\")")          \
 	X(PASS_LEARNED, PASS, "learned", "this client refused the forged leaf before")             \
 	X(PASS_ECH, PASS, "ech", "this client insists on ECH, which we cannot open")               \
+	X(PASS_PIPELINED, PASS, "starttls_pipelined", "plain bytes behind the command for TLS")    \
+	X(PASS_UPGRADE, PASS, "starttls_learned", "an upgrade to TLS failed there before")         \
+	X(PASS_RENEGOTIATION, PASS, "renegotiation", "this origin wanted to renegotiate before")   \
+	X(PASS_LATE_CERT, PASS, "post_handshake_auth",                                             \
+	  "this origin asked for a client certificate in mid connection before")                   \
 	X(PASS_OVERLOAD, PASS, "overload", "too busy: descriptors, memory or handshakes")          \
 	X(KTLS_OFF, FALLBACK, "ktls_off", "kernel TLS switched off in the configuration")          \
 	X(KTLS_NOT_IN_KERNEL, FALLBACK, "ktls_not_in_kernel", "kernel has no TLS ULP")             \
 	X(KTLS_ULP_REFUSED, FALLBACK, "ktls_ulp_refused", "kernel refused the TLS ULP")            \
 	X(KTLS_CIPHER, FALLBACK, "ktls_cipher", "kernel TLS does not have the cipher suite")       \
 	X(KTLS_TX_REFUSED, FALLBACK, "ktls_tx_refused", "kernel refused the transmit keys")        \
+	X(KTLS_RECORD_SIZE, FALLBACK, "ktls_record_size",                                          \
+	  "the peer takes small records only, and this kernel makes large ones")                   \
 	X(KTLS_RX_REFUSED, FALLBACK, "ktls_rx_refused", "kernel refused the receive keys")         \
 	X(KTLS_BYTES_PENDING, FALLBACK, "ktls_bytes_pending", "user space already holds records")  \
+	X(KTLS_IDENTITY, FALLBACK, "ktls_identity",                                                \
+	  "origin may still ask for the identity that its rule has, and OpenSSL answers")          \
 	X(KTLS_RELAY_USER, FALLBACK, "relay_user", "relay `user` is forced in the configuration")
 
 #define KSPLIT_REASON_ENUM(id, class, name, text) KSPLIT_##id,

@@ -49,6 +49,7 @@ process_cleanup()
 		process_show_logs >&2
 	fi
 	rm -rf "$tmp"
+	killed_cleanup
 	kernel_unload_tls
 	exit "$status"
 }

@@ -47,6 +47,7 @@ void look_control(struct look *look)
 	const char *path = look->settings->control;
 	struct control_answer answer;
 	char error[FINDING_TEXT];
+	const struct control_question question = {.command = KSPLIT_COMMAND_SUMMARY};
 	struct stat status;
 	int rc;
 
@@ -58,7 +59,7 @@ void look_control(struct look *look)
 		look_tell(look, VERDICT_NOT_TRIED, path, NULL, "ksplitd does not run");
 		return;
 	}
-	rc = control_client_ask(path, KSPLIT_COMMAND_SUMMARY, NULL, &answer, error, sizeof(error));
+	rc = control_client_ask(path, &question, &answer, error, sizeof(error));
 	if (rc == 0) {
 		tell_answer(look, path, answer.data);
 		control_answer_free(&answer);

@@ -18,6 +18,7 @@ int try_ktls_ccm(struct attempt *attempt);
 int try_ktls_splice(struct attempt *attempt);
 int try_ktls_control(struct attempt *attempt);
 int try_ktls_rekey(struct attempt *attempt);
+int try_ktls_limit(struct attempt *attempt);
 int try_ktls_no_pad(struct attempt *attempt);
 int try_tls_stat(struct attempt *attempt);
 
@@ -45,6 +46,7 @@ int try_nft_socket(struct attempt *attempt);
 int try_nft_wildcard(struct attempt *attempt);
 int try_nft_cgroup(struct attempt *attempt);
 int try_nft_ct(struct attempt *attempt);
+int try_nft_zone(struct attempt *attempt);
 int try_nft_reject(struct attempt *attempt);
 int try_nft_owner(struct attempt *attempt);
 

@@ -11,6 +11,9 @@
 #include "ktls.h"
 #include "try.h"
 
+#ifndef TLS_TX_MAX_PAYLOAD_LEN
+#define TLS_TX_MAX_PAYLOAD_LEN 5
+#endif
 #ifndef TLS_RX_EXPECT_NO_PAD
 #define TLS_RX_EXPECT_NO_PAD 4
 #endif
@@ -276,6 +279,20 @@ int try_ktls_rekey(struct attempt *attempt)
 		rc = record_expect(pair.accepted, RECORD_HANDSHAKE, key_update, sizeof(key_update));
 	if (!rc)
 		rc = ktls_keys(pair.accepted, TLS_RX, TLS_1_3_VERSION, TLS_CIPHER_AES_GCM_128, 2);
+	return rc ? rc : pair_carry(pair.connected, pair.accepted, words);
+}
+
+/* No record of ours is larger: for peers that take small ones only. */
+int try_ktls_limit(struct attempt *attempt)
+{
+	const uint16_t bytes = 512;
+	struct pair pair;
+	int rc = ktls_pair(&pair, TLS_1_3_VERSION, TLS_CIPHER_AES_GCM_128);
+
+	(void)attempt;
+	if (!rc &&
+	    setsockopt(pair.connected, SOL_TLS, TLS_TX_MAX_PAYLOAD_LEN, &bytes, sizeof(bytes)))
+		rc = -errno;
 	return rc ? rc : pair_carry(pair.connected, pair.accepted, words);
 }
 

@@ -143,6 +143,18 @@ int try_nft_ct(struct attempt *attempt)
 	return leads(attempt, "ct state new", "redirect to ");
 }
 
+/* A call that is tracked in a zone of its own is known by that. */
+int try_nft_zone(struct attempt *attempt)
+{
+	int rc, fd, listener = lead(attempt, AF_INET, "inet", "ct original zone 27507",
+				    "redirect to ", &rc);
+
+	if (!rc)
+		rc = load(attempt, "table inet ksplit_try { chain zone { type filter hook output "
+				   "priority -300; tcp dport 4443 ct original zone set 27507; }; }");
+	return rc ? rc : call_and_accept(attempt, AF_INET, listener, &fd);
+}
+
 /* A call from a cgroup is led to the listener, one from outside it is not. */
 int try_nft_cgroup(struct attempt *attempt)
 {

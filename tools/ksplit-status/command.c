@@ -27,12 +27,15 @@ static const struct command commands[] = {
 	 .rows = "passes",
 	 .keys = print_passes_keys,
 	 .print_rows = print_passes},
+	{.name = KSPLIT_COMMAND_CERTS,
+	 .rows = "certs",
+	 .keys = print_certs_keys,
+	 .print_rows = print_certs},
 	{.name = KSPLIT_COMMAND_CAPTURE, .print = print_capture, .acts = true},
+	{.name = KSPLIT_COMMAND_TAPS, .print = print_taps, .acts = true, .taps = true},
 	{.name = KSPLIT_COMMAND_UPGRADE, .print = print_upgrade, .once = true},
 	{.name = KSPLIT_COMMAND_RELOAD, .print = print_reload, .once = true},
 };
-
-static const char *const later_commands[] = {"certs"};
 
 const struct command *command_find(const char *name)
 {
@@ -43,17 +46,6 @@ const struct command *command_find(const char *name)
 			return &commands[i];
 	}
 	return NULL;
-}
-
-bool command_is_later(const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < sizeof(later_commands) / sizeof(later_commands[0]); i++) {
-		if (strcmp(later_commands[i], name) == 0)
-			return true;
-	}
-	return false;
 }
 
 /* Rows in the order that is asked for; JSON as it came, but for that. 0 or -ENOMEM. */
@@ -97,6 +89,8 @@ static bool is_degraded(const struct command *command, const struct view *view, 
 
 	if (command->once)
 		return *json_text(data, "why");
+	if (command->taps) /* one that could not be switched is an answer of its own */
+		return false;
 	/* Only the summary has the member, so only it can tell. */
 	if (!command->acts)
 		return *json_text(data, "degraded");
@@ -107,11 +101,12 @@ static bool is_degraded(const struct command *command, const struct view *view, 
 int command_run(const struct command *command, const char *path, const struct view *view, FILE *out,
 		FILE *err)
 {
+	const struct control_question question = {command->name, view->action, view->tap};
 	struct control_answer answer;
 	char error[512], text[600];
 	int rc;
 
-	rc = control_client_ask(path, command->name, view->action, &answer, error, sizeof(error));
+	rc = control_client_ask(path, &question, &answer, error, sizeof(error));
 	if (rc == -EINTR)
 		return rc;
 	if (rc) {

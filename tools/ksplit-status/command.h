@@ -16,6 +16,7 @@ struct command {
 	const char *name; /* on the command line and in the protocol */
 	void (*print)(FILE *out, const cJSON *data);
 	bool acts; /* takes on or off behind its name */
+	bool taps; /* ... and the name of a tap behind that */
 	bool once; /* does something, and that once: not watched */
 	/* Instead, of those that are tables: the array in the answer, what it can be sorted by. */
 	const char *rows;
@@ -26,9 +27,6 @@ struct command {
 
 /* NULL when there is none of this name. */
 const struct command *command_find(const char *name);
-
-/* Is this a command that a later version will have? */
-bool command_is_later(const char *name);
 
 /*
  * Ask the daemon at `path` and print the answer to `out`, or one line to `err` when there is none.

@@ -33,8 +33,11 @@ static const char usage[] =
 	"  endpoints          origins: connections, handshakes, round trips, kernel TLS\n"
 	"  requests           requests by server, URI, status ...: how many, how slow\n"
 	"  passes             what was passed through unread, and why\n"
+	"  certs              the certificates that clients are shown\n"
 	"  kernel             what this kernel's TLS can do, and what samples the plaintext\n"
 	"  capture [on|off]   are rules and hook on that bring connections here? Switch them\n"
+	"  taps [on|off [TAP]]\n"
+	"                     what is written of keys and plaintext: keylog, content, pcapng\n"
 	"  upgrade            have the program that is installed now take over, without a gap\n"
 	"  reload             have ksplitd read its configuration again\n"
 	"\n"
@@ -43,7 +46,8 @@ static const char usage[] =
 	"                     max, first-byte, time, bytes, errors, status, uri, server, process;\n"
 	"                     of endpoints: connections (default), open, throughput, requests,\n"
 	"                     errors, failed, bytes, connect, handshake, rtt, retransmits, ktls,\n"
-	"                     server; of passes: last (default), count, expires, reason, name\n"
+	"                     server; of passes: last (default), count, expires, reason, name;\n"
+	"                     of certs: expires (default), name, names, kind, state\n"
 	"  --top N            the first N of them\n"
 	"  --json             print the answer as JSON, numbers exact\n"
 	"  --watch [SECONDS]  again and again (default every 2 s) until Ctrl-C\n"
@@ -116,19 +120,31 @@ static int read_action(const char *argument, struct arguments *arguments)
 	return arguments->view.action ? 0 : refuse(argument, "expected on, off or status");
 }
 
+/* Behind on or off. */
+static int read_tap(const char *argument, struct arguments *arguments)
+{
+	static const char *const taps[] = {"keylog", "content", "pcapng"};
+
+	for (size_t i = 0; i < sizeof(taps) / sizeof(taps[0]); i++)
+		if (strcmp(argument, taps[i]) == 0)
+			arguments->view.tap = taps[i];
+	return arguments->view.tap ? 0 : refuse(argument, "expected keylog, content or pcapng");
+}
+
 static int read_command(const char *argument, struct arguments *arguments)
 {
-	if (command_is_later(argument))
-		return refuse(argument, "not supported yet by this version");
 	if (arguments->command && arguments->command->acts && !arguments->view.action)
 		return read_action(argument, arguments);
+	if (arguments->command && arguments->command->taps && !arguments->view.tap)
+		return read_tap(argument, arguments);
 	if (arguments->command)
 		return refuse(argument, "one command at a time");
 	arguments->command = command_find(argument);
 	if (!arguments->command)
 		return refuse(argument,
 			      "unknown command, expected summary, connections, endpoints, "
-			      "requests, kernel, passes, capture, upgrade or reload");
+			      "requests, kernel, passes, certs, capture, taps, upgrade or "
+			      "reload");
 	return 0;
 }
 
@@ -183,7 +199,7 @@ static int check_table(struct arguments *arguments)
 
 	if (!keys && (arguments->sort || arguments->view.top))
 		return refuse(arguments->sort ? "--sort" : "--top",
-			      "only for endpoints, requests and passes");
+			      "only for endpoints, requests, passes and certs");
 	if (!arguments->sort)
 		return 0;
 	arguments->view.sort = row_key_find(keys, arguments->sort);

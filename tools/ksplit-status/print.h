@@ -17,6 +17,7 @@ void print_summary(FILE *out, const cJSON *data);
 void print_connections(FILE *out, const cJSON *data);
 void print_kernel(FILE *out, const cJSON *data);
 void print_capture(FILE *out, const cJSON *data);
+void print_taps(FILE *out, const cJSON *data);
 void print_upgrade(FILE *out, const cJSON *data);
 void print_reload(FILE *out, const cJSON *data);
 
@@ -25,9 +26,11 @@ void print_endpoints(FILE *out, const cJSON *data, const struct view *view,
 		     const struct rows *rows);
 void print_requests(FILE *out, const cJSON *data, const struct view *view, const struct rows *rows);
 void print_passes(FILE *out, const cJSON *data, const struct view *view, const struct rows *rows);
+void print_certs(FILE *out, const cJSON *data, const struct view *view, const struct rows *rows);
 
 /* What they can be sorted by; the first is the usual one. */
-extern const struct row_key print_endpoints_keys[], print_requests_keys[], print_passes_keys[];
+extern const struct row_key print_endpoints_keys[], print_requests_keys[], print_passes_keys[],
+	print_certs_keys[];
 
 /*
  * The "data" of a whole answer, indented or on one line. Numbers and texts stay as the daemon wrote

@@ -88,6 +88,32 @@ static void print_side(FILE *out, const cJSON *connection, const char *side, con
 	print_records(out, json_member(tls, "ktls"));
 }
 
+/* How the origin's certificate was judged; nothing where nobody did. */
+static void print_judgement(FILE *out, const cJSON *judgement)
+{
+	const cJSON *fault, *rule = json_member(judgement, "rule");
+	struct line line = {.used = 0};
+	char text[64];
+
+	if (!cJSON_IsObject(judgement))
+		return;
+	cJSON_ArrayForEach(fault, json_member(judgement, "faults"))
+	{
+		if (cJSON_IsString(fault))
+			line_add(&line, "%s%s", line.used ? ", " : "",
+				 text_safe(fault->valuestring, text, sizeof(text)));
+	}
+	if (!line.used)
+		line_add(&line, "%s",
+			 strcmp(json_text(judgement, "verify"), "off") ? "good" : "not looked at");
+	line_add(&line, " (verify %s",
+		 text_safe(json_text(judgement, "verify"), text, sizeof(text)));
+	if (cJSON_IsNumber(rule))
+		line_add(&line, ", rule %.0f", rule->valuedouble);
+	line_add(&line, ")");
+	line_print(out, "  cert", &line);
+}
+
 /* The kernel's own word for a side's socket. */
 static void print_socket(FILE *out, const cJSON *connection, const char *side)
 {
@@ -142,6 +168,7 @@ static void print_connection(FILE *out, const cJSON *connection)
 	print_side(out, connection, "client", "client_tls");
 	print_socket(out, connection, "client");
 	print_side(out, connection, "upstream", "upstream_tls");
+	print_judgement(out, json_member(connection, "origin_certificate"));
 	print_socket(out, connection, "upstream");
 	print_flow(out, "to origin", json_member(connection, "to_origin"));
 	print_flow(out, "to client", json_member(connection, "to_client"));

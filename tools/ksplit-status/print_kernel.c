@@ -3,6 +3,7 @@
 
 #include "format.h"
 #include "print.h"
+#include "print_pair.h"
 
 /* "  tx TLSv1.3   AES-128-GCM, AES-256-GCM" for each version of a direction. */
 static void print_ciphers(FILE *out, const cJSON *ktls, const char *way)
@@ -101,34 +102,25 @@ static void print_ring(FILE *out, const cJSON *sampler)
 	static const struct {
 		const char *member, *name;
 	} losses[] = {{"ring_dropped", "ring"}, {"queue_dropped", "queues"}};
-	char value[FORMAT_NUMBER];
 	struct format_pairs pairs;
 	size_t i;
 
 	format_pairs_start(&pairs, out, "  dropped");
 	for (i = 0; i < sizeof(losses) / sizeof(losses[0]); i++)
-		format_pairs_add(
-			&pairs, losses[i].name,
-			format_count(json_number(sampler, losses[i].member), value, sizeof(value)));
-	format_pairs_add(&pairs, "bytes not shown",
-			 format_count(json_number(sampler, "lost_bytes"), value, sizeof(value)));
+		print_count(&pairs, losses[i].name, sampler, losses[i].member);
+	print_count(&pairs, "bytes not shown", sampler, "lost_bytes");
 	if (json_number(sampler, "ring_bytes") > 0)
-		format_pairs_add(
-			&pairs, "size of the ring",
-			format_bytes(json_number(sampler, "ring_bytes"), value, sizeof(value)));
+		print_size(&pairs, "size of the ring", sampler, "ring_bytes");
 	format_pairs_end(&pairs);
 }
 
 static void print_requests_seen(FILE *out, const cJSON *sampler)
 {
-	char value[FORMAT_NUMBER];
 	struct format_pairs pairs;
 
 	format_pairs_start(&pairs, out, "  seen");
-	format_pairs_add(&pairs, "requests",
-			 format_count(json_number(sampler, "requests"), value, sizeof(value)));
-	format_pairs_add(&pairs, "connections not HTTP",
-			 format_count(json_number(sampler, "not_http"), value, sizeof(value)));
+	print_count(&pairs, "requests", sampler, "requests");
+	print_count(&pairs, "connections not HTTP", sampler, "not_http");
 	format_pairs_end(&pairs);
 }
 

@@ -3,22 +3,19 @@
 
 #include "format.h"
 #include "print.h"
+#include "span.h"
 #include "table.h"
 
 /* The last first: how long ago it was, from behind. */
 static double recency_of(const cJSON *row)
 {
-	const cJSON *last = json_member(row, "last_ms");
-
-	return cJSON_IsNumber(last) ? -last->valuedouble : -1e300;
+	return span_smallest(row, "last_ms");
 }
 
 /* What ends soonest first; what never ends last. */
 static double expiry_of(const cJSON *row)
 {
-	const cJSON *expires = json_member(row, "expires_ms");
-
-	return cJSON_IsNumber(expires) ? -expires->valuedouble : -1e300;
+	return span_smallest(row, "expires_ms");
 }
 
 const struct row_key print_passes_keys[] = {
@@ -30,22 +27,14 @@ const struct row_key print_passes_keys[] = {
 	{.name = NULL},
 };
 
-static const char *print_span(const cJSON *span, char *buf, size_t len)
-{
-	if (!cJSON_IsNumber(span))
-		return "-";
-	/* Whole seconds: nobody reads these to the millisecond. */
-	return format_duration((double)((long long)(span->valuedouble / 1000)) * 1000, buf, len);
-}
-
 static const char *print_last(const cJSON *row, char *buf, size_t len)
 {
-	return print_span(json_member(row, "last_ms"), buf, len);
+	return span_print(row, "last_ms", buf, len);
 }
 
 static const char *print_expires(const cJSON *row, char *buf, size_t len)
 {
-	return print_span(json_member(row, "expires_ms"), buf, len);
+	return span_print(row, "expires_ms", buf, len);
 }
 
 /* "pass[0] banks", "client_certificate" */

@@ -13,6 +13,13 @@ void print_reload(FILE *out, const cJSON *data)
 			text_safe(json_text(data, "why"), text, sizeof(text)));
 		return;
 	}
+	if (json_number(data, "pid") != json_number(data, "old_pid")) {
+		fprintf(out,
+			"reloaded: process %.0f has taken over from %.0f, which has no right to do "
+			"this and ends when its last connection does\n",
+			json_number(data, "pid"), json_number(data, "old_pid"));
+		return;
+	}
 	fprintf(out, "reloaded: configuration %.0f\n", json_number(data, "configuration"));
 	if (!cJSON_GetArraySize(kept))
 		return;

@@ -47,7 +47,7 @@ static const char *print_status(const cJSON *row, char *buf, size_t len)
 	return buf;
 }
 
-/* "GET www.example.com/a/{number}" */
+/* "GET www.example.com/a/{number}"; "GET http://..." of what came in plain TCP. */
 static const char *print_target(const cJSON *row, char *buf, size_t len)
 {
 	static const struct row_text name = {SERVER};
@@ -55,10 +55,11 @@ static const char *print_target(const cJSON *row, char *buf, size_t len)
 
 	if (json_true(row, "other"))
 		return "(other)";
-	snprintf(buf, len, "%s %s%s",
+	snprintf(buf, len, "%s %s%s%s",
 		 *json_text(row, "http.request_method")
 			 ? text_safe(json_text(row, "http.request_method"), method, sizeof(method))
 			 : "?",
+		 strcmp(json_text(row, "url.scheme"), "http") ? "" : "http://",
 		 text_safe(row_text(row, &name), server, sizeof(server)),
 		 text_safe(json_text(row, "http.uri"), uri, sizeof(uri)));
 	return buf;

@@ -77,6 +77,28 @@ static void print_degraded(FILE *out, const cJSON *data)
 	format_wrapped(out, 14, text_safe(json_text(data, "degraded"), text, sizeof(text)));
 }
 
+/* What is written down of what TLS is to protect has to be seen at a glance. */
+static void print_taps_on(FILE *out, const cJSON *taps)
+{
+	char text[160] = "", name[24];
+	const cJSON *tap;
+
+	cJSON_ArrayForEach(tap, taps)
+	{
+		const size_t used = strlen(text);
+
+		if (used < 60 && cJSON_IsString(tap) && strcmp(tap->valuestring, "on") == 0)
+			snprintf(text + used, sizeof(text) - used, "%s%s", used ? ", " : "",
+				 text_safe(tap->string, name, sizeof(name)));
+	}
+	if (!*text)
+		return;
+	snprintf(text + strlen(text), sizeof(text) - strlen(text),
+		 ": keys or plaintext go to files (ksplit-status taps)");
+	fprintf(out, "%-14s", "TAPS ON");
+	format_wrapped(out, 14, text);
+}
+
 /* Of what is configured: "rules on  connect hook withdrawn". */
 static void print_capture_states(FILE *out, const cJSON *capture)
 {
@@ -132,9 +154,17 @@ static void print_handshakes(FILE *out, const cJSON *data)
 	static const struct figure client[] = {{"client_completed", "completed"},
 					       {"client_resumed", "resumed"},
 					       {"client_failed", "failed"},
+					       {"parallel", "beside the origin's"},
+					       {"parallel_wrong", "for nothing"},
 					       {0}};
-	static const struct figure upstream[] = {
-		{"upstream_completed", "completed"}, {"upstream_failed", "failed"}, {0}};
+	static const struct figure upstream[] = {{"upstream_completed", "completed"},
+						 {"upstream_resumed", "resumed"},
+						 {"upstream_failed", "failed"},
+						 {0}};
+	static const struct figure sessions[] = {
+		{"upstream_hits", "hits"},       {"upstream_misses", "misses"},
+		{"upstream_stored", "stored"},   {"upstream_expired", "expired"},
+		{"upstream_refused", "refused"}, {0}};
 	const cJSON *group = json_member(data, "handshakes");
 
 	if (!group)
@@ -142,6 +172,7 @@ static void print_handshakes(FILE *out, const cJSON *data)
 	fputs("Handshakes\n", out);
 	print_figures(out, "  client", group, client, format_count);
 	print_figures(out, "  upstream", group, upstream, format_count);
+	print_figures(out, "  sessions", json_member(data, "sessions"), sessions, format_count);
 }
 
 /* Two rows that are read against each other, so in columns. */
@@ -240,9 +271,13 @@ static void print_services(FILE *out, const cJSON *data)
 					      {"misses", "misses"},   {"forged", "forged"},
 					      {"failed", "failed"},   {"waited", "waited"},
 					      {"evicted", "evicted"}, {0}};
+	static const struct figure sessions[] = {
+		{"entries", "entries"}, {"evicted", "evicted"}, {0}};
 	static const struct figure log[] = {{"dropped", "lines dropped"}, {0}};
 
 	print_figures(out, "Leaf cache", json_member(data, "leaf_cache"), cache, format_count);
+	print_figures(out, "Session cache", json_member(data, "session_cache"), sessions,
+		      format_count);
 	print_signer(out, json_member(data, "signer"));
 	print_identities(out, json_member(data, "identities"));
 	print_figures(out, "Access log", json_member(data, "access_log"), log, format_count);
@@ -338,6 +373,7 @@ void print_summary(FILE *out, const cJSON *data)
 
 	print_head(out, data);
 	print_degraded(out, data);
+	print_taps_on(out, json_member(data, "taps"));
 	fputc('\n', out);
 	print_capture_states(out, json_member(data, "capture"));
 	print_open(out, data);

@@ -19,6 +19,7 @@ struct view {
 	unsigned int top;           /* rows of tables; 0: all */
 	unsigned int columns;       /* of the paper */
 	const char *action;         /* what is to be done, of commands that do; NULL: nothing */
+	const char *tap;            /* which, of the command `taps`; NULL: all */
 };
 
 /* Columns of the terminal that `out` is, else $COLUMNS, else 80. */

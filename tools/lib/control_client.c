@@ -83,17 +83,20 @@ static int exchange_connect(struct exchange *exchange, const char *path)
 	return 0;
 }
 
-static int exchange_send(struct exchange *exchange, const char *command, const char *action)
+static int exchange_send(struct exchange *exchange, const struct control_question *question)
 {
-	char request[128];
+	const char *action = question->action, *tap = question->tap;
+	char request[160];
 	size_t len, sent = 0;
 	ssize_t n;
 	int rc;
 
 	len = (size_t)snprintf(request, sizeof(request),
-			       "{\"version\":%d,\"command\":\"%s\"%s%s%s}\n",
-			       KSPLIT_CONTROL_VERSION, command, action ? ",\"action\":\"" : "",
-			       action ? action : "", action ? "\"" : "");
+			       "{\"version\":%d,\"command\":\"%s\"%s%s%s%s%s%s}\n",
+			       KSPLIT_CONTROL_VERSION, question->command,
+			       action ? ",\"action\":\"" : "", action ? action : "",
+			       action ? "\"" : "", tap ? ",\"tap\":\"" : "", tap ? tap : "",
+			       tap ? "\"" : "");
 	while (sent < len) {
 		n = send(exchange->fd, request + sent, len - sent, MSG_NOSIGNAL);
 		if (n >= 0) {
@@ -226,7 +229,7 @@ void control_answer_free(struct control_answer *answer)
 	memset(answer, 0, sizeof(*answer));
 }
 
-int control_client_ask(const char *path, const char *command, const char *action,
+int control_client_ask(const char *path, const struct control_question *question,
 		       struct control_answer *answer, char *error, size_t error_len)
 {
 	struct exchange exchange = {.fd = -1,
@@ -236,12 +239,12 @@ int control_client_ask(const char *path, const char *command, const char *action
 
 	memset(answer, 0, sizeof(*answer));
 	/* Much has to be made first, another ksplitd for one. */
-	if (strcmp(command, KSPLIT_COMMAND_UPGRADE) == 0 ||
-	    strcmp(command, KSPLIT_COMMAND_RELOAD) == 0)
+	if (strcmp(question->command, KSPLIT_COMMAND_UPGRADE) == 0 ||
+	    strcmp(question->command, KSPLIT_COMMAND_RELOAD) == 0)
 		exchange.silence_ms = CONTROL_TOTAL_MS;
 	rc = exchange_connect(&exchange, path);
 	if (rc == 0)
-		rc = exchange_send(&exchange, command, action);
+		rc = exchange_send(&exchange, question);
 	if (rc == 0)
 		rc = exchange_receive(&exchange);
 	if (rc)

@@ -20,13 +20,19 @@ struct control_answer {
 	const cJSON *data; /* its "data", an object */
 };
 
+/* What is asked, in words of the protocol; NULL: without that. */
+struct control_question {
+	const char *command;
+	const char *action; /* of commands that can do something */
+	const char *tap;    /* of the command `taps`: which */
+};
+
 /*
- * `action` goes with commands that can do something; NULL: none. Both are words of the protocol.
  * 0 with *answer filled, to be freed with control_answer_free. -EINTR when a signal came; other
  * -errno with one line in `error`: what went wrong and where. Signals are to be blocked by the
  * caller; they are let in while waiting.
  */
-int control_client_ask(const char *path, const char *command, const char *action,
+int control_client_ask(const char *path, const struct control_question *question,
 		       struct control_answer *answer, char *error, size_t error_len);
 
 void control_answer_free(struct control_answer *answer);

@@ -106,6 +106,14 @@ static void write_return(const struct chain *chain, const char *comment)
 	fprintf(chain->out, " -m comment --comment \"%s\" -j RETURN\n", comment);
 }
 
+/* See rules_text.c, write_there_before. */
+static void write_there_before(const struct chain *chain)
+{
+	begin(chain, "-A");
+	fputs(" -p tcp ! --syn", chain->out);
+	write_return(chain, "calls that were there before");
+}
+
 static void write_left_alone(const struct chain *chain)
 {
 	const struct capture_ports *own = &chain->capture->own_ports;
@@ -291,6 +299,8 @@ static void write_chain(const struct chain *chain)
 	fputc('\n', chain->out);
 	begin(chain, "-N");
 	fputc('\n', chain->out);
+	if (strcmp(chain->table, "nat") == 0)
+		write_there_before(chain);
 	write_left_alone(chain);
 	write_exempt(chain);
 	write_rules(chain);
@@ -366,7 +376,7 @@ static void write_script(FILE *out, const struct capture *capture, const void *c
 	      out);
 	if (capture->parts[CAPTURE_FORWARDED].method == CAPTURE_TPROXY &&
 	    capture->parts[CAPTURE_FORWARDED].given) {
-		fputs("#\n", out);
+		fputs("# - Calls that are open when TPROXY is switched on are reset.\n#\n", out);
 		rules_part_write_routing(out, capture, "# ");
 	}
 	write_source(out, capture, "\n", "-I");

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,57 +12,38 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "capture/keeper_child.h"
 #include "capture/keeper_wire.h"
 
 #define ORDER_MS 2000 /* to hand an order over */
-#define REAP_MS  5    /* between two looks whether it has ended */
 
 struct keeper {
 	pid_t pid;
 	int fd;
+	pthread_mutex_t send_lock; /* a message is whole */
 	struct keeper_inbox inbox;
 };
 
-/* Between fork and the child's own mask no signal may find the daemon's ways of handling it. */
-static pid_t fork_keeper(int ours, int its, const struct keeper_options *options)
+static void run(const void *arg, int fd)
 {
-	sigset_t all, old;
-	pid_t pid;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	pid = fork();
-	if (pid == 0) {
-		close(ours);
-		keeper_child_run(its, options);
-	}
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return pid;
+	keeper_child_run(fd, arg);
 }
 
 int keeper_start(const struct keeper_options *options, struct keeper **out)
 {
 	struct keeper *keeper = calloc(1, sizeof(*keeper));
-	int fds[2], err = 0;
 
 	if (!keeper)
 		return -ENOMEM;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds)) {
-		err = -errno;
+	keeper->pid = child_start(SOCK_STREAM, run, options, &keeper->fd);
+	if (keeper->pid < 0) {
+		int err = keeper->pid;
+
 		free(keeper);
 		return err;
 	}
-	keeper->pid = fork_keeper(fds[0], fds[1], options);
-	if (keeper->pid < 0)
-		err = -errno;
-	close(fds[1]);
-	keeper->fd = fds[0];
-	if (err) {
-		close(fds[0]);
-		free(keeper);
-		return err;
-	}
+	pthread_mutex_init(&keeper->send_lock, NULL);
 	*out = keeper;
 	return 0;
 }
@@ -74,6 +56,17 @@ int keeper_fd(const struct keeper *keeper)
 pid_t keeper_pid(const struct keeper *keeper)
 {
 	return keeper->pid;
+}
+
+static int send_order(struct keeper *keeper, enum keeper_message order, const void *body,
+		      size_t len)
+{
+	int err;
+
+	pthread_mutex_lock(&keeper->send_lock);
+	err = keeper_wire_send(keeper->fd, order, body, len, NULL, 0, ORDER_MS);
+	pthread_mutex_unlock(&keeper->send_lock);
+	return err;
 }
 
 int keeper_load(struct keeper *keeper, const struct keeper_rules *rules)
@@ -91,25 +84,27 @@ int keeper_load(struct keeper *keeper, const struct keeper_rules *rules)
 		size += fwrite(texts[i], 1, strlen(texts[i]) + 1, stream);
 	err = fclose(stream) ? -errno : 0;
 	if (!err)
-		err = keeper_wire_send(keeper->fd, KEEPER_MESSAGE_LOAD, all, size, NULL, 0,
-				       ORDER_MS);
+		err = send_order(keeper, KEEPER_MESSAGE_LOAD, all, size);
 	free(all);
 	return err;
 }
 
 int keeper_withdraw(struct keeper *keeper)
 {
-	return keeper_wire_send(keeper->fd, KEEPER_MESSAGE_WITHDRAW, NULL, 0, NULL, 0, ORDER_MS);
+	return send_order(keeper, KEEPER_MESSAGE_WITHDRAW, NULL, 0);
 }
 
 int keeper_remove(struct keeper *keeper)
 {
-	return keeper_wire_send(keeper->fd, KEEPER_MESSAGE_REMOVE, NULL, 0, NULL, 0, ORDER_MS);
+	return send_order(keeper, KEEPER_MESSAGE_REMOVE, NULL, 0);
 }
 
 void keeper_beat(struct keeper *keeper)
 {
+	if (pthread_mutex_trylock(&keeper->send_lock))
+		return;
 	keeper_wire_send(keeper->fd, KEEPER_MESSAGE_BEAT, NULL, 0, NULL, 0, 0);
+	pthread_mutex_unlock(&keeper->send_lock);
 }
 
 static bool take_report(struct keeper *keeper, struct keeper_report *report)
@@ -164,29 +159,16 @@ int keeper_wait(struct keeper *keeper, struct keeper_report *report, int timeout
 	return rc;
 }
 
-/* true: it has ended and was reaped. */
-static bool reap(pid_t pid, int timeout_ms)
-{
-	int64_t until_ms = keeper_wire_now_ms() + timeout_ms;
-	pid_t ended;
-
-	while ((ended = waitpid(pid, NULL, WNOHANG)) == 0) {
-		if (keeper_wire_now_ms() >= until_ms)
-			return false;
-		poll(NULL, 0, REAP_MS);
-	}
-	return true;
-}
-
 void keeper_stop(struct keeper *keeper, int timeout_ms)
 {
 	if (!keeper)
 		return;
 	close(keeper->fd);
-	if (!reap(keeper->pid, timeout_ms)) {
+	if (!child_await(keeper->pid, timeout_ms)) {
 		kill(keeper->pid, SIGKILL);
 		waitpid(keeper->pid, NULL, 0);
 	}
 	keeper_wire_free(&keeper->inbox);
+	pthread_mutex_destroy(&keeper->send_lock);
 	free(keeper);
 }

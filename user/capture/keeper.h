@@ -79,7 +79,10 @@ int keeper_load(struct keeper *keeper, const struct keeper_rules *rules);
 int keeper_withdraw(struct keeper *keeper);
 int keeper_remove(struct keeper *keeper);
 
-/* All is well. Never waits: a keeper that does not read is noticed elsewhere. */
+/*
+ * All is well. Never waits: a keeper that does not read is noticed elsewhere. Any thread, as long as
+ * the keeper is not stopped.
+ */
 void keeper_beat(struct keeper *keeper);
 
 /* The next report. 1: there was one; 0: not now; -EPIPE: the keeper is gone. */

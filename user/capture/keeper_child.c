@@ -13,6 +13,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "capture/keeper_wire.h"
 
 /* A daemon that does not read its reports for so long is no daemon any more. */
@@ -250,21 +251,11 @@ static int patience(const struct child *child)
 
 static int open_signals(void)
 {
-	sigset_t all, term;
+	sigset_t term;
 
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, NULL);
 	sigemptyset(&term);
 	sigaddset(&term, SIGTERM);
 	return signalfd(-1, &term, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
-/* A copy of a listener of the daemon's would go on taking connections that nobody serves. */
-static void close_others(int fd)
-{
-	if (fd > 3)
-		close_range(3, (unsigned int)fd - 1, 0);
-	close_range((unsigned int)fd + 1, ~0u, 0);
 }
 
 _Noreturn void keeper_child_run(int fd, const struct keeper_options *options)
@@ -274,7 +265,7 @@ _Noreturn void keeper_child_run(int fd, const struct keeper_options *options)
 
 	setsid();
 	prctl(PR_SET_NAME, "ksplit-keeper");
-	close_others(fd);
+	child_close_others(fd, -1);
 	child.signal_fd = open_signals();
 	follow_daemon(&child);
 	if (child.signal_fd < 0 || nft_table_new(options->table, &child.table))

@@ -101,15 +101,42 @@ static void write_left_alone(const struct rules_chain *chain)
 	      chain->out);
 }
 
-/* What is captured by TPROXY stays so when the rules behind this change: it has no other memory. */
-static void write_captured_before(const struct rules_chain *chain)
+/* All that follows a call's first packet. */
+static const char behind_syn[] = "tcp flags & (fin | syn | rst | ack) != syn ";
+
+/*
+ * Where conntrack begins with these rules, it meets connections in their middle and takes them for
+ * new ones; TPROXY asks nobody. Led to another socket, they would be reset.
+ */
+static void write_there_before(const struct rules_chain *chain)
+{
+	fprintf(chain->out, "\t\t%sreturn comment \"calls that were there before\"\n", behind_syn);
+}
+
+static void write_to_socket(const struct rules_chain *chain, const char *which, const char *comment)
 {
 	fputs("\t\t", chain->out);
 	rules_match_write_ports(chain, &rules_chain_part(chain)->match.ports);
 	fprintf(chain->out,
-		"socket transparent 1 socket wildcard 0 meta mark set 0x%08" PRIx32
-		" accept comment \"capture.%s: connections that ksplitd has\"\n",
-		capture_tproxy_mark(chain->capture), name_of(chain));
+		"%s meta mark set 0x%08" PRIx32 " accept comment \"capture.%s: %s\"\n", which,
+		capture_tproxy_mark(chain->capture), name_of(chain), comment);
+}
+
+/*
+ * What is captured by TPROXY stays so when the rules behind this change: it has no other memory. A
+ * handshake that was begun is no whole socket yet, and says nothing of `wildcard`
+ * (net/netfilter/nft_socket.c).
+ */
+static void write_captured_before(const struct rules_chain *chain)
+{
+	char begun[100];
+
+	write_to_socket(chain, "socket transparent 1 socket wildcard 0",
+			"connections that ksplitd has");
+	snprintf(begun, sizeof(begun), "%ssocket transparent 1", behind_syn);
+	write_to_socket(chain, begun, "handshakes that ksplitd has begun");
+	if (!chain->open)
+		write_there_before(chain);
 }
 
 /* Where to: REDIRECT finds what listens on all addresses, another address has to be told. */
@@ -213,6 +240,8 @@ static void write_chain(const struct rules_chain *chain)
 	else
 		fprintf(chain->out, "\t\ttype nat hook %s priority %d; policy accept;\n", hook,
 			NAT_PRIORITY);
+	if (!chain->open && part->method != CAPTURE_TPROXY)
+		write_there_before(chain);
 	if (!chain->open || part->method == CAPTURE_TPROXY)
 		write_left_alone(chain);
 	if (part->method == CAPTURE_TPROXY)

@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/timed_wait.h"
 #include "capture/steer_targets.h"
 #include "core/log.h"
 #include "observe/bpf_object.h"
@@ -16,13 +16,6 @@
 #define TURN_MS	      500 /* cgroups are looked for, the heart beats */
 #define TURNS_A_WATCH 4	  /* at least so often within the watchdog's time */
 #define MS_NS	      1000000ULL
-#define SECOND_NS     (1000 * MS_NS)
-
-static struct timespec time_of(uint64_t ns)
-{
-	return (struct timespec){.tv_sec = (time_t)(ns / SECOND_NS),
-				 .tv_nsec = (long)(ns % SECOND_NS)};
-}
 
 /* --- the daemon's heart --- */
 
@@ -75,24 +68,24 @@ static void beat_if(struct steer *steer, bool alive)
 
 /* --- the thread --- */
 
-static uint64_t turn_ns(const struct steer *steer)
+static uint64_t turn_ms(const struct steer *steer)
 {
 	uint32_t watchdog = steer->options.watchdog;
 
 	if (!watchdog || watchdog / TURNS_A_WATCH > TURN_MS)
-		return TURN_MS * MS_NS;
-	return (watchdog / TURNS_A_WATCH ? watchdog / TURNS_A_WATCH : 1) * MS_NS;
+		return TURN_MS;
+	return watchdog / TURNS_A_WATCH ? watchdog / TURNS_A_WATCH : 1;
 }
 
 /* Until the next turn, or a command; true when it is the end. */
 static bool wait_turn(struct steer *steer)
 {
-	struct timespec until = time_of(steer_clock_ns() + turn_ns(steer));
+	const struct timespec until = timed_wait_moment(turn_ms(steer));
 	bool ends;
 
 	pthread_mutex_lock(&steer->lock);
 	while (!steer->ends && steer->asked == steer->done &&
-	       pthread_cond_timedwait(&steer->wake, &steer->lock, &until) != ETIMEDOUT)
+	       timed_wait(&steer->wake, &steer->lock, &until) != ETIMEDOUT)
 		;
 	ends = steer->ends;
 	pthread_mutex_unlock(&steer->lock);
@@ -187,7 +180,6 @@ int steer_new(const struct steer_options *options, struct steer **out)
 {
 	const struct capture_match *match = &options->part->match;
 	struct steer *steer = calloc(1, sizeof(*steer));
-	pthread_condattr_t attr;
 
 	*out = steer;
 	if (!steer)
@@ -196,11 +188,8 @@ int steer_new(const struct steer_options *options, struct steer **out)
 	steer->inherited_calls = -1;
 	steer->status.wanted = match->cgroups.len + match->units.len;
 	pthread_mutex_init(&steer->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&steer->wake, &attr);
-	pthread_cond_init(&steer->settled, &attr);
-	pthread_condattr_destroy(&attr);
+	pthread_cond_init(&steer->wake, NULL);
+	pthread_cond_init(&steer->settled, NULL);
 	begin(steer);
 	return 0;
 }
@@ -270,12 +259,12 @@ void steer_switch(struct steer *steer, bool on, const char *by)
 
 void steer_await(struct steer *steer, unsigned int timeout_ms)
 {
-	const struct timespec until = time_of(steer_clock_ns() + timeout_ms * MS_NS);
+	const struct timespec until = timed_wait_moment(timeout_ms);
 	int err = 0;
 
 	pthread_mutex_lock(&steer->lock);
 	while (!steer->ends && !err &&
 	       (steer->done != steer->asked || steer->status.state.state == CAPTURE_STARTING))
-		err = pthread_cond_timedwait(&steer->settled, &steer->lock, &until);
+		err = timed_wait(&steer->settled, &steer->lock, &until);
 	pthread_mutex_unlock(&steer->lock);
 }

@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "capture/address.h"
 #include "capture/steer_lists.h"
 #include "capture/steer_targets.h"
@@ -144,9 +145,7 @@ static enum child_end run_child(int procs, const struct call calls[CALLS])
 
 	alarm(CHILD_SECONDS);
 	/* A connection of the daemon's that it closes meanwhile would stay open by a copy. */
-	if (procs > 3)
-		close_range(3, (unsigned int)procs - 1, 0);
-	close_range(procs > 2 ? (unsigned int)procs + 1 : 3, ~0U, 0);
+	child_close_others(procs, -1);
 	if (procs >= 0 && write(procs, "0", 1) != 1)
 		return CHILD_NOT_MOVED;
 	for (int i = 0; i < CALLS && end == CHILD_GOOD; i++)

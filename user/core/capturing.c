@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/timed_wait.h"
 #include "capture/self_test.h"
 #include "core/capturing_inner.h"
 #include "core/capturing_table.h"
@@ -18,7 +19,6 @@
 #include "core/server.h"
 
 #define BEGIN_MS         10000 /* for the keeper's first answer */
-#define END_MS           3000  /* the same when the daemon ends */
 #define COMMAND_S        4     /* whoever asks waits 5 s for an answer */
 #define BEATS_A_WATCHDOG 6
 #define BEAT_MIN_US      20000
@@ -42,6 +42,19 @@ static void beat(struct capturing *capturing)
 	capturing->beat_us = worker_clock_us() + beat_interval_us(capturing);
 }
 
+void capturing_beat(struct capturing *capturing)
+{
+	bool alive;
+
+	if (!capturing)
+		return;
+	alive = pulse_look(capturing->pulse);
+	pthread_mutex_lock(&capturing->keeper_lock);
+	if (alive && capturing->keeper)
+		keeper_beat(capturing->keeper);
+	pthread_mutex_unlock(&capturing->keeper_lock);
+}
+
 /* --- the main thread's loop --- */
 
 static void read_keeper(struct capturing *capturing)
@@ -60,7 +73,7 @@ static void obey_command(struct capturing *capturing)
 	char by[CAPTURE_BY];
 	enum capture_state state;
 	uint64_t count;
-	bool on;
+	bool on, nothing;
 
 	if (read(capturing->wake_fd, &count, sizeof(count)) < 0)
 		return;
@@ -69,12 +82,13 @@ static void obey_command(struct capturing *capturing)
 	on = capturing->asked_on;
 	capturing->seen = capturing->asked;
 	state = capturing->status.state;
-	if (state == (on ? CAPTURE_ON : CAPTURE_OFF)) {
+	nothing = state == (on ? CAPTURE_ON : CAPTURE_OFF) || state == CAPTURE_NOT_CONFIGURED;
+	if (nothing) {
 		capturing->done = capturing->seen;
 		pthread_cond_broadcast(&capturing->settled);
 	}
 	pthread_mutex_unlock(&capturing->lock);
-	if (state == (on ? CAPTURE_ON : CAPTURE_OFF))
+	if (nothing)
 		return;
 	if (on)
 		capturing_switch_on(capturing, by);
@@ -161,7 +175,8 @@ int capturing_wait(struct capturing *capturing, const sigset_t *set, int timeout
 
 static int set_up(struct capturing *capturing)
 {
-	int err = capturing_make_texts(capturing->capture, capturing->texts);
+	const bool rules = capture_has_rules(capturing->capture);
+	int err = rules ? capturing_make_texts(capturing->capture, capturing->texts) : 0;
 
 	capturing->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (!err && capturing->wake_fd < 0)
@@ -170,15 +185,19 @@ static int set_up(struct capturing *capturing)
 		err = pulse_new(capturing->server, &capturing->pulse);
 	if (!err)
 		err = self_test_new(&capturing->self_test);
-	return err ? err : capturing_start_keeper(capturing);
+	return err || !rules ? err : capturing_start_keeper(capturing);
 }
 
 /* Whose table is there is still needed while ours is loaded. */
-static int name_table(struct capture *capture, char *error, size_t error_len)
+int capturing_name_table(const struct server *server, struct capture *capture, char *error,
+			 size_t error_len)
 {
 	char why[CAPTURE_WHY], *name;
-	int err = capturing_table_choose(capture->table, &name, why, sizeof(why));
+	int err;
 
+	if (!server->takeover)
+		return 0;
+	err = capturing_table_choose(capture->table, &name, why, sizeof(why));
 	if (err) {
 		snprintf(error, error_len, "capture: %s", why);
 		return err;
@@ -190,18 +209,13 @@ static int name_table(struct capture *capture, char *error, size_t error_len)
 
 int capturing_new(struct server *server, struct capturing **out, char *error, size_t error_len)
 {
-	const struct capture *capture = &server->generation->config->capture;
+	struct capture *capture = &server->generation->config->capture;
+	const bool rules = capture_has_rules(capture);
+	int err = rules ? capturing_name_table(server, capture, error, error_len) : 0;
 	struct capturing *capturing;
-	int err;
 
-	*out = NULL;
-	if (!capture_has_rules(capture))
-		return 0;
-	if (server->takeover) {
-		err = name_table(&server->generation->config->capture, error, error_len);
-		if (err)
-			return err;
-	}
+	if (err)
+		return err;
 	capturing = calloc(1, sizeof(*capturing));
 	if (!capturing)
 		return -ENOMEM;
@@ -210,9 +224,10 @@ int capturing_new(struct server *server, struct capturing **out, char *error, si
 	capturing->wake_fd = capturing->signal_fd = -1;
 	capturing->beat_us = capturing->answer_us = CAPTURING_NEVER;
 	capturing->retry_us = capturing->clear_us = CAPTURING_NEVER;
+	pthread_mutex_init(&capturing->keeper_lock, NULL);
 	pthread_mutex_init(&capturing->lock, NULL);
 	pthread_cond_init(&capturing->settled, NULL);
-	capturing->status.state = CAPTURE_STARTING;
+	capturing->status.state = rules ? CAPTURE_STARTING : CAPTURE_NOT_CONFIGURED;
 	err = set_up(capturing);
 	if (err) {
 		snprintf(error, error_len, "cannot set up capture");
@@ -227,7 +242,7 @@ void capturing_begin(struct capturing *capturing)
 {
 	struct keeper_report report;
 
-	if (!capturing)
+	if (!capturing_has_rules(capturing))
 		return;
 	capturing_switch_on(capturing, "start");
 	/* Ready means: what is captured is captured now. */
@@ -238,7 +253,7 @@ void capturing_begin(struct capturing *capturing)
 
 void capturing_begin_off(struct capturing *capturing)
 {
-	if (capturing)
+	if (capturing_has_rules(capturing))
 		capturing_set_state(capturing, CAPTURE_OFF, "upgrade", "");
 }
 
@@ -263,16 +278,9 @@ static bool end_commands(struct capturing *capturing)
 
 void capturing_end(struct capturing *capturing)
 {
-	struct keeper_report report;
-
-	if (!capturing || !end_commands(capturing))
+	if (!capturing || !end_commands(capturing) || !capturing_has_rules(capturing))
 		return;
-	capturing_switch_off(capturing, "end", CAPTURE_BY_END);
-	while (capturing->keeper && capturing->answer_us != CAPTURING_NEVER) {
-		if (keeper_wait(capturing->keeper, &report, END_MS) <= 0)
-			break;
-		capturing_obey(capturing, &report);
-	}
+	capturing_withdraw(capturing, "end", CAPTURE_BY_END);
 	capturing_set_state(capturing, CAPTURE_OFF, "end", "");
 }
 
@@ -282,7 +290,7 @@ void capturing_free(struct capturing *capturing)
 		return;
 	if (capturing->keeper)
 		keeper_remove(capturing->keeper);
-	keeper_stop(capturing->keeper, END_MS);
+	capturing_stop_keeper(capturing, CAPTURING_END_MS);
 	if (capturing->wake_fd >= 0)
 		close(capturing->wake_fd);
 	if (capturing->signal_fd >= 0)
@@ -290,6 +298,7 @@ void capturing_free(struct capturing *capturing)
 	self_test_free(capturing->self_test);
 	pthread_cond_destroy(&capturing->settled);
 	pthread_mutex_destroy(&capturing->lock);
+	pthread_mutex_destroy(&capturing->keeper_lock);
 	pulse_free(capturing->pulse);
 	for (size_t i = 0; i < CAPTURING_TEXTS; i++)
 		free(capturing->texts[i]);
@@ -304,7 +313,8 @@ void capturing_read(struct capturing *capturing, struct capture_status *out)
 	if (!capturing)
 		return;
 	pthread_mutex_lock(&capturing->lock);
-	*out = capturing->status;
+	if (capturing->status.state != CAPTURE_NOT_CONFIGURED)
+		*out = capturing->status;
 	pthread_mutex_unlock(&capturing->lock);
 }
 
@@ -316,10 +326,9 @@ void capturing_switch(struct capturing *capturing, bool on, const char *by)
 	ssize_t n;
 	int err = 0;
 
-	if (!capturing)
+	if (!capturing_has_rules(capturing))
 		return;
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += COMMAND_S;
+	until = timed_wait_moment(COMMAND_S * 1000);
 	pthread_mutex_lock(&capturing->lock);
 	capturing->asked_on = on;
 	snprintf(capturing->asked_by, sizeof(capturing->asked_by), "%s", by);
@@ -327,7 +336,7 @@ void capturing_switch(struct capturing *capturing, bool on, const char *by)
 	n = write(capturing->wake_fd, &one, sizeof(one));
 	(void)n; /* EAGAIN: it is readable already */
 	while (!capturing->ended && capturing->done < number && !err)
-		err = pthread_cond_timedwait(&capturing->settled, &capturing->lock, &until);
+		err = timed_wait(&capturing->settled, &capturing->lock, &until);
 	pthread_mutex_unlock(&capturing->lock);
 }
 

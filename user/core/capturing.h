@@ -17,13 +17,13 @@ struct server;
 /*
  * Capture as the daemon sees it: rules are loaded by the keeper (capture/keeper.h) when a self-test
  * has passed, while workers are alive, and unless somebody has switched them off; a keeper that is
- * gone is replaced. Functions are for the main thread, but for those that say otherwise.
+ * gone is replaced. Where the configuration captures nothing by rules nothing is done, until a
+ * reload brings some. Functions are for the main thread, but for those that say otherwise.
  */
 
 /*
- * Make it, and the keeper's process: before there are threads. *out stays NULL when the
- * configuration captures nothing by rules. `server` must outlive it. 0, -ENOMEM, or another -errno
- * with a sentence in `error`.
+ * Make it, and the keeper's process, if there are rules: before there are threads. `server` must
+ * outlive it. 0, -ENOMEM, or another -errno with a sentence in `error`.
  */
 int capturing_new(struct server *server, struct capturing **out, char *error, size_t error_len);
 
@@ -47,10 +47,23 @@ void capturing_begin_off(struct capturing *capturing);
 int capturing_wait(struct capturing *capturing, const sigset_t *set, int timeout_ms);
 
 /*
+ * Another thread, while the main one is not in capturing_wait: have the workers tell that they are
+ * alive, and tell the keeper. NULL allowed.
+ */
+void capturing_beat(struct capturing *capturing);
+
+/*
+ * Could rules be loaded where there are none so far: may ksplitd's own calls be marked, so that
+ * they are not captured? 0, or -EPERM with a sentence in `why`.
+ */
+int capturing_can_begin(const struct capture *capture, char *why, size_t why_len);
+
+/*
  * Other rules, those of the next generation: what they lead to is tried, then they take the place
- * of those that are loaded in one transaction; while capture is off nothing is loaded. The
- * listeners that they need accept already. 0, or -errno with one line in `error`: the rules are
- * what they were.
+ * of those that are loaded in one transaction; while capture is off nothing is loaded. Where there
+ * were none they are loaded in any case; where there will be none, those that are loaded are
+ * withdrawn, but for what open connections need. The listeners that they need accept already. 0, or
+ * -errno with one line in `error`: the rules are what they were.
  */
 int capturing_change(struct capturing *capturing, const struct generation *next, char *error,
 		     size_t error_len);

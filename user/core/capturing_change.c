@@ -24,19 +24,18 @@ int capturing_make_texts(const struct capture *capture, char *texts[CAPTURING_TE
 }
 
 /* The keeper's word on what it was told just now; what it says of before is heard, too. */
-static int await_loaded(struct capturing *capturing, char *error, size_t error_len)
+static int await_loaded(struct capturing *capturing, struct keeper_report *report, char *error,
+			size_t error_len)
 {
-	struct keeper_report report;
-
-	while (capturing->keeper && keeper_wait(capturing->keeper, &report, LOAD_MS) > 0) {
-		if (report.event == KEEPER_LOADED)
+	while (capturing->keeper && keeper_wait(capturing->keeper, report, LOAD_MS) > 0) {
+		if (report->event == KEEPER_LOADED)
 			return 0;
-		if (report.event == KEEPER_FAILED) {
+		if (report->event == KEEPER_FAILED) {
 			snprintf(error, error_len, "the rules could not be loaded: %.300s",
-				 report.text);
+				 report->text);
 			return -EIO;
 		}
-		capturing_obey(capturing, &report);
+		capturing_obey(capturing, report);
 	}
 	snprintf(error, error_len, "the keeper of the rules did not answer");
 	if (capturing->keeper)
@@ -44,8 +43,8 @@ static int await_loaded(struct capturing *capturing, char *error, size_t error_l
 	return -ETIMEDOUT;
 }
 
-static int load(struct capturing *capturing, char *const texts[CAPTURING_TEXTS], char *error,
-		size_t error_len)
+static int load(struct capturing *capturing, char *const texts[CAPTURING_TEXTS],
+		struct keeper_report *report, char *error, size_t error_len)
 {
 	const struct keeper_rules rules = {
 		.owned = texts[0],
@@ -60,7 +59,15 @@ static int load(struct capturing *capturing, char *const texts[CAPTURING_TEXTS],
 		capturing_lose_keeper(capturing, error);
 		return err;
 	}
-	err = await_loaded(capturing, error, error_len);
+	return await_loaded(capturing, report, error, error_len);
+}
+
+static int replace(struct capturing *capturing, char *const texts[CAPTURING_TEXTS], char *error,
+		   size_t error_len)
+{
+	struct keeper_report report;
+	int err = load(capturing, texts, &report, error, error_len);
+
 	if (err)
 		return err;
 	pthread_mutex_lock(&capturing->lock);
@@ -70,6 +77,79 @@ static int load(struct capturing *capturing, char *const texts[CAPTURING_TEXTS],
 	return 0;
 }
 
+/* --- the first rules, and none any more --- */
+
+/*
+ * A keeper that is still there for open connections has a table, and keeps it: a second one would
+ * take away what they need, or be in its way.
+ */
+static int settle_table(struct capturing *capturing, struct capture *next, char *error,
+			size_t error_len)
+{
+	char *name;
+
+	if (!capturing->keeper)
+		return capturing_name_table(capturing->server, next, error, error_len);
+	name = strdup(capturing->capture->table);
+	if (!name)
+		return -ENOMEM;
+	free(next->table);
+	next->table = name;
+	next->watchdog = capturing->capture->watchdog;
+	return 0;
+}
+
+int capturing_can_begin(const struct capture *capture, char *why, size_t why_len)
+{
+	return capturing_can_mark(capture, why, why_len) ? 0 : -EPERM;
+}
+
+static int begin(struct capturing *capturing, char *const texts[CAPTURING_TEXTS], char *error,
+		 size_t error_len)
+{
+	struct keeper_report report;
+	int err = capturing_try(capturing, error, error_len) ? 0 : -EIO;
+
+	if (!err) {
+		err = capturing_start_keeper(capturing);
+		snprintf(error, error_len, "cannot make the keeper's process: %s", strerror(-err));
+	}
+	if (!err)
+		err = load(capturing, texts, &report, error, error_len);
+	if (err)
+		return err;
+	snprintf(capturing->by, sizeof(capturing->by), "reload");
+	capturing->wanted = true;
+	capturing->clear_us = CAPTURING_NEVER;
+	capturing->beat_us = worker_clock_us();
+	capturing_obey(capturing, &report);
+	return 0;
+}
+
+/* Calls that are under way by then are none of the next generation's, and must not be captured. */
+static int begin_marked(struct capturing *capturing, char *const texts[CAPTURING_TEXTS],
+			char *error, size_t error_len)
+{
+	_Atomic uint32_t *own_mark = &capturing->server->own_mark;
+	const uint32_t before = atomic_exchange(own_mark, capturing->capture->mark);
+	int err = begin(capturing, texts, error, error_len);
+
+	if (!err)
+		return 0;
+	atomic_store(own_mark, before);
+	capturing_dismiss_keeper(capturing);
+	return err;
+}
+
+static void leave(struct capturing *capturing)
+{
+	capturing_withdraw(capturing, "reload", CAPTURE_BY_COMMAND);
+	capturing_set_state(capturing, CAPTURE_NOT_CONFIGURED, "reload", "");
+	capturing_dismiss_keeper(capturing);
+}
+
+/* --- all of it --- */
+
 /* Tried, and loaded where rules are loaded now. */
 static int put_in_place(struct capturing *capturing, char *const texts[CAPTURING_TEXTS],
 			char *error, size_t error_len)
@@ -78,7 +158,8 @@ static int put_in_place(struct capturing *capturing, char *const texts[CAPTURING
 	case CAPTURE_ON:
 		if (!capturing_try(capturing, error, error_len))
 			return -EIO;
-		return load(capturing, texts, error, error_len);
+		return replace(capturing, texts, error, error_len);
+	case CAPTURE_NOT_CONFIGURED: return begin_marked(capturing, texts, error, error_len);
 	case CAPTURE_OFF:
 	case CAPTURE_FAILED: return 0;
 	default: break;
@@ -100,9 +181,17 @@ int capturing_change(struct capturing *capturing, const struct generation *next,
 {
 	const struct capture *before = capturing->capture;
 	char *texts[CAPTURING_TEXTS] = {NULL}, *old[CAPTURING_TEXTS];
-	int err = capturing_make_texts(&next->config->capture, texts);
+	int err = 0;
 
-	snprintf(error, error_len, "capture: %s", strerror(-err));
+	if (!capture_has_rules(&next->config->capture)) {
+		leave(capturing);
+		return 0;
+	}
+	snprintf(error, error_len, "capture: out of memory");
+	if (!capturing_has_rules(capturing))
+		err = settle_table(capturing, &next->config->capture, error, error_len);
+	if (!err)
+		err = capturing_make_texts(&next->config->capture, texts);
 	if (!err) {
 		capturing->capture = &next->config->capture;
 		capturing->next_ca = next->issuer->ca;

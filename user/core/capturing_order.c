@@ -36,11 +36,10 @@ void capturing_lose_keeper(struct capturing *capturing, const char *why)
 {
 	enum capture_state state = capturing_state(capturing);
 
-	keeper_stop(capturing->keeper, 0);
-	capturing->keeper = NULL;
+	capturing_stop_keeper(capturing, 0);
 	capturing->answer_us = CAPTURING_NEVER;
 	if (!capturing->wanted) {
-		if (state != CAPTURE_FAILED)
+		if (state != CAPTURE_FAILED && state != CAPTURE_NOT_CONFIGURED)
 			capturing_set_state(capturing, CAPTURE_OFF, capturing->by, "");
 		return;
 	}
@@ -56,7 +55,26 @@ int capturing_start_keeper(struct capturing *capturing)
 	const struct keeper_options options = {.table = capturing->capture->table,
 					       .watchdog_ms = capturing->capture->watchdog};
 
-	return capturing->keeper ? 0 : keeper_start(&options, &capturing->keeper);
+	struct keeper *keeper;
+	int err = capturing->keeper ? 0 : keeper_start(&options, &keeper);
+
+	if (capturing->keeper || err)
+		return err;
+	pthread_mutex_lock(&capturing->keeper_lock);
+	capturing->keeper = keeper;
+	pthread_mutex_unlock(&capturing->keeper_lock);
+	return 0;
+}
+
+void capturing_stop_keeper(struct capturing *capturing, int timeout_ms)
+{
+	struct keeper *keeper;
+
+	pthread_mutex_lock(&capturing->keeper_lock);
+	keeper = capturing->keeper;
+	capturing->keeper = NULL;
+	pthread_mutex_unlock(&capturing->keeper_lock);
+	keeper_stop(keeper, timeout_ms);
 }
 
 void capturing_load(struct capturing *capturing)
@@ -118,4 +136,25 @@ void capturing_switch_off(struct capturing *capturing, const char *by,
 	capturing->answer_us = worker_clock_us() + ORDER_US;
 	if (keeper_withdraw(capturing->keeper))
 		capturing_lose_keeper(capturing, "the keeper takes no orders");
+}
+
+void capturing_withdraw(struct capturing *capturing, const char *by,
+			enum capture_withdrawal withdrawal)
+{
+	struct keeper_report report;
+
+	capturing_switch_off(capturing, by, withdrawal);
+	while (capturing->keeper && capturing->answer_us != CAPTURING_NEVER) {
+		if (keeper_wait(capturing->keeper, &report, CAPTURING_END_MS) <= 0)
+			break;
+		capturing_obey(capturing, &report);
+	}
+}
+
+void capturing_dismiss_keeper(struct capturing *capturing)
+{
+	if (!capturing->keeper || capturing->clear_us != CAPTURING_NEVER ||
+	    capturing->answer_us != CAPTURING_NEVER || capturing_has_rules(capturing))
+		return;
+	capturing_stop_keeper(capturing, CAPTURING_END_MS);
 }

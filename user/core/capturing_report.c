@@ -74,9 +74,13 @@ static void told_removed(struct capturing *capturing, const struct keeper_report
 	enum capture_state state = capturing_state(capturing);
 
 	capturing->answer_us = CAPTURING_NEVER;
-	/* What is left for open connections goes with the last of them. */
-	capturing->clear_us = report->held ? worker_clock_us() : CAPTURING_NEVER;
-	if (state == CAPTURE_FAILED || state == CAPTURE_OFF)
+	/*
+	 * What is left for open connections goes with the last of them; those that wait to be
+	 * accepted are not counted yet.
+	 */
+	capturing->clear_us = report->held ? worker_clock_us() + CLEAR_US : CAPTURING_NEVER;
+	capturing_dismiss_keeper(capturing);
+	if (state == CAPTURE_FAILED || state == CAPTURE_OFF || state == CAPTURE_NOT_CONFIGURED)
 		return;
 	log_info("capture is off: by %s", capturing->by);
 	capturing_set_state(capturing, CAPTURE_OFF, capturing->by, "");

@@ -22,6 +22,11 @@ enum capture_state capturing_state(struct capturing *capturing)
 	return state;
 }
 
+bool capturing_has_rules(struct capturing *capturing)
+{
+	return capturing && capturing_state(capturing) != CAPTURE_NOT_CONFIGURED;
+}
+
 void capturing_set_state(struct capturing *capturing, enum capture_state state, const char *by,
 			 const char *why)
 {

@@ -12,14 +12,13 @@
 
 #define SELF_TEST_MS 4000
 
-/* Without the mark our own calls would be captured. */
-static bool can_mark(const struct capturing *capturing, char *why, size_t why_len)
+bool capturing_can_mark(const struct capture *capture, char *why, size_t why_len)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int err = 0;
 
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_MARK, &capturing->capture->mark,
-				 sizeof(capturing->capture->mark)))
+	if (fd < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_MARK, &capture->mark, sizeof(capture->mark)))
 		err = errno;
 	if (fd >= 0)
 		close(fd);
@@ -93,5 +92,6 @@ static bool listeners_work(struct capturing *capturing, char *why, size_t why_le
 
 bool capturing_try(struct capturing *capturing, char *why, size_t why_len)
 {
-	return can_mark(capturing, why, why_len) && listeners_work(capturing, why, why_len);
+	return capturing_can_mark(capturing->capture, why, why_len) &&
+	       listeners_work(capturing, why, why_len);
 }

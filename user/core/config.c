@@ -14,6 +14,7 @@
 #include "core/config_address.h"
 #include "core/config_error.h"
 #include "core/config_identities.h"
+#include "core/config_taps.h"
 
 void config_init(struct config *config)
 {
@@ -43,6 +44,7 @@ void config_init(struct config *config)
 		.max_series = 2000,
 		.max_endpoints = 1000,
 	};
+	config_taps_init(&config->taps);
 	capture_init(&config->capture);
 	config->access_log_requests = true;
 	config->control = strdup(KSPLIT_CONTROL_PATH);
@@ -51,10 +53,20 @@ void config_init(struct config *config)
 	config->handshakes = 2000;
 	config->learned_pass = 3600000;
 	config->learned_names = 4096;
+	config->sessions = (struct config_sessions){
+		.upstream_cache = 4096,
+		.upstream_lifetime_s = 300,
+		.upstream_tickets = true,
+		.client_cache = 4096,
+		.client_tickets = true,
+		.rotation_s = 3600,
+	};
 	config->deadlines = (struct config_deadlines){
+		.silence = 100,
 		.peek = 10000,
 		.resolve = 5000,
 		.connect = 10000,
+		.plain = 30000,
 		.upstream_handshake = 10000,
 		.client_handshake = 10000,
 		.idle = 600000,
@@ -74,8 +86,12 @@ void config_free(struct config *config)
 	free(config->signer_user);
 	free(config->user);
 	free(config->upstream_ca);
+	upstream_rules_free(&config->upstream);
+	tls_policy_free(&config->tls_client);
+	tls_policy_free(&config->tls_upstream);
 	free(config->metrics.prometheus);
 	free(config->metrics.otlp_endpoint);
+	config_taps_free(&config->taps);
 	capture_free(&config->capture);
 	policy_free(&config->policy);
 	free(config->control);
@@ -317,5 +333,7 @@ int config_check(const struct config *config, char *error, size_t error_len)
 		rc = check_otlp(config, error, error_len);
 	if (rc == 0)
 		rc = check_pass(config, error, error_len);
+	if (rc == 0)
+		rc = config_taps_check(&config->taps, error, error_len);
 	return rc;
 }

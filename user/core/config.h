@@ -11,7 +11,9 @@
 #include "capture/capture.h"
 #include "core/log.h"
 #include "core/policy.h"
+#include "core/upstream.h"
 #include "pki/identity_source.h"
+#include "tls/side_policy.h"
 
 #define CONFIG_MAX_LISTENERS 16
 #define CONFIG_GCM_RECORDS   23726566 /* 2^24.5, RFC 8446 5.5 */
@@ -43,6 +45,7 @@ struct config_listener {
 	enum destination_kind destination;
 	char host[256]; /* static: host name or numeric address, without brackets */
 	uint16_t port;	/* static and sni; host order */
+	bool starttls_off; /* plain dialogues are not watched for their turn to TLS */
 	/* for calls to services of ours, which are shown with their own identities */
 	bool incoming;
 	bool plain_upstream; /* the service speaks plain TCP */
@@ -51,11 +54,11 @@ struct config_listener {
 	size_t alpn_len;
 };
 
-enum config_verify { VERIFY_MIMIC, VERIFY_REQUIRE, VERIFY_OFF };
 enum config_relay { RELAY_AUTO, RELAY_SPLICE, RELAY_COPY, RELAY_USER };
 enum config_ktls { KTLS_AUTO, KTLS_OFF, KTLS_REQUIRE };
 enum config_sampler { SAMPLER_AUTO, SAMPLER_BPF, SAMPLER_USER, SAMPLER_OFF };
 enum config_print_rules { PRINT_RULES_NO, PRINT_RULES, PRINT_RULES_NFT, PRINT_RULES_IPTABLES };
+enum config_taps_side { TAPS_SIDE_CLIENT, TAPS_SIDE_UPSTREAM, TAPS_SIDE_BOTH };
 enum config_attach { ATTACH_AUTO, ATTACH_FENTRY, ATTACH_SK_MSG };
 
 /* How plaintext heads are sampled (docs/observation.md). */
@@ -79,11 +82,37 @@ struct config_metrics {
 	uint32_t max_endpoints;
 };
 
+/* What can be resumed (docs/sessions.md). */
+struct config_sessions {
+	uint32_t upstream_cache;      /* sessions of origins that are kept; 0: none */
+	uint32_t upstream_lifetime_s; /* ... since the origin showed its certificate */
+	bool upstream_tickets;
+	uint32_t client_cache; /* sessions of clients that take no tickets; 0: none */
+	bool client_tickets;
+	uint32_t rotation_s; /* of the keys of clients' tickets */
+};
+
+/* What is written of keys and plaintext, for who owns the host (docs/taps.md). */
+struct config_taps {
+	char *keylog;			  /* path; NULL: none, as with the others */
+	enum config_taps_side keylog_side;
+	char *content;			  /* pattern of paths (tap/content_name.h) */
+	uint32_t content_connection;	  /* KiB of each direction */
+	uint32_t content_total;		  /* MiB */
+	char *pcapng;			  /* path */
+	uint32_t pcapng_connection;	  /* KiB of each direction */
+	uint32_t pcapng_file;		  /* MiB */
+	uint32_t pcapng_files;		  /* old ones that are kept */
+	struct policy_rule which;	  /* connections; empty: all */
+};
+
 /* Deadlines in milliseconds, each at least 1. */
 struct config_deadlines {
+	uint32_t silence;	     /*   100: no byte of the client; the origin is called */
 	uint32_t peek;		     /* 10000: complete ClientHello */
 	uint32_t resolve;	     /*  5000 */
 	uint32_t connect;	     /* 10000: TCP to the origin, all addresses together */
+	uint32_t plain;		     /* 30000: a dialogue in plain is watched for its turn to TLS */
 	uint32_t upstream_handshake; /* 10000 */
 	uint32_t client_handshake;   /* 10000 */
 	uint32_t idle;		     /* 600000: no byte either way */
@@ -105,13 +134,17 @@ struct config {
 	uint32_t leaf_cache;  /* entries, default 4096 */
 	uint32_t sign_rate;   /* leaves a second that are signed, default 1000 */
 	char *signer_user;    /* whom the signing process becomes, default "nobody" */
+	struct tls_policy tls_client, tls_upstream; /* section "tls" */
 	char *upstream_ca;    /* PEM file; NULL: the system store */
 	enum config_verify verify;
+	bool parallel_handshake; /* with clients of known origins */
+	struct upstream_rules upstream; /* what is otherwise for some origins */
 	enum config_relay relay;
 	enum config_ktls ktls;
 	enum config_sampler sampler;
 	struct config_sampling sampling;
 	struct config_metrics metrics;
+	struct config_taps taps;
 	struct capture capture;
 	struct policy policy; /* section "pass" */
 	char *control;	      /* path; "" switches the control socket off */
@@ -124,6 +157,7 @@ struct config {
 	uint32_t learned_pass;	  /* ms that a refusal of the leaf is remembered; 0: not at all */
 	uint32_t learned_names;	  /* of these at most */
 	uint32_t gcm_records; /* records sealed with one AES-GCM key before it is replaced */
+	struct config_sessions sessions;
 	struct config_deadlines deadlines;
 	char *user;	      /* whom the daemon becomes; NULL: it stays who it is */
 	bool has_file;	      /* a file was read */

@@ -14,13 +14,21 @@
 #include "core/config_pass.h"
 #include "core/config_reader.h"
 #include "core/config_setting.h"
+#include "core/config_taps.h"
+#include "core/config_tls.h"
+#include "core/config_upstream.h"
 
-/* Sections that have a reader of their own. */
+/* Sections, and members of the others, that have a reader of their own. */
 static const struct config_field sections[] = {
 	{.name = "listeners", .read = config_listener_read_all},
 	{.name = "capture", .read = config_capture_read},
 	{.name = "identities", .read = config_identities_read},
 	{.name = "pass", .read = config_pass_read},
+	{.name = "tls", .read = config_tls_read},
+	{.name = "upstream.rules", .read = config_upstream_read_rules},
+	{.name = "taps.sni", .read = config_taps_read_sni},
+	{.name = "taps.networks", .read = config_taps_read_networks},
+	{.name = "taps.ports", .read = config_taps_read_ports},
 	{.name = NULL},
 };
 
@@ -77,8 +85,11 @@ static int fail_unknown(struct config_reader *reader, const char *key, const cha
 		if (rest)
 			config_suggestion_offer(&suggestion, rest, strcspn(rest, "."));
 	}
-	for (own = sections; own->name && !*section; own++)
-		config_suggestion_offer(&suggestion, own->name, strlen(own->name));
+	for (own = sections; own->name; own++) {
+		rest = key_inside(own->name, section);
+		if (rest)
+			config_suggestion_offer(&suggestion, rest, strcspn(rest, "."));
+	}
 	if (suggestion.name)
 		return config_reader_fail(reader, "\"%s\": unknown key, did you mean \"%s%s%.*s\"?",
 					  key, section, *section ? "." : "",
@@ -132,16 +143,16 @@ static const struct config_field *find_section(const char *key)
 static int read_member(struct config_reader *reader, const cJSON *member, const char *key,
 		       void *out)
 {
-	const struct config_field *section = find_section(key);
-	const struct config_setting *setting;
+	/* A dot in the file is a part of the name and names no section. */
+	const bool dotted = strchr(member->string, '.');
+	const struct config_field *section = dotted ? NULL : find_section(key);
+	const struct config_setting *setting = dotted ? NULL : config_setting_find_key(key);
 
 	if (section)
 		return section->read(reader, member, key, out);
-	/* A dot in the file is a part of the name and names no section. */
-	setting = strchr(member->string, '.') ? NULL : config_setting_find_key(key);
 	if (setting)
 		return read_setting(reader, setting, member);
-	if (!*member->string || strchr(member->string, '.') || !is_section(key))
+	if (!*member->string || dotted || !is_section(key))
 		return fail_unknown(reader, key, member->string);
 	return config_reader_members(reader, member, key, read_member, out);
 }

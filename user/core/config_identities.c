@@ -10,18 +10,6 @@
 #define MAX_IDENTITIES 256
 #define MAX_NAMES      256
 
-static int read_path(struct config_reader *reader, const cJSON *value, const char *key, void *out)
-{
-	char **path = out;
-	const char *text = NULL;
-	int rc = config_reader_text(reader, value, key, &text);
-
-	if (rc)
-		return rc;
-	*path = strdup(text);
-	return *path ? 0 : config_reader_fail(reader, "\"%s\": out of memory", key);
-}
-
 /* "www.example.com", "*.example.com": ASCII labels of 1 to 63 (RFC 1035 2.3.4, RFC 9525 6.3). */
 static bool is_name(const char *name)
 {
@@ -83,9 +71,9 @@ static int read_names(struct config_reader *reader, const cJSON *value, const ch
 }
 
 static const struct config_field fields[] = {
-	{"cert", read_path, offsetof(struct identity_source, cert)},
-	{"key", read_path, offsetof(struct identity_source, key)},
-	{"ocsp", read_path, offsetof(struct identity_source, ocsp)},
+	{"cert", config_reader_string, offsetof(struct identity_source, cert)},
+	{"key", config_reader_string, offsetof(struct identity_source, key)},
+	{"ocsp", config_reader_string, offsetof(struct identity_source, ocsp)},
 	{"names", read_names, offsetof(struct identity_source, names)},
 	{"default", config_reader_bool, offsetof(struct identity_source, is_default)},
 	{.name = NULL},

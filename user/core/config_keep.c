@@ -24,6 +24,7 @@ static const char *const fixed[] = {
 	"relay",
 	"sampler",
 	"sampling.",
+	"sessions.upstream.cache",
 	"user",
 	"workers",
 };
@@ -108,17 +109,24 @@ static bool is_made_of(const char *table, const char *name)
 				table[len + 1] <= '9' && !table[len + 2]));
 }
 
-/* These belong to what outlives a reload: sockets of ours, the keeper and its table. */
+/*
+ * These belong to what outlives a reload: sockets of ours, the keeper and its table. Where nothing
+ * is captured there is none of it.
+ */
 static int keep_capture(struct capture *next, const struct capture *now, const struct names *names)
 {
-	if (next->mark != now->mark)
+	const bool told = capture_has_rules(next) || capture_has_hook(next);
+
+	if (!capture_has_rules(now) && !capture_has_hook(now))
+		return 0;
+	if (told && next->mark != now->mark)
 		add_name(names, "capture.mark");
-	next->mark = now->mark;
-	if (next->watchdog != now->watchdog)
+	if (told && next->watchdog != now->watchdog)
 		add_name(names, "capture.watchdog");
-	next->watchdog = now->watchdog;
-	if (!is_made_of(now->table, next->table))
+	if (told && !is_made_of(now->table, next->table))
 		add_name(names, "capture.table");
+	next->mark = now->mark;
+	next->watchdog = now->watchdog;
 	return keep_text(&next->table, now->table);
 }
 

@@ -11,7 +11,7 @@
 struct reading {
 	struct config_listener listener;
 	const char *incoming_key; /* static; NULL: nothing */
-	bool alpn_given;
+	bool alpn_given, starttls_wanted;
 };
 
 /* `out` is the whole of it for every member: config_field's offsets are 0. */
@@ -67,6 +67,20 @@ static int read_direction(struct config_reader *reader, const cJSON *value, cons
 	if (word < 0)
 		return word;
 	reading->listener.incoming = word == 1;
+	return 0;
+}
+
+static int read_starttls(struct config_reader *reader, const cJSON *value, const char *key,
+			 void *out)
+{
+	static const char *const words[] = {"auto", "off", NULL};
+	struct reading *reading = out;
+	int word = read_word(reader, value, key, words, "auto or off");
+
+	if (word < 0)
+		return word;
+	reading->listener.starttls_off = word == 1;
+	reading->starttls_wanted = word == 0;
 	return 0;
 }
 
@@ -131,6 +145,7 @@ static const struct config_field fields[] = {
 	{.name = "listen", .read = read_listen},
 	{.name = "to", .read = read_to},
 	{.name = "direction", .read = read_direction},
+	{.name = "starttls", .read = read_starttls},
 	{.name = "upstream_tls", .read = read_upstream_tls},
 	{.name = "client_address", .read = read_client_address},
 	{.name = "alpn", .read = read_alpn},
@@ -168,6 +183,12 @@ static int check(struct config_reader *reader, const struct reading *reading, co
 					  "\"%s.alpn\": is for a service in plain TCP; one that "
 					  "speaks TLS chooses by itself",
 					  key);
+	if (reading->starttls_wanted && listener->plain_upstream)
+		return config_reader_fail(
+			reader,
+			"\"%s.starttls\": is agreed on with a service that speaks TLS; expected "
+			"\"off\" beside \"upstream_tls\": false",
+			key);
 	return 0;
 }
 

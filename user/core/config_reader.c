@@ -172,6 +172,19 @@ int config_reader_text(struct config_reader *reader, const cJSON *value, const c
 	return 0;
 }
 
+int config_reader_string(struct config_reader *reader, const cJSON *value, const char *key,
+			 void *out)
+{
+	char **place = out;
+	const char *text = NULL;
+	int rc = config_reader_text(reader, value, key, &text);
+
+	if (rc)
+		return rc;
+	*place = strdup(text);
+	return *place ? 0 : config_reader_fail(reader, "\"%s\": out of memory", key);
+}
+
 int config_reader_number(struct config_reader *reader, const cJSON *value, const char *key,
 			 uint32_t min, uint32_t max, uint32_t *out)
 {

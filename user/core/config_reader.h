@@ -73,6 +73,9 @@ int config_reader_members(struct config_reader *reader, const cJSON *object, con
 /* A single value. text: not empty, owned by the JSON; number: whole, from min to max. */
 int config_reader_text(struct config_reader *reader, const cJSON *value, const char *key,
 		       const char **out);
+/* The same into a char * of the caller's, which is then owned (free); fits struct config_field. */
+int config_reader_string(struct config_reader *reader, const cJSON *value, const char *key,
+			 void *out);
 int config_reader_number(struct config_reader *reader, const cJSON *value, const char *key,
 			 uint32_t min, uint32_t max, uint32_t *out);
 /* `out` is a bool; fits struct config_field. */

@@ -12,6 +12,7 @@
 #include <ksplit/head_event.h>
 
 #define WEEK_MS     604800000U /* longer than anybody waits; fits epoll_wait(2)'s int */
+#define WEEK_S        604800U    /* no ticket lives longer (RFC 8446 4.6.1) */
 #define MANY        2147483647U
 #define MAX_WORKERS 1024U
 #define MAX_LEAVES  1048576U
@@ -45,6 +46,10 @@ static const char *const level_names[] = {[LOG_LEVEL_ERROR] = "error",
 					  [LOG_LEVEL_INFO] = "info",
 					  [LOG_LEVEL_DEBUG] = "debug",
 					  NULL};
+static const char *const taps_side_names[] = {[TAPS_SIDE_CLIENT] = "client",
+					      [TAPS_SIDE_UPSTREAM] = "upstream",
+					      [TAPS_SIDE_BOTH] = "both",
+					      NULL};
 static const char *const leaf_key_names[] = {"P-256", "P-384", "RSA-2048", "RSA-3072", NULL};
 
 #define SETTING(key_, option_, type_, member)                                                      \
@@ -72,6 +77,7 @@ const struct config_setting config_settings[] = {
 	NUMBER("ca.sign_rate", NULL, sign_rate, 1, MAX_SIGN_RATE),
 	TEXT("ca.signer_user", NULL, signer_user),
 	TEXT("upstream.ca", "upstream-ca", upstream_ca),
+	{SETTING("upstream.parallel_handshake", NULL, SETTING_BOOL, parallel_handshake)},
 	CHOICE("upstream.verify", "upstream-verify", verify, verify_names),
 	CHOICE("relay", "relay", relay, relay_names),
 	CHOICE("ktls", "ktls", ktls, ktls_names),
@@ -91,6 +97,15 @@ const struct config_setting config_settings[] = {
 	NUMBER("metrics.otlp.queue", NULL, metrics.otlp_queue, 1, 1000),
 	NUMBER("metrics.max_series", NULL, metrics.max_series, 1, MAX_SERIES),
 	NUMBER("metrics.max_endpoints", NULL, metrics.max_endpoints, 1, MAX_SERIES),
+	TEXT("taps.keylog", NULL, taps.keylog),
+	CHOICE("taps.keylog_side", NULL, taps.keylog_side, taps_side_names),
+	TEXT("taps.content", NULL, taps.content),
+	NUMBER("taps.content_connection", NULL, taps.content_connection, 1, MAX_MIB),
+	NUMBER("taps.content_total", NULL, taps.content_total, 1, MAX_MIB),
+	TEXT("taps.pcapng", NULL, taps.pcapng),
+	NUMBER("taps.pcapng_connection", NULL, taps.pcapng_connection, 1, MAX_MIB),
+	NUMBER("taps.pcapng_file", NULL, taps.pcapng_file, 1, MAX_MIB),
+	NUMBER("taps.pcapng_files", NULL, taps.pcapng_files, 0, 1000),
 	TEXT("access_log", "access-log", access_log),
 	{SETTING("access_log_requests", NULL, SETTING_BOOL, access_log_requests)},
 	{SETTING("control", "control", SETTING_TEXT, control), .may_be_empty = true},
@@ -101,9 +116,17 @@ const struct config_setting config_settings[] = {
 	NUMBER("limits.learned_pass", NULL, learned_pass, 0, WEEK_MS),
 	NUMBER("limits.learned_names", NULL, learned_names, 1, MAX_SERIES),
 	NUMBER("limits.gcm_records", NULL, gcm_records, 1, CONFIG_GCM_RECORDS),
+	NUMBER("sessions.upstream.cache", NULL, sessions.upstream_cache, 0, MAX_LEAVES),
+	NUMBER("sessions.upstream.lifetime_s", NULL, sessions.upstream_lifetime_s, 1, WEEK_S),
+	{SETTING("sessions.upstream.tickets", NULL, SETTING_BOOL, sessions.upstream_tickets)},
+	NUMBER("sessions.client.cache", NULL, sessions.client_cache, 0, MAX_LEAVES),
+	{SETTING("sessions.client.tickets", NULL, SETTING_BOOL, sessions.client_tickets)},
+	NUMBER("sessions.client.rotation_s", NULL, sessions.rotation_s, 1, WEEK_S),
+	DEADLINE(silence),
 	DEADLINE(peek),
 	DEADLINE(resolve),
 	DEADLINE(connect),
+	DEADLINE(plain),
 	DEADLINE(upstream_handshake),
 	DEADLINE(client_handshake),
 	DEADLINE(idle),

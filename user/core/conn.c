@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/conn_parallel.h"
+#include "core/conn_sessions.h"
 #include "core/log.h"
 #include "core/server.h"
 #include "tls/protocol.h"
@@ -65,6 +67,7 @@ static const enum deadline_kind deadline_of_state[CONN_STATES] = {
 	[CONN_PEEK] = DEADLINE_PEEK,
 	[CONN_RESOLVE] = DEADLINE_RESOLVE,
 	[CONN_CONNECT] = DEADLINE_CONNECT,
+	[CONN_PLAIN] = DEADLINE_PLAIN,
 	[CONN_UPSTREAM_HANDSHAKE] = DEADLINE_UPSTREAM_HANDSHAKE,
 	[CONN_LEAF] = DEADLINE_CLIENT_HANDSHAKE,
 	[CONN_CLIENT_HANDSHAKE] = DEADLINE_CLIENT_HANDSHAKE,
@@ -101,6 +104,7 @@ static void side_ready(struct watch *watch, uint32_t events)
 		return;
 	switch (conn->info.state) {
 	case CONN_PEEK: conn_peek_ready(conn, events); break;
+	case CONN_PLAIN: conn_starttls_ready(side, events); break;
 	case CONN_RELAY: conn_relay_ready(side, events); break;
 	case CONN_CLOSING: conn_close_ready(conn); break;
 	case CONN_CLIENT_HANDSHAKE:
@@ -111,10 +115,10 @@ static void side_ready(struct watch *watch, uint32_t events)
 			conn_side_watch(side, 0);
 		break;
 	default:
-		if (side->is_client)
-			client_ready_early(conn, events);
-		else
+		if (!side->is_client)
 			conn_upstream_ready(conn, events);
+		else if (!conn_parallel_client_ready(conn, events))
+			client_ready_early(conn, events);
 		break;
 	}
 }
@@ -135,6 +139,7 @@ static void deadline_expired(struct deadline *deadline)
 			break;
 		conn_refuse(conn, KSPLIT_CONNECT_TIMEOUT, ALERT_INTERNAL_ERROR);
 		break;
+	case CONN_PLAIN: conn_starttls_expired(conn); break;
 	case CONN_UPSTREAM_HANDSHAKE:
 		stats_add(&conn->worker->stats, STAT_HANDSHAKES_UPSTREAM_FAILED, 1);
 		conn_refuse(conn, KSPLIT_UPSTREAM_TIMEOUT, ALERT_INTERNAL_ERROR);
@@ -214,6 +219,7 @@ void conn_accept(struct worker *worker, struct generation *generation,
 	conn->side[SIDE_CLIENT].fd = fd;
 	conn->deadline.expired = deadline_expired;
 	conn->settle.expired = settle_expired;
+	conn->tickets.expired = conn_sessions_expired;
 	info_init(conn, peer);
 	conn_destination_look_for_self(conn);
 	conn->info.incoming = conn->listener->incoming;
@@ -224,6 +230,7 @@ void conn_accept(struct worker *worker, struct generation *generation,
 	conn->phase_start_us = worker_clock_us();
 	worker_count_open(worker, CONN_PEEK, 1);
 	conn_enter(conn, CONN_PEEK);
+	conn_peek_begin(conn);
 	/* Edge-triggered: bytes that are only peeked at stay where they are. */
 	conn_side_watch(&conn->side[SIDE_CLIENT], EPOLLIN | EPOLLRDHUP | EPOLLET);
 }
@@ -287,6 +294,7 @@ static void side_free(struct conn_socket *side)
 
 void conn_free(struct conn *conn)
 {
+	conn_taps_end(conn);
 	report(conn);
 	for (int i = 0; i < SIDES; i++)
 		side_free(&conn->side[i]);
@@ -294,6 +302,7 @@ void conn_free(struct conn *conn)
 	free(conn->addresses);
 	X509_free(conn->origin_cert);
 	leaf_put(conn->leaf);
+	conn_parallel_forget(conn);
 	conn_service_forget(conn);
 	generation_put(conn->generation);
 	free(conn);

@@ -10,6 +10,9 @@
 #include <sys/epoll.h>
 
 #include "core/conn.h"
+#include "core/conn_parallel.h"
+#include "core/conn_sessions.h"
+#include "core/learned_pass.h"
 #include "core/log.h"
 #include "core/server.h"
 #include "tls/protocol.h"
@@ -31,38 +34,64 @@ static bool has_left(int fd)
 	return poll(&poller, 1, 0) > 0;
 }
 
-static void handshake_begin(struct conn *conn)
+void conn_client_let_go(struct conn *conn)
 {
-	struct conn_socket *side = &conn->side[SIDE_CLIENT];
-	struct leaf *leaf = conn->leaf;
-
 	X509_free(conn->origin_cert);
 	conn->origin_cert = NULL;
 	free(conn->addresses);
 	conn->addresses = NULL;
+	free(conn->hello);
+	conn->hello = NULL;
+}
+
+static void begin(struct conn *conn, const uint8_t *alpn, size_t alpn_len)
+{
+	struct conn_socket *side = &conn->side[SIDE_CLIENT];
+
+	conn_taps_keys(conn, side);
+	if (conn->info.side[SIDE_CLIENT].rx_reason != KSPLIT_NONE)
+		tls_session_read_ahead(&side->session);
+	conn->leaf_shown = !has_left(side->fd);
+	side->session.alpn = alpn;
+	side->session.alpn_len = alpn_len;
+	conn_client_ready(conn, 0);
+}
+
+void conn_client_show(struct conn *conn, const uint8_t *alpn, size_t alpn_len)
+{
+	struct conn_socket *side = &conn->side[SIDE_CLIENT];
+	struct leaf *leaf = conn->leaf;
+	const struct tls_credential shown = {
+		.cert = leaf->cert,
+		.key = leaf->key,
+		.chain = leaf->untrusted ? NULL : tls_context_chain(conn->generation->tls),
+		.staple = leaf->staple,
+		.staple_len = leaf->staple_len,
+	};
+	uint8_t id[32];
+
 	memcpy(conn->info.leaf_fp, leaf->fingerprint, sizeof(leaf->fingerprint));
 	conn->info.has_leaf_fp = true;
-	conn_enter(conn, CONN_CLIENT_HANDSHAKE);
-	if (tls_session_accept(&side->session, conn->generation->tls, side->fd, &side->out,
-			       conn->worker->kdf, leaf->cert, leaf->fingerprint)) {
+	if (conn_sessions_client_id(conn, leaf->fingerprint, id) ||
+	    tls_session_accept(&side->session, conn->generation->tls, side->fd, &side->out,
+			       conn->worker->kdf, &shown, id)) {
 		conn_refuse(conn, KSPLIT_NO_MEMORY, ALERT_INTERNAL_ERROR);
 		return;
 	}
-	conn_client_shake(conn);
+	begin(conn, alpn, alpn_len);
+}
+
+static void handshake_begin(struct conn *conn)
+{
+	conn_client_let_go(conn);
+	conn_enter(conn, CONN_CLIENT_HANDSHAKE);
+	conn_client_show(conn, conn->alpn, conn->alpn_len);
 }
 
 void conn_client_shake(struct conn *conn)
 {
-	struct conn_socket *side = &conn->side[SIDE_CLIENT];
-
-	if (conn->info.side[SIDE_CLIENT].rx_reason != KSPLIT_NONE)
-		tls_session_read_ahead(&side->session);
-	conn->leaf_shown = !has_left(side->fd);
-	side->session.alpn = conn->alpn;
-	side->session.alpn_len = conn->alpn_len;
-	free(conn->hello);
-	conn->hello = NULL;
-	conn_client_ready(conn, 0);
+	conn_client_let_go(conn);
+	begin(conn, conn->alpn, conn->alpn_len);
 }
 
 /*
@@ -75,6 +104,7 @@ static void leaf_failed(struct conn *conn, int err)
 	case -EBUSY: conn_upstream_pass(conn, KSPLIT_PASS_SIGNER_BUSY); break;
 	case -EACCES: conn_upstream_pass(conn, KSPLIT_PASS_SIGNER_REFUSED); break;
 	case -EPIPE: conn_upstream_pass(conn, KSPLIT_PASS_SIGNER_GONE); break;
+	case -ENOTSUP: conn_upstream_pass(conn, KSPLIT_PASS_UNFORGEABLE); break;
 	default: conn_refuse(conn, KSPLIT_FORGE_FAILED, ALERT_INTERNAL_ERROR); break;
 	}
 }
@@ -137,16 +167,23 @@ void conn_leaf_cancel(struct conn *conn)
 
 void conn_leaf_find(struct conn *conn)
 {
+	uint8_t shown_fp[FINGERPRINT_LEN];
+	struct leaf_wish wish = {
+		.origin = conn->origin_cert,
+		.origin_fp = conn->info.origin_fp,
+		.sni = conn->info.sni,
+		.key = conn->leaf_key,
+	};
 	struct conn_leaf_wait *wait = calloc(1, sizeof(*wait));
 	int err = -ENOMEM;
 
 	conn_enter(conn, CONN_LEAF);
+	conn_judge_wish(conn, &wish, shown_fp);
 	if (wait) {
 		wait->post.run = leaf_arrived;
 		wait->worker = conn->worker;
 		wait->conn = conn;
-		err = leaf_cache_get(conn->generation->issuer->leaves, conn->origin_cert,
-				     conn->info.origin_fp, conn->info.sni, leaf_ready, wait,
+		err = leaf_cache_get(conn->generation->issuer->leaves, &wish, leaf_ready, wait,
 				     &conn->leaf);
 	}
 	if (err == -EINPROGRESS) {
@@ -160,10 +197,12 @@ void conn_leaf_find(struct conn *conn)
 		leaf_found(conn);
 }
 
-static bool refuses_leaf(int alert)
+/* What the leaf repeats of the origin's faults has alerts of its own. */
+static bool refuses_origin(const struct conn *conn, int alert)
 {
-	return alert == ALERT_UNKNOWN_CA || alert == ALERT_BAD_CERTIFICATE ||
-	       alert == ALERT_CERTIFICATE_UNKNOWN;
+	return conn->info.origin_faults &&
+	       ((alert >= ALERT_BAD_CERTIFICATE && alert <= ALERT_CERTIFICATE_UNKNOWN) ||
+		alert == ALERT_UNKNOWN_CA);
 }
 
 static void handshake_failed(struct conn *conn, const struct tls_failure *failure)
@@ -172,7 +211,10 @@ static void handshake_failed(struct conn *conn, const struct tls_failure *failur
 
 	stats_add(&conn->worker->stats, STAT_HANDSHAKES_CLIENT_FAILED, 1);
 	conn_policy_client_failed(conn, failure);
-	if (failure->kind == TLS_FAILURE_ALERT && !conn->identity && refuses_leaf(failure->alert))
+	if (failure->kind == TLS_FAILURE_ALERT && refuses_origin(conn, failure->alert))
+		reason = KSPLIT_BAD_ORIGIN_REFUSED;
+	else if (failure->kind == TLS_FAILURE_ALERT && !conn->identity &&
+		 learned_pass_of_alert(failure->alert) == KSPLIT_PASS_LEARNED)
 		reason = KSPLIT_LEAF_REJECTED;
 	else if (failure->kind == TLS_FAILURE_CLOSED || failure->kind == TLS_FAILURE_RESET)
 		reason = KSPLIT_CLIENT_GONE;
@@ -180,6 +222,16 @@ static void handshake_failed(struct conn *conn, const struct tls_failure *failur
 		 conn->info.sni, failure->text);
 	conn_end(conn, reason,
 		 (struct conn_farewell){.client = GOODBYE_CLOSE, .upstream = GOODBYE_NOTIFY});
+}
+
+void conn_client_shaken(struct conn *conn)
+{
+	conn_parallel_note(conn);
+	conn_parallel_forget(conn);
+	leaf_put(conn->leaf);
+	conn->leaf = NULL;
+	conn_service_shaken(conn);
+	conn_relay_start(conn);
 }
 
 static void handshake_done(struct conn *conn)
@@ -193,10 +245,10 @@ static void handshake_done(struct conn *conn)
 	info->resumed = SSL_session_reused(ssl);
 	if (info->resumed)
 		stats_add(&conn->worker->stats, STAT_HANDSHAKES_CLIENT_RESUMED, 1);
-	leaf_put(conn->leaf);
-	conn->leaf = NULL;
-	conn_service_shaken(conn);
-	conn_relay_start(conn);
+	stats_add(&conn->worker->stats, STAT_SESSIONS_CLIENT_REFUSED,
+		  conn->side[SIDE_CLIENT].session.ticket_refused);
+	if (!conn_parallel_holds(conn))
+		conn_client_shaken(conn);
 }
 
 void conn_client_ready(struct conn *conn, uint32_t events)

@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "core/conn.h"
+#include "core/conn_parallel.h"
+#include "core/conn_sessions.h"
 #include "core/log.h"
 #include "tls/protocol.h"
 
@@ -33,6 +35,8 @@ static void stop_waiting(struct conn *conn)
 		resolver_cancel(conn->resolving);
 	conn->resolving = NULL;
 	conn_leaf_cancel(conn);
+	conn_sessions_forget(conn);
+	conn_starttls_forget(conn);
 	deadline_clear(&conn->worker->deadlines, &conn->settle);
 	for (int i = 0; i < FLOWS; i++)
 		relay_flow_release(&conn->flow[i], &conn->worker->relay_env);
@@ -236,8 +240,11 @@ void conn_end(struct conn *conn, enum ksplit_reason reason, struct conn_farewell
 
 void conn_refuse(struct conn *conn, enum ksplit_reason reason, uint8_t description)
 {
-	bool tls = !conn->info.passed;
+	bool tls = !conn->info.passed && !conn->starttls;
 
+	if (conn_parallel_cut(conn, reason))
+		return;
+	conn_starttls_refused(conn, reason);
 	conn_end(conn, reason,
 		 (struct conn_farewell){.client = tls ? GOODBYE_ALERT : GOODBYE_CLOSE,
 					.client_alert = description,

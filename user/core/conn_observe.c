@@ -45,9 +45,14 @@ void conn_observe_connect(struct conn *conn)
 		timings_mark_upstream(observer_timings(observer), conn->side[SIDE_UPSTREAM].fd);
 }
 
-/* What is passed raw may be plain HTTP - but not when it is TLS that we could not open. */
+/*
+ * What is passed raw may be plain HTTP - but not when it is TLS that we could not open, or a
+ * dialogue that was watched from its beginning and is none of HTTP.
+ */
 static bool is_plain(const struct conn *conn)
 {
+	if (conn->info.flow[FLOW_TO_ORIGIN].bytes || conn->info.flow[FLOW_TO_CLIENT].bytes)
+		return false;
 	return conn->info.pass_reason == KSPLIT_PASS_NOT_TLS ||
 	       conn->info.pass_reason == KSPLIT_PASS_SERVER_FIRST;
 }

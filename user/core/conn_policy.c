@@ -55,7 +55,10 @@ void conn_policy_passed(struct conn *conn)
 
 	/* What was learned is counted where it is kept. */
 	if (conn->info.pass_reason == KSPLIT_PASS_LEARNED ||
-	    conn->info.pass_reason == KSPLIT_PASS_ECH)
+	    conn->info.pass_reason == KSPLIT_PASS_UPGRADE ||
+	    conn->info.pass_reason == KSPLIT_PASS_ECH ||
+	    conn->info.pass_reason == KSPLIT_PASS_RENEGOTIATION ||
+	    conn->info.pass_reason == KSPLIT_PASS_LATE_CERT)
 		return;
 	pass_key_set(&key, conn->info.pass_reason, by_rule ? conn->pass_rule : PASS_NO_RULE, NULL,
 		     conn->info.sni, origin_of(conn));
@@ -111,12 +114,32 @@ static bool passed_by_rule(struct conn *conn)
 	return true;
 }
 
+/* Of several addresses that one counts which is spoken to: another's rule is not for it. */
+void conn_policy_choose_profile(struct conn *conn)
+{
+	const struct policy_call call = {
+		.sni = conn->info.sni,
+		.addresses = &conn->info.upstream,
+		.addresses_len = 1,
+	};
+
+	conn->profile = upstream_choose(&conn->generation->config->upstream, &call);
+}
+
 static bool passed_as_learned(struct conn *conn)
 {
+	struct learned_pass *learned = conn->worker->server->learned;
+	const struct learned_offer offer = {
+		.ech = conn->hello->ech,
+		.post_handshake_auth = conn->hello->post_handshake_auth,
+	};
 	enum ksplit_reason reason =
-		learned_pass_find(conn->worker->server->learned, &conn->info.client,
-				  conn->info.sni, origin_of(conn), conn->hello->ech, now_ms(conn));
+		learned_pass_find(learned, &conn->info.client, conn->info.sni, origin_of(conn),
+				  &offer, now_ms(conn));
 
+	if (reason == KSPLIT_NONE && conn->info.upgrade != CONN_UPGRADE_NONE)
+		reason = learned_pass_find_upgrade(learned, &conn->info.client, conn->info.sni,
+						   origin_of(conn), now_ms(conn));
 	if (reason == KSPLIT_NONE)
 		return false;
 	conn_policy_pass(conn, reason, "");
@@ -158,20 +181,30 @@ void conn_policy_decide(struct conn *conn)
 	conn->worker->open_intercepted++;
 }
 
-static void learn(struct conn *conn, enum ksplit_reason reason, const char *how)
+static void learn(struct conn *conn, enum ksplit_reason reason, const char *what)
 {
 	const struct server *server = conn->worker->server;
 
 	/* A service's own certificate is no forged one: passed, the client would see the same. */
 	if (conn->listener->incoming)
 		return;
+	/* Nor would it like the origin's own better, if that is what it refused. */
+	if (conn->info.origin_faults &&
+	    (reason == KSPLIT_PASS_LEARNED || reason == KSPLIT_PASS_ECH))
+		return;
 	if (!learned_pass_add(server->learned, reason, &conn->info.client, conn->info.sni,
 			      origin_of(conn), now_ms(conn)))
 		return;
-	log_info("connection %lu: %s: the client %s: its calls of that name are passed through for "
-		 "%u s",
-		 (unsigned long)conn->info.id, conn->info.sni, how,
+	log_info("connection %lu: %s: the %s: the client's calls of that name are passed through "
+		 "for %u s",
+		 (unsigned long)conn->info.id, conn->info.sni, what,
 		 conn->generation->config->learned_pass / 1000);
+}
+
+bool conn_policy_learn_upgrade(struct conn *conn)
+{
+	return learned_pass_add(conn->worker->server->learned, KSPLIT_PASS_UPGRADE,
+				&conn->info.client, conn->info.sni, origin_of(conn), now_ms(conn));
 }
 
 void conn_policy_client_failed(struct conn *conn, const struct tls_failure *failure)
@@ -182,10 +215,10 @@ void conn_policy_client_failed(struct conn *conn, const struct tls_failure *fail
 	if (failure->kind == TLS_FAILURE_ALERT)
 		reason = learned_pass_of_alert(failure->alert);
 	if (reason != KSPLIT_NONE)
-		learn(conn, reason, "refused the forged leaf");
+		learn(conn, reason, "client refused the forged leaf");
 	else if ((failure->kind == TLS_FAILURE_CLOSED || failure->kind == TLS_FAILURE_RESET) &&
 		 conn->leaf_shown && !SSL_session_reused(ssl))
-		learn(conn, KSPLIT_PASS_LEARNED, "left when it saw the forged leaf");
+		learn(conn, KSPLIT_PASS_LEARNED, "client left when it saw the forged leaf");
 }
 
 void conn_policy_client_ended(struct conn *conn)
@@ -209,5 +242,30 @@ void conn_policy_client_ended(struct conn *conn)
 	if (reason == KSPLIT_NONE || (flow->closing != END_ALERT &&
 				      conn->worker->now_us > conn->phase_start_us + QUIET_END_US))
 		return;
-	learn(conn, reason, "ended its connection unused, as one does that refuses the leaf");
+	learn(conn, reason, "client ended its connection unused, as one does that refuses the leaf");
+}
+
+void conn_policy_origin_wishes(struct conn *conn)
+{
+	if (conn->wish_judged || conn->info.passed ||
+	    !conn->side[SIDE_UPSTREAM].session.track.renegotiation_wanted)
+		return;
+	conn->wish_judged = true;
+	learn(conn, KSPLIT_PASS_RENEGOTIATION, "origin wants to renegotiate, and was told no");
+}
+
+/*
+ * What the client could not be asked again would fail with every call of its, instead of being
+ * answered by the origin without a certificate.
+ */
+bool conn_policy_may_be_asked(const struct conn *conn)
+{
+	return conn->hello->post_handshake_auth && !conn->listener->incoming &&
+	       conn->generation->config->learned_pass;
+}
+
+void conn_policy_certificate_asked(struct conn *conn)
+{
+	learn(conn, KSPLIT_PASS_LATE_CERT,
+	      "origin asked for a client certificate after the handshake");
 }

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "core/conn.h"
+#include "core/conn_sessions.h"
 #include "tls/protocol.h"
 
 static enum conn_flow flow_from(const struct conn_socket *side)
@@ -37,6 +38,9 @@ static const struct failure failures[] = {
 			    ALERT_INTERNAL_ERROR},
 	[END_KEY_UPDATE] = {KSPLIT_KEY_UPDATE, KSPLIT_KEY_UPDATE, GOODBYE_NOTIFY, GOODBYE_NOTIFY,
 			    0, 0},
+	/* No client's end tells of it. */
+	[END_CERTIFICATE_ASKED] = {KSPLIT_CERTIFICATE_ASKED, KSPLIT_CERTIFICATE_ASKED,
+				   GOODBYE_NOTIFY, GOODBYE_NOTIFY, 0, 0},
 	[END_RECORD_LIMIT] = {KSPLIT_RECORD_LIMIT, KSPLIT_RECORD_LIMIT, GOODBYE_NOTIFY,
 			      GOODBYE_NOTIFY, 0, 0},
 };
@@ -52,6 +56,8 @@ static void fail(struct conn *conn, enum conn_flow index)
 	if (flow->src->rx == &relay_rx_kernel &&
 	    (flow->closing == END_KEY_UPDATE || flow->closing == END_BAD_RECORD))
 		flow->src->rx_over = true;
+	if (flow->closing == END_CERTIFICATE_ASKED)
+		conn_policy_certificate_asked(conn);
 	if (flow->closing == END_ALERT) {
 		sink_alert = flow->alert[1];
 		stats_add(&conn->worker->stats, STAT_ALERTS_FORWARDED, 1);
@@ -116,7 +122,11 @@ static uint32_t wanted(const struct conn *conn, const struct conn_socket *side)
 	if (reading == RELAY_WAIT_SOURCE || reading == RELAY_MORE ||
 	    (reading == RELAY_FINISHED && conn->flow[from].phase == RELAY_HALF))
 		events |= EPOLLIN;
-	if (conn->flow_result[to] == RELAY_WAIT_SINK || !out_buffer_empty(&side->out) ||
+	if (relay_end_mid_message(&side->end))
+		events |= EPOLLIN;
+	else if (conn->flow_result[to] == RELAY_WAIT_SINK)
+		events |= EPOLLOUT;
+	if (!out_buffer_empty(&side->out) ||
 	    (side->end.key_update_due && !side->end.tx_over))
 		events |= EPOLLOUT;
 	return side->edge ? events | EPOLLET : events;
@@ -177,6 +187,8 @@ static void conclude(struct conn *conn, const struct conn_socket *side, uint32_t
 
 	note_first_end(conn);
 	conn_policy_client_ended(conn);
+	conn_sessions_look(conn);
+	conn_policy_origin_wishes(conn);
 	for (int i = 0; i < FLOWS; i++) {
 		if (conn->flow_result[i] == RELAY_FAILED) {
 			fail(conn, i);
@@ -232,10 +244,13 @@ void conn_relay_ready(struct conn_socket *side, uint32_t events)
 	struct conn *conn = side->conn;
 	enum conn_flow from = flow_from(side), to = flow_to(side);
 
+	const bool mid_message = relay_end_mid_message(&side->end);
+
 	touch(conn);
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
 		source_ready(conn, side, events);
-	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+	if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) ||
+	    (mid_message && !relay_end_mid_message(&side->end)))
 		pump(conn, to);
 	if ((events & EPOLLERR) && conn->flow_result[from] == RELAY_WAIT_SINK)
 		source_error(conn, from, side->fd);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "core/conn.h"
+#include "core/conn_sessions.h"
 #include "core/log.h"
 #include "core/server.h"
 #include "tls/protocol.h"
@@ -49,6 +50,7 @@ static bool side_arm(struct conn *conn, enum conn_side index)
 	struct conn_socket *side = &conn->side[index];
 	struct conn_side_info *info = &conn->info.side[index];
 	const struct server *server = conn->worker->server;
+	uint16_t record_bytes = tls_session_record_bytes(&side->session);
 	struct relay_end_options options;
 
 	info->tx_kernel = to_kernel(conn, side, KTLS_TX, &info->tx_reason, &tx_stats[index]);
@@ -64,13 +66,16 @@ static bool side_arm(struct conn *conn, enum conn_side index)
 		.is_client_side = side->is_client,
 		.rx_kernel = info->rx_kernel,
 		.tx_kernel = info->tx_kernel,
+		.record_bytes = record_bytes,
 		.record_limit = conn->generation->config->gcm_records,
 	};
 	relay_end_init(&side->end, &options);
 	side->has_end = true;
-	if (info->rx_kernel && info->tx_kernel)
+	if (!side->is_client)
+		conn_sessions_armed(conn);
+	else if (info->rx_kernel && info->tx_kernel)
 		tls_session_release(&side->session);
-	else if (!info->rx_kernel)
+	if (!info->rx_kernel)
 		tls_session_read_ahead(&side->session);
 	return info->rx_kernel && info->tx_kernel;
 }
@@ -118,6 +123,7 @@ static void flows_begin(struct conn *conn)
 	relay_flow_init(&conn->flow[FLOW_TO_CLIENT], upstream, client, relay_choice(conn),
 			STAT_BYTES_TO_CLIENT, &conn->info.flow[FLOW_TO_CLIENT]);
 	conn_observe_begin(conn);
+	conn_taps_begin(conn);
 	conn_enter(conn, CONN_RELAY);
 	conn_relay_run(conn);
 }

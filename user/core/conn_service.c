@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "core/conn.h"
+#include "core/conn_sessions.h"
 #include "core/log.h"
 #include "core/proxy_header.h"
 #include "core/server.h"
@@ -34,7 +35,9 @@ enum ksplit_reason conn_service_identify(struct conn *conn, const struct client_
 	choice = identity_set_find(identity->set, hello->sni);
 	if (!choice)
 		return KSPLIT_PASS_NO_IDENTITY;
-	if (!tls_context_can_serve_with(conn->generation->tls, hello, choice->rsa, choice->ecdsa))
+	if (!tls_context_can_serve(conn->generation->tls, hello,
+				   (choice->rsa ? TLS_KEY_RSA : 0) |
+					   (choice->ecdsa ? TLS_KEY_ECDSA : 0)))
 		return KSPLIT_PASS_NO_CIPHER;
 	identity->choice = choice;
 	return KSPLIT_NONE;
@@ -74,14 +77,14 @@ void conn_service_shake(struct conn *conn)
 {
 	struct conn_socket *side = &conn->side[SIDE_CLIENT];
 	struct conn_identity *identity = conn->identity;
+	uint8_t id[32];
 
-	X509_free(conn->origin_cert);
-	conn->origin_cert = NULL;
 	credentials_fill(identity);
 	conn_enter(conn, CONN_CLIENT_HANDSHAKE);
-	if (tls_session_accept_service(&side->session, conn->generation->tls, side->fd,
-				       &side->out, conn->worker->kdf, identity->credentials,
-				       identity->choice->len, identity->choice->id)) {
+	if (conn_sessions_client_id(conn, identity->choice->id, id) ||
+	    tls_session_accept_service(&side->session, conn->generation->tls, side->fd, &side->out,
+				       conn->worker->kdf, identity->credentials,
+				       identity->choice->len, id)) {
 		conn_refuse(conn, KSPLIT_NO_MEMORY, ALERT_INTERNAL_ERROR);
 		return;
 	}
@@ -126,8 +129,6 @@ static void alpn_choose(struct conn *conn)
 void conn_service_connected(struct conn *conn)
 {
 	alpn_choose(conn);
-	free(conn->addresses);
-	conn->addresses = NULL;
 	/* What the service sends first waits for the client's handshake. */
 	conn_side_watch(&conn->side[SIDE_UPSTREAM], 0);
 	if (!conn->dead)

@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "core/conn.h"
+#include "core/conn_parallel.h"
+#include "core/conn_sessions.h"
 #include "core/log.h"
 #include "core/server.h"
 #include "tls/protocol.h"
@@ -24,7 +26,7 @@ static socklen_t address_len(const union conn_address *address)
  */
 static void mark(const struct conn *conn, int fd)
 {
-	uint32_t own = capture_own_mark(&conn->generation->config->capture);
+	const uint32_t own = atomic_load(&conn->worker->server->own_mark);
 
 	if (own)
 		setsockopt(fd, SOL_SOCKET, SO_MARK, &own, sizeof(own));
@@ -139,16 +141,20 @@ static const char *verify_name(const struct conn *conn)
 	return conn->listener->destination == DESTINATION_STATIC ? conn->listener->host : NULL;
 }
 
-static void handshake_begin(struct conn *conn)
+void conn_upstream_shake(struct conn *conn)
 {
 	struct conn_socket *side = &conn->side[SIDE_UPSTREAM];
 	struct conn_side_info *info = &conn->info.side[SIDE_UPSTREAM];
 	struct tls_upstream_target target = {
+		.profile = conn->profile,
 		.sni = conn->info.sni,
 		.verify_name = verify_name(conn),
 		.alpn = conn->hello->alpn,
 		.alpn_len = conn->hello->alpn_len,
 		.unverified = conn->self_test,
+		.may_be_asked = conn_policy_may_be_asked(conn),
+		.answers_later = conn->generation->config->ktls != KTLS_REQUIRE,
+		.strict = conn->listener->incoming,
 	};
 
 	info->rx_reason = server_ktls_reason(conn->worker->server, conn->generation->config);
@@ -157,15 +163,19 @@ static void handshake_begin(struct conn *conn)
 	if (info->rx_reason == KSPLIT_NONE && ktls_install_ulp(side->fd))
 		info->rx_reason = KSPLIT_KTLS_ULP_REFUSED;
 	info->tx_reason = info->rx_reason;
+	conn_parallel_look(conn, &target);
+	conn_sessions_offer(conn, &target);
 	if (tls_session_connect(&side->session, conn->generation->tls, side->fd, &side->out,
 				conn->worker->kdf, &target)) {
 		conn_refuse(conn, KSPLIT_NO_MEMORY, ALERT_INTERNAL_ERROR);
 		return;
 	}
+	conn_taps_keys(conn, side);
 	if (info->rx_reason != KSPLIT_NONE)
 		tls_session_read_ahead(&side->session);
 	conn_enter(conn, CONN_UPSTREAM_HANDSHAKE);
 	conn_upstream_ready(conn, 0);
+	conn_parallel_begin(conn);
 }
 
 static void connected(struct conn *conn)
@@ -195,29 +205,51 @@ static void connected(struct conn *conn)
 		conn_refuse(conn, KSPLIT_CONNECT_FAILED, ALERT_INTERNAL_ERROR);
 		return;
 	}
-	if (conn->info.passed || conn_policy_overloaded(conn)) {
+	if (conn->starttls) {
+		conn_starttls_start(conn);
+		return;
+	}
+	if (!conn_parallel_is_guess(conn) &&
+	    (conn->info.passed || conn_policy_overloaded(conn))) {
 		conn_policy_passed(conn);
 		conn_relay_start_raw(conn);
 		return;
 	}
-	handshake_begin(conn);
+	conn_policy_choose_profile(conn);
+	conn_upstream_shake(conn);
 }
 
 void conn_upstream_pass(struct conn *conn, enum ksplit_reason reason)
 {
 	struct conn_socket *side = &conn->side[SIDE_UPSTREAM];
 
+	if (conn_starttls_cut(conn, reason) || conn_parallel_cut(conn, KSPLIT_GUESS_WRONG))
+		return;
 	conn_policy_pass(conn, reason, "");
 	/* The second call may go otherwise; nothing of the first one is what the client gets. */
 	conn->info.side[SIDE_UPSTREAM].version = 0;
 	conn->info.side[SIDE_UPSTREAM].suite = 0;
 	conn->info.alpn[0] = '\0';
+	conn_judge_forget(conn);
 	X509_free(conn->origin_cert);
 	conn->origin_cert = NULL;
+	conn_sessions_forget(conn);
 	tls_session_free(&side->session);
 	conn_side_close(side);
 	conn->addresses_next = 0;
 	conn_upstream_connect(conn);
+}
+
+/* Nothing of it has been told to the client: once more, without what was offered. */
+static void connect_anew(struct conn *conn)
+{
+	struct conn_socket *side = &conn->side[SIDE_UPSTREAM];
+
+	tls_session_free(&side->session);
+	conn_side_close(side);
+	conn->addresses_next = 0;
+	conn_enter(conn, CONN_CONNECT);
+	connect_next(conn);
 }
 
 /*
@@ -229,10 +261,22 @@ static void handshake_failed(struct conn *conn, const struct tls_failure *failur
 	stats_add(&conn->worker->stats, STAT_HANDSHAKES_UPSTREAM_FAILED, 1);
 	log_info("connection %lu: %s: handshake with the origin: %s", (unsigned long)conn->info.id,
 		 conn->info.sni, failure->text);
+	if (failure->kind != TLS_FAILURE_UNVERIFIED && conn_sessions_blame(conn) &&
+	    conn->info.upgrade == CONN_UPGRADE_NONE) {
+		connect_anew(conn);
+		return;
+	}
 	switch (failure->kind) {
+	case TLS_FAILURE_VERSION:
+		if (tls_context_refuses_old_origin(conn->generation->tls, conn->profile)) {
+			conn_refuse(conn, KSPLIT_VERSION_REFUSED, ALERT_PROTOCOL_VERSION);
+			break;
+		}
+		/* fall through */
 	case TLS_FAILURE_ALERT:
 	case TLS_FAILURE_PROTOCOL: conn_upstream_pass(conn, KSPLIT_PASS_UPSTREAM_REFUSED); break;
 	case TLS_FAILURE_UNVERIFIED:
+		conn_judge_refused(conn);
 		conn_refuse(conn, KSPLIT_UPSTREAM_UNVERIFIED, (uint8_t)failure->alert);
 		break;
 	default: conn_refuse(conn, KSPLIT_UPSTREAM_FAILED, ALERT_HANDSHAKE_FAILURE); break;
@@ -264,6 +308,7 @@ static void handshake_done(struct conn *conn)
 	info->version = (uint16_t)SSL_version(ssl);
 	info->suite = SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl));
 	info->resumed = SSL_session_reused(ssl);
+	conn_sessions_shaken(conn);
 	SSL_get0_alpn_selected(ssl, &alpn, &alpn_len);
 	conn_alpn_keep(conn, alpn, alpn_len);
 	conn->origin_cert = SSL_get1_peer_certificate(ssl);
@@ -272,9 +317,11 @@ static void handshake_done(struct conn *conn)
 		return;
 	}
 	conn->info.has_origin_fp = !fingerprint_of(conn->origin_cert, conn->info.origin_fp);
+	if (!conn_judge_origin(conn))
+		return;
 	/* Data that the origin sends first waits for the client's handshake. */
 	conn_side_watch(&conn->side[SIDE_UPSTREAM], 0);
-	if (conn->dead)
+	if (conn->dead || conn_parallel_judge(conn))
 		return;
 	if (conn->identity)
 		conn_service_shake(conn);

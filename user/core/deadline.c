@@ -43,6 +43,16 @@ void deadline_set(struct deadlines *deadlines, struct deadline *deadline, enum d
 	TAILQ_INSERT_TAIL(&deadlines->queues[kind], deadline, link);
 }
 
+void deadlines_expire_first(struct deadlines *deadlines, enum deadline_kind kind)
+{
+	struct deadline *first = TAILQ_FIRST(&deadlines->queues[kind]);
+
+	if (!first)
+		return;
+	deadline_clear(deadlines, first);
+	first->expired(first);
+}
+
 static void run_queue(struct deadlines *deadlines, struct deadline_queue *queue, uint64_t now_us)
 {
 	struct deadline *first;

@@ -11,16 +11,20 @@
  * itself and setting, moving and clearing a deadline cost a few pointers.
  */
 enum deadline_kind {
+	DEADLINE_SILENCE, /* no byte of the client: perhaps the server speaks first */
 	DEADLINE_PEEK,
 	DEADLINE_RESOLVE,
 	DEADLINE_CONNECT,
 	DEADLINE_CONNECT_TRY, /* one of several addresses */
+	DEADLINE_PLAIN,	      /* a dialogue in plain is watched */
+	DEADLINE_PLAIN_HELLO, /* ... and holds what may be the beginning of a ClientHello */
 	DEADLINE_UPSTREAM_HANDSHAKE,
 	DEADLINE_CLIENT_HANDSHAKE,
 	DEADLINE_IDLE,
 	DEADLINE_CLOSE,
 	DEADLINE_SETTLE,       /* look again at a socket that still sends */
 	DEADLINE_ACCEPT_PAUSE, /* try to accept again */
+	DEADLINE_TICKETS,      /* of an origin, after the handshake */
 	DEADLINE_KINDS
 };
 
@@ -56,6 +60,9 @@ void deadlines_change(struct deadlines *deadlines, const uint32_t length_ms[DEAD
 void deadline_set(struct deadlines *deadlines, struct deadline *deadline, enum deadline_kind kind,
 		  uint64_t now_us);
 void deadline_clear(struct deadlines *deadlines, struct deadline *deadline);
+
+/* Call `expired` of the one that is due next of its kind, though it is not yet. */
+void deadlines_expire_first(struct deadlines *deadlines, enum deadline_kind kind);
 
 /* Call `expired` of all that are due (each is cleared first and may be set again). */
 void deadlines_run(struct deadlines *deadlines, uint64_t now_us);

@@ -8,10 +8,12 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "core/client_identity.h"
 #include "core/config.h"
 #include "core/issuer.h"
 #include "pki/identity_store.h"
 #include "tls/context.h"
+#include "tls/ticket_keys.h"
 
 /*
  * A configuration and all that derives from it and can be replaced while the daemon runs. A
@@ -28,6 +30,8 @@ struct generation {
 	size_t listeners_len;
 	struct issuer *issuer; /* a reference */
 	struct tls_context *tls;
+	struct ticket_keys *ticket_keys;   /* a reference: generations share them */
+	struct client_identity *client_identities; /* owned; by rule of section upstream */
 	struct identity_store *identities; /* NULL: no incoming calls */
 };
 

@@ -2,7 +2,6 @@
 #include "core/handover_give.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -15,18 +14,20 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/timed_wait.h"
+#include "core/handover_capture.h"
 #include "core/handover_offer.h"
 #include "core/handover_wire.h"
 #include "core/launcher.h"
 #include "core/log.h"
 #include "core/notify.h"
 #include "core/server.h"
+#include "core/worker_round.h"
 
 #define TAKE_MS  20000 /* self-tests, rules */
 #define HOLD_MS  5000  /* a worker's turn; one that hangs holds up the handover, and nothing else */
 #define SEND_MS  5000
 #define GOODBYE_MS 2000
-#define LOOK_MS  1
 #define ASK_S    90
 #define BY_LEN   CAPTURE_BY
 
@@ -36,23 +37,25 @@ struct handover_give {
 	bool running; /* the thread is there; of the main thread */
 	_Atomic int fd; /* to the new one; -1: none */
 	pid_t pid;
+	uint32_t mark;	/* of its calls */
+	bool withdrawn; /* what captures, for the sake of these */
 	_Atomic bool cancelled;
 	struct handover_offer offer;
 	int start_ms; /* programs of BPF take seconds to load */
 	pthread_mutex_t lock;
-	pthread_cond_t settled; /* CLOCK_MONOTONIC */
+	pthread_cond_t settled;
 	/* under lock */
 	bool ended;   /* nothing is begun any more */
 	bool settling; /* the thread has come to its end, the main thread has not yet taken note */
 	uint64_t asked, begun, settled_count;
 	char by[BY_LEN];
+	bool whole;
 	struct handover_outcome outcome;
 };
 
 int handover_give_new(struct server *server, struct handover_give **out)
 {
 	struct handover_give *give = calloc(1, sizeof(*give));
-	pthread_condattr_t attr;
 
 	if (!give)
 		return -ENOMEM;
@@ -60,10 +63,7 @@ int handover_give_new(struct server *server, struct handover_give **out)
 	atomic_init(&give->fd, -1);
 	give->offer = HANDOVER_OFFER_NONE;
 	pthread_mutex_init(&give->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&give->settled, &attr);
-	pthread_condattr_destroy(&attr);
+	pthread_cond_init(&give->settled, NULL);
 	*out = give;
 	return 0;
 }
@@ -108,50 +108,22 @@ static int await(struct handover_give *give, enum handover_type expected, int ti
 		return fail(give, err, "the new ksplitd: %s", strerror(-err));
 	if (message.type == HANDOVER_REFUSED)
 		return fail(give, -ECONNREFUSED, "the new ksplitd: %s", message.text);
-	return message.type == expected ? 0 : fail(give, -EPROTO, "the new ksplitd is confused");
-}
-
-static int64_t clock_ms(void)
-{
-	return (int64_t)(worker_clock_us() / 1000);
-}
-
-static bool all_held(const struct server *server)
-{
-	for (size_t i = 0; i < server->workers_len; i++)
-		if (!worker_is_held(&server->workers[i]))
-			return false;
-	return true;
-}
-
-static int hold_all(struct handover_give *give)
-{
-	struct server *server = give->server;
-	const int64_t until = clock_ms() + HOLD_MS;
-
-	for (size_t i = 0; i < server->workers_len; i++)
-		worker_hold(&server->workers[i]);
-	while (!all_held(server)) {
-		if (clock_ms() > until)
-			return fail(give, -ETIMEDOUT, "a worker hangs");
-		poll(NULL, 0, LOOK_MS);
-	}
+	if (message.type != expected)
+		return fail(give, -EPROTO, "the new ksplitd is confused");
+	give->mark = message.flags;
 	return 0;
-}
-
-static void release_all(const struct handover_give *give)
-{
-	for (size_t i = 0; i < give->server->workers_len; i++)
-		worker_release(&give->server->workers[i]);
 }
 
 /* The new one does what there can be only one of. */
 static int step_aside(struct handover_give *give)
 {
-	int err = hold_all(give);
+	int err;
 
-	if (!err)
-		err = handover_send(give->fd, HANDOVER_STOPPED, 0, NULL, NULL, 0, SEND_MS);
+	give->withdrawn = handover_capture_withdraw(give->server, give->mark);
+	err = worker_round_hold(give->server, HOLD_MS);
+	if (err)
+		return fail(give, err, "a worker hangs");
+	err = handover_send(give->fd, HANDOVER_STOPPED, 0, NULL, NULL, 0, SEND_MS);
 	if (err == -EPIPE)
 		err = 0; /* what it said before tells why */
 	if (!err)
@@ -183,7 +155,9 @@ static void take_back(struct handover_give *give, int err)
 	handover_send(give->fd, HANDOVER_CANCELLED, 0, give->outcome.why, NULL, 0, 0);
 	if (err != -ECONNREFUSED)
 		launcher_cancel(give->server->launcher);
-	release_all(give);
+	worker_round_release(give->server);
+	if (give->withdrawn)
+		handover_capture_restore(give->server);
 }
 
 static int hand_over(struct handover_give *give)
@@ -262,14 +236,17 @@ static int start_thread(struct handover_give *give)
 	return err;
 }
 
-static void begin(struct handover_give *give, const char *by)
+static void begin(struct handover_give *give, const char *by, bool whole)
 {
 	int err;
 
 	log_info("upgrade: a new ksplitd is started, by %s", by);
 	give->outcome = (struct handover_outcome){0};
+	give->withdrawn = false;
 	give->start_ms = (int)give->server->generation->config->deadlines.upgrade;
 	err = handover_offer_collect(give->server, &give->offer);
+	if (whole)
+		give->offer.flags |= HANDOVER_WHOLE;
 	if (!err)
 		err = start_thread(give);
 	give->running = !err;
@@ -284,29 +261,48 @@ static void begin(struct handover_give *give, const char *by)
 bool handover_give_signal(struct handover_give *give)
 {
 	char by[BY_LEN];
-	bool settling, wanted;
+	bool settling, wanted, whole;
 
 	if (!give)
 		return false;
 	pthread_mutex_lock(&give->lock);
 	settling = give->settling;
-	wanted = !settling && !give->running && !give->ended && !give->outcome.done;
-	snprintf(by, sizeof(by), "%s", give->by[0] ? give->by : "SIGUSR2");
-	if (wanted) {
-		give->begun = give->asked;
-		give->by[0] = '\0';
-	}
 	pthread_mutex_unlock(&give->lock);
 	if (settling)
 		finish(give);
+	pthread_mutex_lock(&give->lock);
+	/* Two signals may have become one. */
+	wanted = !give->running && !give->ended && !give->outcome.done &&
+		 (!settling || give->asked > give->begun);
+	snprintf(by, sizeof(by), "%s", give->by[0] ? give->by : "SIGUSR2");
+	whole = give->whole;
+	if (wanted) {
+		give->begun = give->asked;
+		give->by[0] = '\0';
+		give->whole = false;
+	}
+	pthread_mutex_unlock(&give->lock);
 	if (wanted)
-		begin(give, by);
+		begin(give, by, whole);
 	return give->outcome.done && !give->running;
 }
 
 bool handover_give_is_running(const struct handover_give *give)
 {
 	return give && give->running;
+}
+
+bool handover_give_outcome(struct handover_give *give, uint64_t number,
+			   struct handover_outcome *out)
+{
+	bool settled;
+
+	pthread_mutex_lock(&give->lock);
+	settled = give->settled_count >= number;
+	if (settled)
+		*out = give->outcome;
+	pthread_mutex_unlock(&give->lock);
+	return settled;
 }
 
 bool handover_give_end(struct handover_give *give)
@@ -338,22 +334,30 @@ void handover_give_free(struct handover_give *give)
 	free(give);
 }
 
-/* --- another thread --- */
+/* --- any thread --- */
 
-void handover_give_ask(struct handover_give *give, const char *by, struct handover_outcome *out)
+uint64_t handover_give_request(struct handover_give *give, const char *by, bool whole)
 {
-	struct timespec until;
 	uint64_t number;
-	int err = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += ASK_S;
 	pthread_mutex_lock(&give->lock);
 	number = ++give->asked;
 	snprintf(give->by, sizeof(give->by), "%s", by);
+	give->whole = give->whole || whole;
+	pthread_mutex_unlock(&give->lock);
 	kill(getpid(), SIGUSR2);
+	return number;
+}
+
+void handover_give_ask(struct handover_give *give, const char *by, struct handover_outcome *out)
+{
+	const uint64_t number = handover_give_request(give, by, false);
+	const struct timespec until = timed_wait_moment(ASK_S * 1000);
+	int err = 0;
+
+	pthread_mutex_lock(&give->lock);
 	while (!give->ended && give->settled_count < number && !err)
-		err = pthread_cond_timedwait(&give->settled, &give->lock, &until);
+		err = timed_wait(&give->settled, &give->lock, &until);
 	if (give->settled_count >= number)
 		*out = give->outcome;
 	else

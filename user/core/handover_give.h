@@ -3,6 +3,7 @@
 #define KSPLIT_CORE_HANDOVER_GIVE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /*
@@ -35,12 +36,22 @@ bool handover_give_signal(struct handover_give *give);
 /* Is one under way? Then listeners, rules and the launcher are not the main thread's to change. */
 bool handover_give_is_running(const struct handover_give *give);
 
+/* What became of the one with this number. false: it has not come to its end. */
+bool handover_give_outcome(struct handover_give *give, uint64_t number,
+			   struct handover_outcome *out);
+
 /*
  * The end: none is begun any more, and one that is under way comes to nothing, if it is not done.
  * Has one been done?
  */
 bool handover_give_end(struct handover_give *give);
 void handover_give_free(struct handover_give *give);
+
+/*
+ * Any thread: have the main thread begin one, by a SIGUSR2 to this process. `whole`: the new one is
+ * to take over only if it captures all that its configuration says. Its number.
+ */
+uint64_t handover_give_request(struct handover_give *give, const char *by, bool whole);
 
 /* Another thread: begin one (`by` says who asks; for the log) and wait for what becomes of it. */
 void handover_give_ask(struct handover_give *give, const char *by, struct handover_outcome *out);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include "core/handover_wire.h"
 #include "core/listener.h"
 #include "core/server.h"
+#include "core/sessions.h"
 #include "export/metrics_http.h"
 
 #define SEND_MS 5000
@@ -29,6 +31,7 @@ void handover_offer_drop(struct handover_offer *offer)
 	free(offer->listeners);
 	close_fd(&offer->metrics_fd);
 	close_fd(&offer->calls_fd);
+	OPENSSL_cleanse(offer->tickets, sizeof(offer->tickets));
 	*offer = HANDOVER_OFFER_NONE;
 }
 
@@ -90,6 +93,7 @@ int handover_offer_collect(const struct server *server, struct handover_offer *o
 
 	*offer = HANDOVER_OFFER_NONE;
 	offer->flags = read_flags(server);
+	sessions_hand_over(server, offer->tickets, sizeof(offer->tickets));
 	err = collect_listeners(server, offer);
 	if (!err && server->metrics)
 		err = copy_fd(metrics_http_fd(server->metrics), &offer->metrics_fd);
@@ -114,7 +118,8 @@ int handover_offer_send(const struct handover_offer *offer, int sock)
 	if (!err && offer->calls_fd >= 0)
 		err = handover_send(sock, HANDOVER_CALLS, 0, NULL, &offer->calls_fd, 1, SEND_MS);
 	if (!err)
-		err = handover_send(sock, HANDOVER_STATE, offer->flags, NULL, NULL, 0, SEND_MS);
+		err = handover_send(sock, HANDOVER_STATE, offer->flags, offer->tickets, NULL, 0,
+				    SEND_MS);
 	/* it has ended already: what it said before tells why */
 	return err == -EPIPE ? 0 : err;
 }

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tls/ticket_keys.h"
+
 struct server;
 
 /* What a ksplitd offers the one that takes over from it: copies of its descriptors. */
@@ -13,6 +15,7 @@ struct handover_offer {
 	size_t listeners_len;
 	int metrics_fd, calls_fd; /* -1: none */
 	uint32_t flags;           /* of HANDOVER_STATE */
+	char tickets[TICKET_KEYS_TEXT]; /* secret: the keys of session tickets */
 };
 
 /* Nothing yet. */

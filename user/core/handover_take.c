@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/crypto.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +26,7 @@ struct handover_take {
 	int *listeners;		  /* owned, as all descriptors here */
 	size_t listeners_len;
 	uint32_t flags;
+	char tickets[HANDOVER_TEXT];
 	bool alone; /* the other one has died */
 };
 
@@ -44,6 +46,7 @@ void handover_take_free(struct handover_take *take)
 	for (size_t i = 0; i < take->listeners_len; i++)
 		close_fd(take->listeners[i]);
 	free(take->listeners);
+	handover_take_forget_tickets(take);
 	free(take);
 }
 
@@ -77,6 +80,7 @@ static int keep(struct handover_take *take, const struct handover_message *messa
 	case HANDOVER_CALLS: return keep_one(&take->calls_fd, fds, fds_len);
 	case HANDOVER_STATE:
 		take->flags = message->flags;
+		memcpy(take->tickets, message->text, sizeof(take->tickets));
 		return fds_len ? -EPROTO : 1;
 	default: return -EPROTO;
 	}
@@ -96,6 +100,7 @@ static int receive_offers(struct handover_take *take)
 		for (size_t i = 0; err < 0 && i < fds_len; i++)
 			close(fds[i]);
 	}
+	OPENSSL_cleanse(&message, sizeof(message));
 	return err < 0 ? err : 0;
 }
 
@@ -179,9 +184,20 @@ uint32_t handover_take_flags(const struct handover_take *take)
 	return take ? take->flags : 0;
 }
 
+const char *handover_take_tickets(const struct handover_take *take)
+{
+	return take ? take->tickets : NULL;
+}
+
+void handover_take_forget_tickets(struct handover_take *take)
+{
+	if (take)
+		OPENSSL_cleanse(take->tickets, sizeof(take->tickets));
+}
+
 /* Say one thing and wait for another. */
-static int ask(struct handover_take *take, enum handover_type said, enum handover_type expected,
-	       char *error, size_t error_len)
+static int ask(struct handover_take *take, enum handover_type said, uint32_t flags,
+	       enum handover_type expected, char *error, size_t error_len)
 {
 	struct handover_message message;
 	size_t none = 0;
@@ -189,7 +205,7 @@ static int ask(struct handover_take *take, enum handover_type said, enum handove
 
 	if (!take || take->alone)
 		return 0;
-	err = handover_send(take->fd, said, 0, NULL, NULL, 0, ANSWER_MS);
+	err = handover_send(take->fd, said, flags, NULL, NULL, 0, ANSWER_MS);
 	if (!err)
 		err = handover_receive(take->fd, &message, NULL, &none, ANSWER_MS);
 	if (err == -EPIPE) {
@@ -210,14 +226,14 @@ static int ask(struct handover_take *take, enum handover_type said, enum handove
 	return err;
 }
 
-int handover_take_stop(struct handover_take *take, char *error, size_t error_len)
+int handover_take_stop(struct handover_take *take, uint32_t mark, char *error, size_t error_len)
 {
-	return ask(take, HANDOVER_READY, HANDOVER_STOPPED, error, error_len);
+	return ask(take, HANDOVER_READY, mark, HANDOVER_STOPPED, error, error_len);
 }
 
 int handover_take_finish(struct handover_take *take, char *error, size_t error_len)
 {
-	return ask(take, HANDOVER_DONE, HANDOVER_BYE, error, error_len);
+	return ask(take, HANDOVER_DONE, 0, HANDOVER_BYE, error, error_len);
 }
 
 void handover_take_leave(struct handover_take *take)

@@ -31,12 +31,18 @@ int handover_take_calls(struct handover_take *take);
 /* HANDOVER_CAPTURE_OFF ... (core/handover_wire.h): how the other one is. */
 uint32_t handover_take_flags(const struct handover_take *take);
 
+/* The keys of session tickets as text (ticket_keys_import); NULL or "": there are none. To be
+ * wiped: secret. NULL allowed. */
+const char *handover_take_tickets(const struct handover_take *take);
+void handover_take_forget_tickets(struct handover_take *take);
+
 /*
- * Ready: have the other one stop accepting; waits until it has. -ECANCELED: it goes on itself, and
+ * Ready: have the other one stop accepting; waits until it has. `mark`: SO_MARK of this one's own
+ * calls, 0: none. -ECANCELED: it goes on itself, and
  * this one has to end. It is no error when it is dead: all is here then. 0 or -errno with one line
  * in `error`.
  */
-int handover_take_stop(struct handover_take *take, char *error, size_t error_len);
+int handover_take_stop(struct handover_take *take, uint32_t mark, char *error, size_t error_len);
 
 /* All is taken over: let the other one go. The same. */
 int handover_take_finish(struct handover_take *take, char *error, size_t error_len);

@@ -2,6 +2,7 @@
 #include "core/handover_wire.h"
 
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -13,9 +14,12 @@ int handover_send(int sock, enum handover_type type, uint32_t flags, const char 
 {
 	struct handover_message message = {
 		.version = HANDOVER_VERSION, .type = type, .flags = flags};
+	int err;
 
 	snprintf(message.text, sizeof(message.text), "%s", text ? text : "");
-	return fd_message_send(sock, &message, sizeof(message), fds, fds_len, timeout_ms);
+	err = fd_message_send(sock, &message, sizeof(message), fds, fds_len, timeout_ms);
+	OPENSSL_cleanse(message.text, sizeof(message.text)); /* STATE's is secret */
+	return err;
 }
 
 static int check(struct handover_message *message, ssize_t len)

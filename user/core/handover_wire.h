@@ -14,7 +14,8 @@
  *   LISTENERS (descriptors) ...  ->
  *   METRICS, CALLS (a descriptor each) ->   (where it has them)
  *   STATE  ->                               makes everything but what there can be only one of
- *                                        <- READY
+ *                                        <- READY (flags: SO_MARK of its calls)
+ *   withdraws what would capture these
  *   stops accepting; STOPPED  ->            accepts, loads rules and hook
  *                                        <- DONE
  *   withdraws its own; BYE  ->              takes the control socket's name
@@ -28,7 +29,7 @@ enum handover_type {
 	HANDOVER_LISTENERS = 1,
 	HANDOVER_METRICS,
 	HANDOVER_CALLS, /* BPF map: where connections that were steered wanted to go */
-	HANDOVER_STATE, /* flags; nothing more is offered */
+	HANDOVER_STATE, /* flags, ticket keys as text (may be ""); nothing more is offered */
 	HANDOVER_READY,
 	HANDOVER_STOPPED,
 	HANDOVER_DONE,
@@ -37,10 +38,14 @@ enum handover_type {
 	HANDOVER_CANCELLED, /* text */
 };
 
-/* Flags of STATE: what somebody has switched off stays off, and what captures has to go on. */
+/*
+ * Flags of STATE: what somebody has switched off stays off, and what captures has to go on; WHOLE:
+ * all that is configured has to capture.
+ */
 #define HANDOVER_CAPTURE_OFF 1U
 #define HANDOVER_RULES_ON    2U
 #define HANDOVER_HOOK_ON     4U
+#define HANDOVER_WHOLE       8U
 
 #define HANDOVER_TEXT 480
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pki/forge.h"
+#include "core/same_file.h"
 
 static void look_at_key(const char *path, struct stat *out)
 {
@@ -43,7 +43,11 @@ int issuer_load(const struct config *config, struct issuer **out, char *error, s
 		err = ca_load(config->ca_cert, &issuer->ca, error, error_len);
 	if (!err) {
 		snprintf(error, error_len, "cannot make a leaf key");
-		err = forge_make_key(config->leaf_key_type, &issuer->leaf_key);
+		err = leaf_keys_new(config->leaf_key_type, &issuer->leaf_keys);
+	}
+	if (!err) {
+		snprintf(error, error_len, "cannot make the CA's untrusted twin");
+		err = twin_new(issuer->ca, &issuer->twin);
 	}
 	if (err) {
 		issuer_put(issuer);
@@ -55,9 +59,16 @@ int issuer_load(const struct config *config, struct issuer **out, char *error, s
 static int make_cache(struct issuer *issuer, const struct config *config, char *error,
 		      size_t error_len)
 {
+	const struct leaf_cache_options options = {
+		.ca = issuer->ca,
+		.signer = issuer->signer,
+		.keys = issuer->leaf_keys,
+		.twin = issuer->twin,
+		.max_entries = config->leaf_cache,
+	};
+
 	snprintf(error, error_len, "out of memory");
-	return leaf_cache_new(issuer->ca, issuer->signer, issuer->leaf_key, config->leaf_cache,
-			      &issuer->leaves);
+	return leaf_cache_new(&options, &issuer->leaves);
 }
 
 int issuer_start(struct issuer *issuer, const struct config *config, char *error, size_t error_len)
@@ -101,14 +112,6 @@ static bool same_certificates(const struct ca *a, const struct ca *b)
 	return same;
 }
 
-static bool same_file(const struct stat *a, const struct stat *b)
-{
-	if (!a->st_ino || !b->st_ino)
-		return true;
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
 bool issuer_is_same(const struct issuer *issuer, const struct issuer *loaded,
 		    const struct config *config)
 {
@@ -118,7 +121,7 @@ bool issuer_is_same(const struct issuer *issuer, const struct issuer *loaded,
 		return !issuer->ca && !loaded->ca;
 	/* One whose process has died is not to be kept. */
 	return signer_pid(issuer->signer) && same_certificates(issuer->ca, loaded->ca) &&
-	       same_file(&made->key, &loaded->made.key) &&
+	       same_file_stat(&made->key, &loaded->made.key) &&
 	       !strcmp(made->key_file, config->ca_key) &&
 	       !strcmp(made->leaf_key_type, config->leaf_key_type) &&
 	       !strcmp(made->signer_user, config->signer_user) &&
@@ -141,6 +144,9 @@ int issuer_check_key(const struct issuer *issuer, const struct config *config, c
 
 void issuer_stop(struct issuer *issuer)
 {
+	/* What waits for a key asks the signer next. */
+	leaf_keys_free(issuer->leaf_keys);
+	issuer->leaf_keys = NULL;
 	signer_stop(issuer->signer);
 	issuer->signer = NULL;
 }
@@ -157,7 +163,7 @@ void issuer_put(struct issuer *issuer)
 		return;
 	issuer_stop(issuer);
 	leaf_cache_free(issuer->leaves);
-	EVP_PKEY_free(issuer->leaf_key);
+	twin_free(issuer->twin);
 	ca_free(issuer->ca);
 	free(issuer->made.leaf_key_type);
 	free(issuer->made.key_file);

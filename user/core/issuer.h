@@ -13,7 +13,9 @@
 #include "core/config.h"
 #include "pki/ca.h"
 #include "pki/leaf_cache.h"
+#include "pki/leaf_keys.h"
 #include "pki/signer.h"
+#include "pki/twin.h"
 
 /* What an issuer was made of: beside the certificates, which are compared themselves. */
 struct issuer_made {
@@ -23,24 +25,25 @@ struct issuer_made {
 };
 
 /*
- * Who issues forged leaves: the CA, the process that signs for it, the key that all leaves share,
- * and those that there are. Counted by references, since generations of the configuration share one
- * as long as the CA stays the same. What it points to is locked by itself or does not change. Where
- * the configuration names no CA, because all listeners are for incoming calls, all of it is NULL,
- * and the functions below do nothing.
+ * Who issues forged leaves: the CA, the process that signs for it, its untrusted twin, the keys
+ * that leaves share, and those that there are. Counted by references, since generations of the
+ * configuration share one as long as the CA stays the same. What it points to is locked by itself
+ * or does not change. Where the configuration names no CA, because all listeners are for incoming
+ * calls, all of it is NULL, and the functions below do nothing.
  */
 struct issuer {
 	atomic_uint references;
 	struct ca *ca; /* NULL: no leaf is ever forged */
-	EVP_PKEY *leaf_key;
+	struct leaf_keys *leaf_keys;
+	struct twin *twin;
 	struct signer *signer;     /* the process that has the CA's key; NULL until issuer_start */
 	struct leaf_cache *leaves; /* NULL until issuer_start */
 	struct issuer_made made;
 };
 
 /*
- * Load the CA's certificates and make the leaves' key. The caller's reference is in *out. 0, or
- * -errno with one line in `error`.
+ * Load the CA's certificates, make its twin and the leaves' first key. The caller's reference is
+ * in *out. 0, or -errno with one line in `error`.
  */
 int issuer_load(const struct config *config, struct issuer **out, char *error, size_t error_len);
 

@@ -6,17 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "core/fd_message.h"
 #include "core/launcher_process.h"
 #include "core/launcher_wire.h"
 
-#define ANSWER_MS   1000
-#define END_TRIES   200
-#define END_LOOK_MS 5
+#define ANSWER_MS 1000
+#define END_MS	  1000
 
 struct launcher {
 	int fd;
@@ -24,29 +22,21 @@ struct launcher {
 	uint32_t number; /* of the last order */
 };
 
+static void run(const void *arg, int fd)
+{
+	launcher_process(arg, fd);
+}
+
 int launcher_start(const struct launcher_options *options, struct launcher **out)
 {
 	struct launcher *launcher = calloc(1, sizeof(*launcher));
-	int fds[2], err;
 
 	if (!launcher)
 		return -ENOMEM;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds)) {
-		err = -errno;
-		free(launcher);
-		return err;
-	}
-	fflush(NULL);
-	launcher->pid = fork();
-	if (launcher->pid == 0) {
-		close(fds[0]);
-		launcher_process(options, fds[1]);
-	}
-	err = launcher->pid < 0 ? -errno : 0;
-	close(fds[1]);
-	launcher->fd = fds[0];
-	if (err) {
-		close(fds[0]);
+	launcher->pid = child_start(SOCK_SEQPACKET, run, options, &launcher->fd);
+	if (launcher->pid < 0) {
+		int err = launcher->pid;
+
 		free(launcher);
 		return err;
 	}
@@ -139,12 +129,9 @@ pid_t launcher_pid(const struct launcher *launcher)
 
 void launcher_stop(struct launcher *launcher)
 {
-	const struct timespec look = {.tv_nsec = END_LOOK_MS * 1000000L};
-
 	if (!launcher)
 		return;
 	close(launcher->fd); /* it ends by that */
-	for (int i = 0; i < END_TRIES && waitpid(launcher->pid, NULL, WNOHANG) == 0; i++)
-		nanosleep(&look, NULL);
+	child_await(launcher->pid, END_MS);
 	free(launcher);
 }

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "core/config.h"
 #include "core/fd_message.h"
 #include "core/launcher_wire.h"
@@ -35,8 +36,9 @@ struct process {
 /* --- a signing process --- */
 
 /* Everything as at the daemon's own start: the same arguments, the same files, read anew. */
-_Noreturn static void become_signer(const struct process *process, int fd)
+static void become_signer(const void *arg, int fd)
 {
+	const struct process *process = arg;
 	const struct launcher_options *options = process->options;
 	struct signer_options signer = {0};
 	char error[ERROR_LEN] = "";
@@ -87,8 +89,9 @@ static void set_environment(int fd)
 		setenv("WATCHDOG_PID", number, 1);
 }
 
-_Noreturn static void become_daemon(const struct process *process, int fd)
+static void become_daemon(const void *arg, int fd)
 {
+	const struct process *process = arg;
 	sigset_t none;
 	/* the one descriptor that is to survive */
 	int kept = dup(fd);
@@ -113,31 +116,6 @@ static void close_last(struct process *process)
 	process->last_fd = -1;
 }
 
-/* A child with one end of a socket pair; the other is left in *ours. Its number or -errno. */
-static pid_t start_child(const struct process *process, int *ours,
-			 void (*run)(const struct process *process, int fd))
-{
-	int fds[2];
-	pid_t pid;
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds))
-		return -errno;
-	pid = fork();
-	if (pid == 0) {
-		close(fds[0]);
-		run(process, fds[1]);
-		_exit(1);
-	}
-	close(fds[1]);
-	*ours = fds[0];
-	if (pid >= 0)
-		return pid;
-	pid = -errno;
-	close(fds[0]);
-	*ours = -1;
-	return pid;
-}
-
 static void answer(const struct process *process, uint32_t number, int err, pid_t pid, int fd)
 {
 	const struct launcher_answer said = {.number = number, .err = err, .pid = pid};
@@ -148,7 +126,8 @@ static void answer(const struct process *process, uint32_t number, int err, pid_
 static void obey_start(struct process *process, uint32_t number, bool daemon)
 {
 	int fd = -1;
-	pid_t pid = start_child(process, &fd, daemon ? become_daemon : become_signer);
+	pid_t pid = child_start(SOCK_SEQPACKET, daemon ? become_daemon : become_signer, process,
+				&fd);
 
 	if (daemon && pid > 0) {
 		close_last(process);
@@ -187,31 +166,6 @@ static void obey(struct process *process, const struct launcher_ask *ask)
 
 /* --- life --- */
 
-/* Listeners of the daemon's above all: a copy would go on taking connections that nobody serves. */
-static void close_others(int a, int b)
-{
-	int low = a < b ? a : b, high = a < b ? b : a;
-
-	if (low > 3)
-		close_range(3, (unsigned int)low - 1, 0);
-	if (high - low > 1)
-		close_range((unsigned int)low + 1, (unsigned int)high - 1, 0);
-	close_range((unsigned int)high + 1, ~0U, 0);
-}
-
-/*
- * Signals of the terminal and of service managers are the daemon's to handle. Children are nobody's
- * to wait for.
- */
-static void set_signals(void)
-{
-	sigset_t all;
-
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, NULL);
-	signal(SIGCHLD, SIG_IGN);
-}
-
 _Noreturn void launcher_process(const struct launcher_options *options, int fd)
 {
 	struct process process = {.options = options, .fd = fd, .last_fd = -1};
@@ -219,8 +173,12 @@ _Noreturn void launcher_process(const struct launcher_options *options, int fd)
 	ssize_t n;
 
 	prctl(PR_SET_NAME, "ksplit-launcher");
-	set_signals();
-	close_others(fd, options->folder > 2 ? options->folder : fd);
+	/*
+	 * Signals are blocked (base/child.h) and stay so: those of the terminal and of service
+	 * managers are the daemon's to handle. Children are nobody's to wait for.
+	 */
+	signal(SIGCHLD, SIG_IGN);
+	child_close_others(fd, options->folder);
 	if (options->folder >= 0 && fchdir(options->folder))
 		_exit(1);
 	token_bucket_init(&process.bucket, LAUNCHER_RATE, worker_clock_us());

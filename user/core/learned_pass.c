@@ -70,16 +70,31 @@ static bool is_known(struct learned_pass *learned, enum ksplit_reason reason,
 }
 
 enum ksplit_reason learned_pass_find(struct learned_pass *learned, const union conn_address *client,
-				     const char *name, const union conn_address *origin, bool ech,
-				     uint64_t now_ms)
+				     const char *name, const union conn_address *origin,
+				     const struct learned_offer *offer, uint64_t now_ms)
 {
 	if (pass_list_empty(learned->list))
 		return KSPLIT_NONE;
 	if (is_known(learned, KSPLIT_PASS_LEARNED, client, name, origin, now_ms))
 		return KSPLIT_PASS_LEARNED;
-	if (ech && is_known(learned, KSPLIT_PASS_ECH, client, name, origin, now_ms))
+	if (is_known(learned, KSPLIT_PASS_RENEGOTIATION, client, name, origin, now_ms))
+		return KSPLIT_PASS_RENEGOTIATION;
+	if (offer->ech && is_known(learned, KSPLIT_PASS_ECH, client, name, origin, now_ms))
 		return KSPLIT_PASS_ECH;
+	if (offer->post_handshake_auth &&
+	    is_known(learned, KSPLIT_PASS_LATE_CERT, client, name, origin, now_ms))
+		return KSPLIT_PASS_LATE_CERT;
 	return KSPLIT_NONE;
+}
+
+enum ksplit_reason learned_pass_find_upgrade(struct learned_pass *learned,
+					     const union conn_address *client, const char *name,
+					     const union conn_address *origin, uint64_t now_ms)
+{
+	if (pass_list_empty(learned->list) ||
+	    !is_known(learned, KSPLIT_PASS_UPGRADE, client, name, origin, now_ms))
+		return KSPLIT_NONE;
+	return KSPLIT_PASS_UPGRADE;
 }
 
 int learned_pass_read(struct learned_pass *learned, uint64_t now_ms, struct pass_entry **out,

@@ -182,6 +182,30 @@ size_t listen_fds_count(const struct listen_fds *fds, const struct config_listen
 	return count;
 }
 
+static bool is_wildcard(const union capture_address *address)
+{
+	return address->sa.sa_family == AF_INET6
+		       ? IN6_IS_ADDR_UNSPECIFIED(&address->in6.sin6_addr)
+		       : address->in.sin_addr.s_addr == htonl(INADDR_ANY);
+}
+
+bool listen_fds_overlap(const struct listen_fds *fds, const struct config_listener *listener)
+{
+	union capture_address address = {0};
+	bool overlap = false;
+
+	memcpy(&address, &listener->address, sizeof(listener->address));
+	for (size_t i = 0; fds && i < fds->len && !overlap; i++) {
+		const union capture_address *own = &fds->list[i].address;
+
+		/* the port is at the same place in both families */
+		overlap = own->sa.sa_family == address.sa.sa_family &&
+			  own->in.sin_port == address.in.sin_port &&
+			  (is_wildcard(own) || is_wildcard(&address));
+	}
+	return overlap;
+}
+
 int listen_fds_get(struct listen_fds *fds, const struct config_listener *listener, size_t n)
 {
 	int copy;

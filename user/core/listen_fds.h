@@ -37,6 +37,12 @@ int listen_fds_from_manager(struct listen_fds *fds, char *error, size_t error_le
 size_t listen_fds_count(const struct listen_fds *fds, const struct config_listener *listener);
 
 /*
+ * Has one of these the listener's port on an address that includes its own, or lies in it? NULL:
+ * none has.
+ */
+bool listen_fds_overlap(const struct listen_fds *fds, const struct config_listener *listener);
+
+/*
  * A copy of the n-th of these (n < count), the caller's; or -errno. They count as used from now on.
  */
 int listen_fds_get(struct listen_fds *fds, const struct config_listener *listener, size_t n);

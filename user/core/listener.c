@@ -64,11 +64,7 @@ static int listener_bind(struct listener *listener)
 {
 	int err = set_option(listener->fd, SOL_SOCKET, SO_REUSEPORT);
 
-	if (!err)
-		err = bind_address(listener->fd, listener->config);
-	if (!err && listen(listener->fd, SOMAXCONN))
-		err = -errno;
-	return err;
+	return err ? err : bind_address(listener->fd, listener->config);
 }
 
 static int open_socket(const struct config_listener *config)
@@ -167,6 +163,16 @@ int listener_new(struct worker *worker, struct generation *generation,
 	return err;
 }
 
+int listener_listen(struct listener *listener, char *error, size_t error_len)
+{
+	int err = !listener->listens && listen(listener->fd, SOMAXCONN) ? -errno : 0;
+
+	if (err)
+		say_why(listener->config, err, error, error_len);
+	listener->listens = !err;
+	return err;
+}
+
 int listener_adopt(struct worker *worker, struct generation *generation,
 		   const struct config_listener *config, int fd, bool shared,
 		   struct listener **out, char *error, size_t error_len)
@@ -183,7 +189,8 @@ int listener_adopt(struct worker *worker, struct generation *generation,
 				      .generation = generation_get(generation),
 				      .config = config,
 				      .fd = fd,
-				      .shared = shared};
+				      .shared = shared,
+				      .listens = true};
 	err = set_transparent(fd, config);
 	if (err) {
 		say_why(config, err, error, error_len);

@@ -21,6 +21,7 @@ struct listener {
 	const struct config_listener *config; /* the generation's */
 	int fd;
 	bool shared; /* with other workers */
+	bool listens;
 };
 
 /*
@@ -31,12 +32,15 @@ struct listener {
 int listener_check_free(const struct config_listener *config, char *error, size_t error_len);
 
 /*
- * Bind and listen on an address of a generation's listeners; takes a reference. Caller owns *out. 0
- * or -errno with one line in `error`.
+ * Bind to an address of a generation's listeners; takes a reference. Nobody can connect before
+ * listener_listen. Caller owns *out. 0 or -errno with one line in `error`.
  */
 int listener_new(struct worker *worker, struct generation *generation,
 		 const struct config_listener *config, struct listener **out, char *error,
 		 size_t error_len);
+
+/* Listen, if it does not yet. 0 or -errno with one line in `error`. */
+int listener_listen(struct listener *listener, char *error, size_t error_len);
 
 /*
  * The same with a socket that is bound and listens already (core/listen_fds.h); `fd` is the

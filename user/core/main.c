@@ -24,7 +24,9 @@
 #include "core/reload.h"
 #include "core/sandbox.h"
 #include "core/server.h"
+#include "core/tapping.h"
 #include "core/service.h"
+#include "core/sessions.h"
 #include "core/watchdog.h"
 #include "observe/bpf_pins.h"
 
@@ -79,8 +81,8 @@ static int wait_signal(const sigset_t *set, int timeout_ms)
 /* How long until do_chores has something to do, ms; -1: for ever. */
 static int chores_wait_ms(const struct server *server)
 {
-	const int waits[] = {service_watch_ms(server), watchdog_wait_ms(server->watchdog),
-			     reload_watch_ms(server->reload)};
+	const int waits[] = {service_watch_ms(server), sessions_watch_ms(server),
+			     watchdog_wait_ms(server->watchdog), reload_watch_ms(server->reload)};
 	int first = -1;
 
 	for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++)
@@ -93,6 +95,7 @@ static int chores_wait_ms(const struct server *server)
 static void do_chores(struct server *server)
 {
 	service_watch(server);
+	sessions_watch(server);
 	watchdog_run(server->watchdog);
 	reload_watch(server->reload);
 }
@@ -110,10 +113,14 @@ static void serve(struct server *server, const sigset_t *set)
 		case SIGTERM:
 		case SIGINT: return;
 		case SIGUSR1: reopen_log(server); break;
-		case SIGUSR2:
-			if (handover_give_signal(server->handover))
+		case SIGUSR2: {
+			bool over = handover_give_signal(server->handover);
+
+			reload_note_handover(server->reload);
+			if (over)
 				return;
 			break;
+		}
 		case SIGHUP:
 			reopen_log(server);
 			reload_run(server->reload, "SIGHUP");
@@ -311,12 +318,15 @@ static int serve_as_told(struct config *config, const struct start *start)
 /* --check: read what the configuration names, open no socket and start nothing. */
 static int check(struct config *config)
 {
-	char error[ERROR_LEN] = "";
+	char error[ERROR_LEN] = "", warning[400];
+	const bool has_warning = tapping_warning(config, warning, sizeof(warning));
 
 	if (server_check(config, error, sizeof(error))) {
 		fprintf(stderr, "ksplitd: %s\n", error);
 		return EXIT_CONFIG;
 	}
+	if (has_warning)
+		printf("ksplitd: warning: %s\n", warning);
 	printf("ksplitd: the configuration is good\n");
 	return EXIT_OK;
 }

@@ -8,6 +8,7 @@
 #include "core/handover_take.h"
 #include "core/listener.h"
 #include "core/log.h"
+#include "core/overload.h"
 #include "core/server.h"
 #include "core/status.h"
 #include "export/access_log.h"
@@ -24,6 +25,15 @@ static void log_request(void *ctx, const struct observe_conn *conn,
 	struct server *server = ctx;
 
 	access_log_request(server->access_log, conn, request);
+}
+
+/* A socket on each side; those that are open already will not become fewer. */
+static uint32_t most_connections(const struct config *config)
+{
+	const size_t most = overload_descriptors() / 2;
+	const size_t wanted = config->max_connections;
+
+	return (uint32_t)(wanted && wanted < most ? wanted : most);
 }
 
 static void fill_options(const struct server *server, struct observer_options *options)
@@ -49,6 +59,7 @@ static void fill_options(const struct server *server, struct observer_options *o
 		.max_series = config->metrics.max_series,
 		.max_endpoints = config->metrics.max_endpoints,
 		.workers = server->workers_len,
+		.connections = most_connections(config),
 		.pin_root = server->pin_root,
 	};
 }
@@ -117,12 +128,11 @@ int observation_start(struct server *server, char *error, size_t error_len)
 int observation_export(struct server *server, char *error, size_t error_len)
 {
 	const struct config_metrics *config = &server->generation->config->metrics;
-	const struct capture *capture = &server->generation->config->capture;
 	const struct otlp_options options = {.endpoint = config->otlp_endpoint,
 					     .interval_ms = config->otlp_interval,
 					     .timeout_ms = config->otlp_timeout,
 					     .queue = config->otlp_queue,
-					     .mark = capture_own_mark(capture)};
+					     .mark = &server->own_mark};
 	struct metrics_source source;
 	int err = 0;
 

@@ -72,9 +72,9 @@ static const char usage[] =
 	"  --access-log FILE            one JSON object a request and a connection (-: stdout)\n"
 	"  --workers N                  threads (0: one per CPU)\n"
 	"  --max-connections N          at once (0: what RLIMIT_NOFILE allows)\n"
-	"  --deadline NAME=MS           peek, resolve, connect, upstream_handshake,\n"
-	"                               client_handshake, idle, close, drain,\n"
-	"                               upgrade, upgrade_drain; repeatable\n"
+	"  --deadline NAME=MS           silence, peek, resolve, connect, plain,\n"
+	"                               upstream_handshake, client_handshake, idle,\n"
+	"                               close, drain, upgrade, upgrade_drain; repeatable\n"
 	"  --log-level LEVEL            error, warn, info (default), debug\n"
 	"  --help                       this text\n"
 	"  --version                    the version\n";
@@ -255,8 +255,8 @@ static int set_deadline(struct options *options, const char *value)
 	}
 	if (!setting)
 		return fail(options,
-			    "--deadline: is \"%.80s\", expected peek=MS, resolve=MS, connect=MS, "
-			    "upstream_handshake=MS, client_handshake=MS, idle=MS, close=MS, "
+			    "--deadline: is \"%.80s\", expected silence=MS, peek=MS, resolve=MS, "
+			    "connect=MS, plain=MS, upstream_handshake=MS, client_handshake=MS, idle=MS, close=MS, "
 			    "drain=MS, upgrade=MS or upgrade_drain=MS",
 			    value);
 	if (config_setting_set_text(setting, options->config, equals + 1, why, sizeof(why)))

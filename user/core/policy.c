@@ -178,18 +178,29 @@ static bool has_process(const struct policy_rule *rule, const struct policy_call
 	return false;
 }
 
+static bool rule_matches(const struct policy_rule *rule, const struct policy_call *call,
+			 struct asked *asked)
+{
+	return has_sni(rule, call) && has_address(rule, call) && has_alpn(rule, call) &&
+	       has_process(rule, call, asked);
+}
+
+bool policy_rule_matches(const struct policy_rule *rule, const struct policy_call *call)
+{
+	struct asked asked;
+
+	asked.asked = asked.known = false;
+	return rule_matches(rule, call, &asked);
+}
+
 int policy_match(const struct policy *policy, const struct policy_call *call)
 {
 	struct asked asked;
 
 	asked.asked = asked.known = false;
-	for (size_t i = 0; i < policy->len; i++) {
-		const struct policy_rule *rule = &policy->rules[i];
-
-		if (has_sni(rule, call) && has_address(rule, call) && has_alpn(rule, call) &&
-		    has_process(rule, call, &asked))
+	for (size_t i = 0; i < policy->len; i++)
+		if (rule_matches(&policy->rules[i], call, &asked))
 			return (int)i;
-	}
 	return -ENOENT;
 }
 

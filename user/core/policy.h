@@ -85,6 +85,9 @@ struct policy_call {
 /* The index of the rule that the call matches, or -ENOENT. */
 int policy_match(const struct policy *policy, const struct policy_call *call);
 
+/* Does the call match this rule? A rule that names processes asks for the caller each time. */
+bool policy_rule_matches(const struct policy_rule *rule, const struct policy_call *call);
+
 /* Does any rule ask for the process? */
 bool policy_names_processes(const struct policy *policy);
 

@@ -11,15 +11,20 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/timed_wait.h"
+#include "core/handover_give.h"
 #include "core/log.h"
 #include "core/reload_attempt.h"
 #include "core/server.h"
+#include "core/stand_in.h"
 
-#define ANSWER_S 30
+#define ANSWER_S 90
 #define WATCH_MS 500
 
 struct reload {
 	struct reload_attempt attempt; /* the main thread's */
+	uint64_t handover; /* the main thread's: number of that which carries it out; 0: none */
+	uint64_t number;   /* ... for this command and those before it */
 	pthread_mutex_t lock;
 	pthread_cond_t settled;
 	/* under lock */
@@ -70,7 +75,8 @@ static void tell(const struct reload_attempt *attempt)
 			 (unsigned long)attempt->server->generation->number);
 }
 
-static void settle(struct reload *reload, uint64_t number)
+/* `pid`: who has carried it out; 0: this process. */
+static void settle(struct reload *reload, uint64_t number, pid_t pid)
 {
 	const struct reload_attempt *attempt = &reload->attempt;
 	struct reload_status *status = &reload->status;
@@ -86,19 +92,56 @@ static void settle(struct reload *reload, uint64_t number)
 	memcpy(status->kept, attempt->kept, sizeof(status->kept));
 	status->generation = attempt->server->generation->number;
 	status->old = attempt->old;
+	status->pid = (int)pid;
 	reload->done = number;
 	pthread_cond_broadcast(&reload->settled);
 	pthread_mutex_unlock(&reload->lock);
 }
 
+/* It has been seen to be good here; the other one tries what only it can. */
+static void hand_over(struct reload *reload, uint64_t number)
+{
+	log_info("reload: %s, which takes the rights of the start: a new ksplitd takes over",
+		 reload->attempt.error);
+	reload->number = number;
+	reload->handover = handover_give_request(reload->attempt.server->handover,
+						 reload->status.by, true);
+}
+
 void reload_run(struct reload *reload, const char *by)
 {
 	uint64_t number = take_order(reload, by);
+	struct stand_in *stand_in;
 
 	log_info("reload: by %s", reload->status.by);
+	stand_in = stand_in_begin(reload->attempt.server);
 	reload_attempt_run(&reload->attempt);
+	stand_in_end(stand_in);
+	if (reload->attempt.beyond) {
+		hand_over(reload, number);
+		return;
+	}
 	tell(&reload->attempt);
-	settle(reload, number);
+	settle(reload, number, 0);
+}
+
+void reload_note_handover(struct reload *reload)
+{
+	struct reload_attempt *attempt = &reload->attempt;
+	struct handover_outcome outcome;
+
+	if (!reload->handover ||
+	    !handover_give_outcome(attempt->server->handover, reload->handover, &outcome))
+		return;
+	reload->handover = 0;
+	attempt->failed = !outcome.done;
+	attempt->kept[0] = '\0';
+	snprintf(attempt->error, sizeof(attempt->error), "%s", outcome.why);
+	if (outcome.done)
+		log_info("reload: done, by process %d", (int)outcome.pid);
+	else
+		tell(attempt);
+	settle(reload, reload->number, outcome.pid);
 }
 
 int reload_watch_ms(const struct reload *reload)
@@ -118,20 +161,18 @@ void reload_watch(struct reload *reload)
 
 bool reload_ask(struct reload *reload, const char *by, struct reload_status *out)
 {
-	struct timespec until;
+	const struct timespec until = timed_wait_moment(ANSWER_S * 1000);
 	uint64_t number;
 	int err = 0;
 	bool done;
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += ANSWER_S;
 	pthread_mutex_lock(&reload->lock);
 	snprintf(reload->asked_by, sizeof(reload->asked_by), "%s", by);
 	number = ++reload->asked;
 	/* The main thread waits for signals, whatever else it waits for. */
 	kill(getpid(), SIGHUP);
 	while (!reload->ended && reload->done < number && !err)
-		err = pthread_cond_timedwait(&reload->settled, &reload->lock, &until);
+		err = timed_wait(&reload->settled, &reload->lock, &until);
 	done = reload->done >= number;
 	*out = reload->status;
 	pthread_mutex_unlock(&reload->lock);

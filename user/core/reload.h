@@ -24,8 +24,14 @@ struct server;
  */
 int reload_new(struct server *server, const struct launcher_options *start, struct reload **out);
 
-/* Main thread: do it. `by` says who asks, where no command does: "SIGHUP". */
+/*
+ * Main thread: do it. `by` says who asks, where no command does: "SIGHUP". What takes rights that a
+ * ksplitd has at its start alone is left to a new one, which takes over (core/handover_give.h).
+ */
 void reload_run(struct reload *reload, const char *by);
+
+/* Main thread: after each handover_give_signal, since that may have been such a one. */
+void reload_note_handover(struct reload *reload);
 
 /*
  * Main thread: how long it may wait between two calls of reload_watch, ms, -1: for ever; free
@@ -36,7 +42,7 @@ void reload_watch(struct reload *reload);
 
 /*
  * Any thread but the main one: ask for it, by a SIGHUP to this process, and wait until it is done,
- * half a minute at most. false: that was not enough, or the daemon ends.
+ * a minute and a half at most. false: that was not enough, or the daemon ends.
  */
 bool reload_ask(struct reload *reload, const char *by, struct reload_status *out);
 

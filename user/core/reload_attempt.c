@@ -18,6 +18,7 @@
 #include "core/reload_capture.h"
 #include "core/server.h"
 #include "core/service.h"
+#include "core/tapping.h"
 #include "core/turnover.h"
 
 #define LAUNCHER_TRIES 4
@@ -185,23 +186,28 @@ static void finish(struct reload_attempt *attempt, struct turnover *turnover)
 
 static int change_over(struct reload_attempt *attempt, struct generation *next)
 {
+	struct taps_change *taps = NULL;
 	struct turnover *turnover = NULL;
 	int err = turnover_new(attempt->server, next, &turnover, attempt->error,
 			       sizeof(attempt->error));
 
 	if (err)
 		return err;
-	err = reload_capture_check(attempt->server, next, attempt->error, sizeof(attempt->error));
+	err = tapping_prepare(attempt->server, next->config, &taps, attempt->error,
+			      sizeof(attempt->error));
 	if (!err)
 		err = turnover_open(turnover, attempt->error, sizeof(attempt->error));
 	if (!err)
 		err = reload_capture_change(attempt->server, next, attempt->error,
 					    sizeof(attempt->error));
 	if (err) {
+		taps_abandon(taps);
 		turnover_undo(turnover);
 	} else {
 		turnover_commit(turnover);
 		take_over(attempt, next);
+		taps_commit(taps);
+		tapping_warn(next->config);
 	}
 	finish(attempt, turnover);
 	return err;
@@ -248,7 +254,10 @@ static int attempt_it(struct reload_attempt *attempt)
 	err = prepare(attempt, &next);
 	if (err)
 		return err;
-	err = change_over(attempt, next);
+	err = reload_capture_check(attempt->server, next, attempt->error, sizeof(attempt->error));
+	attempt->beyond = err == -EOPNOTSUPP;
+	if (!err)
+		err = change_over(attempt, next);
 	/* A worker that hangs may still have it. */
 	if (err)
 		retire(attempt, next);
@@ -260,6 +269,7 @@ void reload_attempt_run(struct reload_attempt *attempt)
 	int err;
 
 	attempt->error[0] = attempt->kept[0] = '\0';
+	attempt->beyond = false;
 	err = attempt_it(attempt);
 	attempt->failed = err;
 	if (err && !attempt->error[0])

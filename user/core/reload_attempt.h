@@ -20,6 +20,7 @@ struct reload_attempt {
 	uint64_t old;                /* generations whose connections are still open */
 	/* of the last one: */
 	bool failed;
+	bool beyond; /* it takes what a ksplitd has at its start alone; `error` says what */
 	char error[RELOAD_TEXT];
 	char kept[RELOAD_TEXT];
 };

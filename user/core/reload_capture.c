@@ -7,27 +7,19 @@
 #include "capture/capture_same.h"
 #include "core/server.h"
 
-static int refuse(const char *what, char *error, size_t error_len)
-{
-	snprintf(error, error_len,
-		 "\"capture\": %s, which a reload cannot do; `ksplit-status upgrade`, or a "
-		 "restart, can",
-		 what);
-	return -EOPNOTSUPP;
-}
-
 int reload_capture_check(const struct server *server, const struct generation *next, char *error,
 			 size_t error_len)
 {
 	const struct capture *now = &server->generation->config->capture;
 	const struct capture *then = &next->config->capture;
 
-	if (!capture_same_hook(now, then))
-		return refuse("the connect hook would take other calls", error, error_len);
-	if (capture_has_rules(then) && !server->capturing)
-		return refuse("there are no rules now, and would be", error, error_len);
-	if (!capture_has_rules(then) && server->capturing)
-		return refuse("there are rules now, and would be none", error, error_len);
+	if (!capture_same_hook(now, then)) {
+		snprintf(error, error_len, "\"capture\": the connect hook takes other calls");
+		return -EOPNOTSUPP;
+	}
+	if (capture_has_rules(then) && !capture_has_rules(now) &&
+	    capturing_can_begin(then, error, error_len))
+		return -EOPNOTSUPP;
 	return 0;
 }
 
@@ -36,7 +28,7 @@ int reload_capture_change(struct server *server, const struct generation *next, 
 {
 	const struct capture *now = &server->generation->config->capture;
 
-	if (!server->capturing || capture_same_rules(now, &next->config->capture))
+	if (capture_same_rules(now, &next->config->capture))
 		return 0;
 	return capturing_change(server->capturing, next, error, error_len);
 }

@@ -8,15 +8,16 @@ struct generation;
 struct server;
 
 /*
- * Can capture be what the next generation wants it to be? Other rules can; the hook's programs and
- * the keeper's process are made at the start. 0, or -EOPNOTSUPP with one line in `error`.
+ * Can this process capture what the next generation wants captured? Other rules it can, and the
+ * first ones, if its own calls may be marked; the hook's programs are loaded at the start alone. 0,
+ * or -EOPNOTSUPP with one line in `error`: a ksplitd that starts could.
  */
 int reload_capture_check(const struct server *server, const struct generation *next, char *error,
 			 size_t error_len);
 
 /*
- * Load the next generation's rules, if they are others; its listeners accept by now. 0, or -errno
- * with one line in `error`: nothing has changed.
+ * Load the next generation's rules, or withdraw those that are loaded, if they are others; its
+ * listeners accept by now. 0, or -errno with one line in `error`: nothing has changed.
  */
 int reload_capture_change(struct server *server, const struct generation *next, char *error,
 			  size_t error_len);

@@ -13,6 +13,7 @@
 #include "core/handover_give.h"
 #include "core/handover_take.h"
 #include "core/handover_wire.h"
+#include "core/known_origins.h"
 #include "core/launcher.h"
 #include "core/learned_pass.h"
 #include "core/listen_fds.h"
@@ -23,9 +24,12 @@
 #include "core/pass_list.h"
 #include "core/reload.h"
 #include "core/service.h"
+#include "core/sessions.h"
 #include "core/status.h"
 #include "core/watchdog.h"
 #include "export/metrics_http.h"
+#include "tap/taps.h"
+#include "tls/session_cache.h"
 
 /* Names of calls that were passed, for status. */
 #define PASSES_LISTED 1000
@@ -44,6 +48,8 @@ static int make_lists(struct server *server)
 	const struct config *config = server->generation->config;
 	int err = pass_list_new(PASSES_LISTED, &server->passes);
 
+	if (!err)
+		err = taps_new(&server->taps);
 	if (!err)
 		err = pass_list_new(POLICY_MAX_RULES, &server->rule_counts);
 	if (!err)
@@ -114,7 +120,9 @@ static int make_workers(struct server *server, char *error, size_t error_len)
 	server->workers_len = count;
 	for (size_t i = 0; i < generation->listeners_len; i++) {
 		const struct config_listener *listener = &generation->listeners[i];
-		int err = listen_fds_count(server->inherited, listener)
+		/* the ksplitd that runs, and not somebody else, has such a port */
+		bool ours = server->takeover && listen_fds_overlap(server->inherited, listener);
+		int err = ours || listen_fds_count(server->inherited, listener)
 				  ? 0
 				  : listener_check_free(listener, error, error_len);
 
@@ -191,9 +199,14 @@ int server_init(struct server *server, struct config *config, struct handover_ta
 		err = service_check_transparent(config, error, error_len);
 	if (err)
 		return err;
+	atomic_store(&server->own_mark, capture_own_mark(&config->capture));
 	err = own_sockets_new(&server->own_sockets);
 	if (!err)
 		err = make_lists(server);
+	if (!err)
+		err = sessions_init(server);
+	if (!err)
+		err = known_origins_new(&server->known_origins);
 	if (err)
 		return err;
 	probe_kernel(server);
@@ -319,9 +332,12 @@ void server_destroy(struct server *server)
 	own_sockets_free(server->own_sockets);
 	overload_free(server->overload);
 	learned_pass_free(server->learned);
+	known_origins_free(server->known_origins);
+	session_cache_free(server->sessions);
 	pass_list_free(server->passes);
 	pass_list_free(server->rule_counts);
 	access_log_close(server->access_log);
+	taps_free(server->taps);
 	reload_free(server->reload);
 	free_generations(server);
 	pthread_mutex_destroy(&server->lock);

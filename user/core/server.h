@@ -26,7 +26,9 @@ struct listen_fds;
 struct overload;
 struct pass_list;
 struct pulse;
+struct session_cache;
 struct reload;
+struct taps;
 struct watchdog;
 
 /*
@@ -51,14 +53,20 @@ struct server {
 	struct pass_list *passes;      /* what was passed, by reason and name */
 	struct pass_list *rule_counts; /* ... and by rule alone */
 	struct overload *overload;     /* NULL until server_start */
+	struct known_origins *known_origins;
+	struct session_cache *sessions;    /* origins'; NULL: none are kept */
+	_Atomic uint64_t sessions_expired; /* of these, beside what workers have counted */
+	int64_t sessions_due_s;            /* of sessions_watch; the main thread's */
 	struct access_log *access_log; /* NULL: none */
 	struct control *control;       /* NULL: none */
 	struct observer *observer;     /* NULL until server_start */
 	struct metrics_http *metrics;  /* NULL: none */
 	struct otlp *otlp;	       /* NULL: none */
+	struct taps *taps;	       /* NULL until workers are made */
 	struct steer *steer;	       /* capture by connect hook; NULL: none */
 	struct pulse *steer_pulse;     /* what it works by */
-	struct capturing *capturing;   /* NULL: nothing is captured by rules */
+	struct capturing *capturing;   /* NULL until server_start */
+	_Atomic uint32_t own_mark;     /* SO_MARK of our own calls; 0: they need none */
 	int pin_root;		       /* observe/bpf_pins.h; 0: none is needed */
 	struct launcher *launcher;     /* NULL until all is ready to start */
 	struct watchdog *watchdog;     /* NULL: the service manager does not ask for it */

@@ -14,7 +14,9 @@
 #include "core/observation.h"
 #include "core/overload.h"
 #include "core/status.h"
+#include "core/tapping.h"
 #include "core/watchdog.h"
+#include "core/worker_listen.h"
 
 /* Two sockets; intercepted, in the worst moment a third: half a pipe. */
 #define DESCRIPTORS_RAW		2
@@ -67,7 +69,9 @@ static int start_services(struct server *server, char *error, size_t error_len)
 		if (err)
 			return err;
 	}
-	err = observation_start(server, error, error_len);
+	err = tapping_start(server, error, error_len);
+	if (!err)
+		err = observation_start(server, error, error_len);
 	if (err)
 		return err;
 	snprintf(error, error_len, "cannot start the resolver");
@@ -149,10 +153,10 @@ static int check_capture(const struct server *server, char *error, size_t error_
 
 	capturing_read(server->capturing, &rules);
 	capture_hook_read_status(server, &hook);
-	if ((flags & HANDOVER_HOOK_ON) && hook.state.state != CAPTURE_ON &&
+	if ((flags & (HANDOVER_HOOK_ON | HANDOVER_WHOLE)) && hook.state.state != CAPTURE_ON &&
 	    hook.state.state != CAPTURE_NOT_CONFIGURED)
 		failed = &hook.state;
-	if ((flags & HANDOVER_RULES_ON) && rules.state != CAPTURE_ON &&
+	if ((flags & (HANDOVER_RULES_ON | HANDOVER_WHOLE)) && rules.state != CAPTURE_ON &&
 	    rules.state != CAPTURE_NOT_CONFIGURED)
 		failed = &rules;
 	if (!failed)
@@ -174,11 +178,23 @@ static int begin_capture(struct server *server, char *error, size_t error_len)
 	return check_capture(server, error, error_len);
 }
 
+static int listen_late(struct server *server, char *error, size_t error_len)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < server->workers_len && !err; i++)
+		err = worker_listen_late(&server->workers[i], error, error_len);
+	return err;
+}
+
 /* The control socket comes last: who asks there is to be told of a ksplitd that is whole. */
 static int start_after(struct server *server, char *error, size_t error_len)
 {
-	int err = handover_take_stop(server->takeover, error, error_len);
+	int err = listen_late(server, error, error_len);
 
+	if (!err)
+		err = handover_take_stop(server->takeover, atomic_load(&server->own_mark), error,
+					 error_len);
 	if (!err)
 		err = start_workers(server, error, error_len);
 	if (!err)

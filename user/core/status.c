@@ -3,11 +3,9 @@
 
 #include <errno.h>
 #include <openssl/crypto.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <ksplit/version.h>
@@ -16,9 +14,13 @@
 #include "core/conn.h"
 #include "core/handover_give.h"
 #include "core/reload.h"
+#include "core/status_certs.h"
 #include "core/status_passes.h"
+#include "core/tapping.h"
+#include "core/worker_round.h"
 #include "export/metrics_source.h"
 #include "export/otlp_client.h"
+#include "tls/session_cache.h"
 
 /* A worker that does not answer within this hangs. */
 #define SNAPSHOT_TIMEOUT_S 5
@@ -32,6 +34,7 @@ static void read_stats(void *ctx, struct stats_sum *out)
 	memset(out, 0, sizeof(*out));
 	for (size_t i = 0; i < server->workers_len; i++)
 		stats_sum_add(out, &server->workers[i].stats);
+	out->counters[STAT_SESSIONS_EXPIRED] += atomic_load(&server->sessions_expired);
 }
 
 static const char *const relay_names[] = {[RELAY_AUTO] = "auto",
@@ -70,6 +73,17 @@ static void read_leaf_cache(struct leaf_cache *leaves, struct control_summary *o
 	out->leaf_cache.waited = stats.waited;
 	out->leaf_cache.evicted = stats.evicted;
 	out->leaf_cache.entries = stats.entries;
+}
+
+static void read_session_cache(struct session_cache *sessions, struct control_summary *out)
+{
+	struct session_cache_stats stats;
+
+	if (!sessions) /* switched off */
+		return;
+	session_cache_read_stats(sessions, &stats);
+	out->session_cache.entries = stats.entries;
+	out->session_cache.evicted = stats.evicted;
 }
 
 static void read_signer(struct signer *signer, struct control_summary *out)
@@ -158,6 +172,7 @@ static void read_summary(void *ctx, struct control_summary *out)
 	read_hook(server, out);
 	read_open(server, out);
 	read_leaf_cache(generation->issuer->leaves, out);
+	read_session_cache(server->sessions, out);
 	read_signer(generation->issuer->signer, out);
 	read_identities(generation, out);
 	reload_read(server->reload, &out->reload);
@@ -189,129 +204,91 @@ static void upgrade(void *ctx, const char *by, struct control_upgrade *out)
 	snprintf(out->why, sizeof(out->why), "%s", outcome.why);
 }
 
-/*
- * A snapshot is taken on the workers' own threads. The object is shared by the asker and the
- * workers asked, and freed by the last of them, so that an asker can give up on a worker that
- * hangs.
- */
-struct snapshot {
-	pthread_mutex_t lock;
-	pthread_cond_t arrived;
-	size_t references;
-	size_t missing;
+/* One worker's connections. */
+struct worker_conns {
+	struct worker_errand errand; /* first */
 	struct conn_info *infos;
 	size_t len;
 	bool no_memory;
 };
 
-struct snapshot_post {
-	struct worker_post post; /* first */
-	struct worker *worker;
-	struct snapshot *snapshot;
+/* Taken on the workers' own threads. */
+struct snapshot {
+	struct worker_round round; /* first */
+	size_t parts_len;
+	struct worker_conns parts[];
 };
 
-static void snapshot_put(struct snapshot *snapshot)
+static void free_snapshot(struct worker_round *round)
 {
-	size_t left;
+	struct snapshot *snapshot = (struct snapshot *)round;
 
-	pthread_mutex_lock(&snapshot->lock);
-	left = --snapshot->references;
-	pthread_mutex_unlock(&snapshot->lock);
-	if (left)
-		return;
-	pthread_cond_destroy(&snapshot->arrived);
-	pthread_mutex_destroy(&snapshot->lock);
-	free(snapshot->infos);
+	for (size_t i = 0; i < snapshot->parts_len; i++)
+		free(snapshot->parts[i].infos);
 	free(snapshot);
 }
 
-static void snapshot_add(struct snapshot *snapshot, const struct worker *worker)
+static void take_conns(struct worker_errand *errand)
 {
-	struct conn_info *infos;
+	struct worker_conns *part = (struct worker_conns *)errand;
+	const struct worker *worker = errand->worker;
 	struct conn *conn;
 
-	infos = reallocarray(snapshot->infos, snapshot->len + worker->conns_len + 1,
-			     sizeof(*infos));
-	if (!infos) {
-		snapshot->no_memory = true;
+	part->infos = calloc(worker->conns_len + 1, sizeof(*part->infos));
+	part->no_memory = !part->infos;
+	if (part->no_memory)
 		return;
-	}
-	snapshot->infos = infos;
 	LIST_FOREACH(conn, &worker->conns, link)
-		conn_snapshot(conn, &infos[snapshot->len++]);
+		conn_snapshot(conn, &part->infos[part->len++]);
 }
 
-static void snapshot_run(struct worker_post *post)
+/* When all are there. */
+static int join_conns(const struct snapshot *snapshot, struct conn_info **out, size_t *count)
 {
-	struct snapshot_post *order = (struct snapshot_post *)post;
-	struct snapshot *snapshot = order->snapshot;
+	size_t len = 0;
 
-	pthread_mutex_lock(&snapshot->lock);
-	snapshot_add(snapshot, order->worker);
-	snapshot->missing--;
-	pthread_cond_signal(&snapshot->arrived);
-	pthread_mutex_unlock(&snapshot->lock);
-	snapshot_put(snapshot);
-	free(order);
-}
-
-static int snapshot_ask(struct snapshot *snapshot, struct worker *worker)
-{
-	struct snapshot_post *order = calloc(1, sizeof(*order));
-
-	if (!order)
+	for (size_t i = 0; i < snapshot->parts_len; i++) {
+		if (snapshot->parts[i].no_memory)
+			return -ENOMEM;
+		len += snapshot->parts[i].len;
+	}
+	*out = calloc(len + 1, sizeof(**out));
+	if (!*out)
 		return -ENOMEM;
-	order->post.run = snapshot_run;
-	order->worker = worker;
-	order->snapshot = snapshot;
-	pthread_mutex_lock(&snapshot->lock);
-	snapshot->references++;
-	snapshot->missing++;
-	pthread_mutex_unlock(&snapshot->lock);
-	worker_post(worker, &order->post);
+	*count = 0;
+	for (size_t i = 0; i < snapshot->parts_len; i++) {
+		const struct worker_conns *part = &snapshot->parts[i];
+
+		if (part->len)
+			memcpy(*out + *count, part->infos, part->len * sizeof(**out));
+		*count += part->len;
+	}
 	return 0;
-}
-
-static int snapshot_wait(struct snapshot *snapshot)
-{
-	struct timespec until;
-	int err = 0;
-
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += SNAPSHOT_TIMEOUT_S;
-	pthread_mutex_lock(&snapshot->lock);
-	while (snapshot->missing && !err)
-		err = pthread_cond_timedwait(&snapshot->arrived, &snapshot->lock, &until);
-	pthread_mutex_unlock(&snapshot->lock);
-	return -err;
 }
 
 static int read_connections(void *ctx, struct conn_info **out, size_t *count)
 {
 	struct server *server = ctx;
-	struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
-	int err = 0;
+	struct snapshot *snapshot =
+		calloc(1, sizeof(*snapshot) + server->workers_len * sizeof(struct worker_conns));
+	int err;
 
 	if (!snapshot)
 		return -ENOMEM;
-	pthread_mutex_init(&snapshot->lock, NULL);
-	pthread_cond_init(&snapshot->arrived, NULL);
-	snapshot->references = 1;
-	for (size_t i = 0; !err && i < server->workers_len; i++)
+	worker_round_init(&snapshot->round, free_snapshot);
+	snapshot->parts_len = server->workers_len;
+	for (size_t i = 0; i < server->workers_len; i++) {
+		struct worker_errand *errand = &snapshot->parts[i].errand;
+
+		errand->worker = &server->workers[i];
+		errand->run = take_conns;
 		if (!atomic_load(&server->workers[i].ended))
-			err = snapshot_ask(snapshot, &server->workers[i]);
-	if (!err)
-		err = snapshot_wait(snapshot);
-	pthread_mutex_lock(&snapshot->lock);
-	if (!err && snapshot->no_memory)
-		err = -ENOMEM;
-	if (!err) {
-		*out = snapshot->infos;
-		*count = snapshot->len;
-		snapshot->infos = NULL;
+			worker_round_send(&snapshot->round, errand);
 	}
-	pthread_mutex_unlock(&snapshot->lock);
-	snapshot_put(snapshot);
+	err = worker_round_wait(&snapshot->round, SNAPSHOT_TIMEOUT_S);
+	if (!err)
+		err = join_conns(snapshot, out, count);
+	worker_round_put(&snapshot->round);
 	return err;
 }
 
@@ -372,6 +349,9 @@ void status_source(struct server *server, struct control_source *source)
 		.read_observer = read_observer,
 		.read_otlp = read_otlp,
 		.read_passes = status_read_passes,
+		.read_certs = status_read_certs,
 		.read_hook = capture_hook_read,
+		.read_taps = tapping_read,
+		.switch_tap = tapping_switch,
 	};
 }

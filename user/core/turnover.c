@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/generation.h"
 #include "core/listener.h"
@@ -76,51 +75,22 @@ static bool overlaps_own(const struct turnover *turnover, const struct config_li
 	return false;
 }
 
-static void arrive(struct turnover *turnover)
-{
-	pthread_mutex_lock(&turnover->lock);
-	turnover->missing--;
-	pthread_cond_signal(&turnover->done);
-	pthread_mutex_unlock(&turnover->lock);
-	turnover_free(turnover);
-}
-
-static void step_run(struct worker_post *post)
-{
-	struct step *step = (struct step *)post;
-	struct turnover *turnover = step->share->turnover;
-
-	step->run(step->share);
-	arrive(turnover);
-}
-
 /* --- steps, on the main thread --- */
 
-static void give_step(struct turnover *turnover, struct share *share, struct step *step,
-		      void (*run)(struct share *share))
+static void run_step(struct worker_errand *errand)
 {
-	step->post.run = step_run;
-	step->share = share;
-	step->run = run;
-	pthread_mutex_lock(&turnover->lock);
-	turnover->references++;
-	turnover->missing++;
-	pthread_mutex_unlock(&turnover->lock);
-	worker_post(share->worker, &step->post);
+	struct step *step = (struct step *)errand;
+
+	step->run(step->share);
 }
 
-static int wait_all(struct turnover *turnover)
+static void give_step(struct share *share, struct step *step, void (*run)(struct share *share))
 {
-	struct timespec until;
-	int err = 0;
-
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += STEP_S;
-	pthread_mutex_lock(&turnover->lock);
-	while (turnover->missing && !err)
-		err = pthread_cond_timedwait(&turnover->done, &turnover->lock, &until);
-	pthread_mutex_unlock(&turnover->lock);
-	return -err;
+	step->errand.worker = share->worker;
+	step->errand.run = run_step;
+	step->share = share;
+	step->run = run;
+	worker_round_send(&share->turnover->round, &step->errand);
 }
 
 int turnover_open(struct turnover *turnover, char *error, size_t error_len)
@@ -128,9 +98,8 @@ int turnover_open(struct turnover *turnover, char *error, size_t error_len)
 	int err;
 
 	for (size_t i = 0; i < turnover->shares_len; i++)
-		give_step(turnover, &turnover->shares[i], &turnover->shares[i].open,
-			  turnover_open_share);
-	err = wait_all(turnover);
+		give_step(&turnover->shares[i], &turnover->shares[i].open, turnover_open_share);
+	err = worker_round_wait(&turnover->round, STEP_S);
 	if (err)
 		snprintf(error, error_len, "a worker has not moved for %d s", STEP_S);
 	return err;
@@ -161,27 +130,20 @@ int turnover_commit(struct turnover *turnover)
 {
 	tell(turnover);
 	for (size_t i = 0; i < turnover->shares_len; i++)
-		give_step(turnover, &turnover->shares[i], &turnover->shares[i].finish,
-			  turnover_commit_share);
-	return wait_all(turnover);
+		give_step(&turnover->shares[i], &turnover->shares[i].finish, turnover_commit_share);
+	return worker_round_wait(&turnover->round, STEP_S);
 }
 
 bool turnover_is_over(struct turnover *turnover)
 {
-	bool over;
-
-	pthread_mutex_lock(&turnover->lock);
-	over = !turnover->missing;
-	pthread_mutex_unlock(&turnover->lock);
-	return over;
+	return worker_round_is_over(&turnover->round);
 }
 
 void turnover_undo(struct turnover *turnover)
 {
 	for (size_t i = 0; i < turnover->shares_len; i++)
-		give_step(turnover, &turnover->shares[i], &turnover->shares[i].finish,
-			  turnover_undo_share);
-	wait_all(turnover);
+		give_step(&turnover->shares[i], &turnover->shares[i].finish, turnover_undo_share);
+	worker_round_wait(&turnover->round, STEP_S);
 }
 
 /* --- life --- */
@@ -222,6 +184,8 @@ static int open_fresh(struct turnover *turnover, size_t index, char *error, size
 
 		err = listener_new(share->worker, turnover->next, config, &share->fresh[index],
 				   error, error_len);
+		if (!err)
+			err = listener_listen(share->fresh[index], error, error_len);
 		if (err)
 			break;
 		if (i == 0)
@@ -260,6 +224,26 @@ static int make_listeners(struct turnover *turnover, char *error, size_t error_l
 	return err;
 }
 
+static void free_share(struct share *share)
+{
+	for (size_t i = 0; i < CONFIG_MAX_LISTENERS; i++)
+		listener_free(share->fresh[i]);
+	free(share->opened);
+	free(share->final);
+	policy_callers_free(share->callers);
+}
+
+static void free_all(struct worker_round *round)
+{
+	struct turnover *turnover = (struct turnover *)round;
+
+	for (size_t i = 0; i < turnover->shares_len; i++)
+		free_share(&turnover->shares[i]);
+	generation_put(turnover->now);
+	generation_put(turnover->next);
+	free(turnover);
+}
+
 int turnover_new(struct server *server, struct generation *next, struct turnover **out, char *error,
 		 size_t error_len)
 {
@@ -270,9 +254,7 @@ int turnover_new(struct server *server, struct generation *next, struct turnover
 	snprintf(error, error_len, "out of memory");
 	if (!turnover)
 		return -ENOMEM;
-	pthread_mutex_init(&turnover->lock, NULL);
-	pthread_cond_init(&turnover->done, NULL);
-	turnover->references = 1;
+	worker_round_init(&turnover->round, free_all);
 	turnover->server = server;
 	turnover->now = generation_get(server->generation);
 	turnover->next = generation_get(next);
@@ -292,31 +274,8 @@ int turnover_new(struct server *server, struct generation *next, struct turnover
 	return err;
 }
 
-static void free_share(struct share *share)
-{
-	for (size_t i = 0; i < CONFIG_MAX_LISTENERS; i++)
-		listener_free(share->fresh[i]);
-	free(share->opened);
-	free(share->final);
-	policy_callers_free(share->callers);
-}
-
 void turnover_free(struct turnover *turnover)
 {
-	size_t left;
-
-	if (!turnover)
-		return;
-	pthread_mutex_lock(&turnover->lock);
-	left = --turnover->references;
-	pthread_mutex_unlock(&turnover->lock);
-	if (left)
-		return;
-	for (size_t i = 0; i < turnover->shares_len; i++)
-		free_share(&turnover->shares[i]);
-	generation_put(turnover->now);
-	generation_put(turnover->next);
-	pthread_cond_destroy(&turnover->done);
-	pthread_mutex_destroy(&turnover->lock);
-	free(turnover);
+	if (turnover)
+		worker_round_put(&turnover->round);
 }

@@ -2,14 +2,13 @@
 #ifndef KSPLIT_CORE_TURNOVER_INNER_H
 #define KSPLIT_CORE_TURNOVER_INNER_H
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "core/config.h"
 #include "core/turnover.h"
-#include "core/worker.h"
+#include "core/worker_round.h"
 
 /* What turnover.c and turnover_share.c share, and nobody else sees. */
 
@@ -19,7 +18,7 @@ struct share;
 
 /* One worker's part of a step, done on its thread. */
 struct step {
-	struct worker_post post; /* first */
+	struct worker_errand errand; /* first */
 	struct share *share;
 	void (*run)(struct share *share);
 };
@@ -38,10 +37,7 @@ struct share {
 
 /* Shared by the main thread and the steps under way; freed by the last. */
 struct turnover {
-	pthread_mutex_t lock;
-	pthread_cond_t done;
-	size_t references; /* under lock, as `missing` */
-	size_t missing;
+	struct worker_round round; /* first */
 	struct server *server;
 	struct generation *now, *next; /* references */
 	/* For each listener of `next`: its index in `now`; TURNOVER_NOT_THERE: it is new. */

@@ -22,8 +22,10 @@
 
 #define EVENTS_PER_TURN	  256
 #define SCRATCH_LEN	  (128 * 1024)
+#define PLAIN_HELLO_MS	  2000
 #define SETTLE_LOOK_MS	  10
 #define ACCEPT_RETRY_MS	  100
+#define TICKETS_MS        3000 /* they come at once, or with the first data */
 
 uint64_t worker_clock_us(void)
 {
@@ -259,16 +261,20 @@ static int open_epoll(struct worker *worker)
 
 static void read_deadlines(const struct config_deadlines *ms, uint32_t lengths[DEADLINE_KINDS])
 {
+	lengths[DEADLINE_SILENCE] = ms->silence;
 	lengths[DEADLINE_PEEK] = ms->peek;
 	lengths[DEADLINE_RESOLVE] = ms->resolve;
 	lengths[DEADLINE_CONNECT] = ms->connect;
 	lengths[DEADLINE_CONNECT_TRY] = (ms->connect + CONN_MAX_ADDRESSES - 1) / CONN_MAX_ADDRESSES;
+	lengths[DEADLINE_PLAIN] = ms->plain;
+	lengths[DEADLINE_PLAIN_HELLO] = PLAIN_HELLO_MS;
 	lengths[DEADLINE_UPSTREAM_HANDSHAKE] = ms->upstream_handshake;
 	lengths[DEADLINE_CLIENT_HANDSHAKE] = ms->client_handshake;
 	lengths[DEADLINE_IDLE] = ms->idle;
 	lengths[DEADLINE_CLOSE] = ms->close;
 	lengths[DEADLINE_SETTLE] = SETTLE_LOOK_MS;
 	lengths[DEADLINE_ACCEPT_PAUSE] = ACCEPT_RETRY_MS;
+	lengths[DEADLINE_TICKETS] = TICKETS_MS;
 }
 
 static void init_deadlines(struct worker *worker)

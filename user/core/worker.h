@@ -78,6 +78,7 @@ struct worker {
 	_Atomic uint64_t open_by_state[CONN_STATES];
 	_Atomic uint64_t open_passed;
 	size_t open_intercepted; /* or about to be */
+	size_t awaiting_tickets; /* connections with an SSL object for that alone */
 	uint64_t next_conn_id;
 	bool draining;
 	bool stop;

@@ -34,6 +34,27 @@ static int adopt(struct worker *worker, const struct config_listener *config, si
 			      count < worker->server->workers_len, out, error, error_len);
 }
 
+/*
+ * A ksplitd that takes over listens where the other one did not when it is ready: connections that
+ * came before would wait for it, and be reset if nothing came of it.
+ */
+static int open_new(struct worker *worker, const struct config_listener *config,
+		    struct listener **out, char *error, size_t error_len)
+{
+	const struct server *server = worker->server;
+	int err = listener_new(worker, worker->generation, config, out, error, error_len);
+
+	if (err == -EADDRINUSE && server->takeover &&
+	    listen_fds_overlap(server->inherited, config)) {
+		const size_t used = strcspn(error, ";");
+
+		snprintf(error + used, error_len - used,
+			 "; the ksplitd that runs has this port, on an address that includes this "
+			 "one or lies in it, by a socket of another user: restart it instead");
+	}
+	return err || server->takeover ? err : listener_listen(*out, error, error_len);
+}
+
 /* The first sockets of all listeners come first, in their order; then what is left over. */
 static size_t count_listeners(const struct worker *worker)
 {
@@ -80,12 +101,21 @@ int worker_listen(struct worker *worker, char *error, size_t error_len)
 		int err = listen_fds_count(worker->server->inherited, config)
 				  ? adopt(worker, config, worker->index, &worker->listeners[i], error,
 					  error_len)
-				  : listener_new(worker, generation, config, &worker->listeners[i],
-						 error, error_len);
+				  : open_new(worker, config, &worker->listeners[i], error,
+					     error_len);
 
 		if (err)
 			return err;
 		worker->listeners_len++;
 	}
 	return adopt_rest(worker, error, error_len);
+}
+
+int worker_listen_late(struct worker *worker, char *error, size_t error_len)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < worker->listeners_len && !err; i++)
+		err = listener_listen(worker->listeners[i], error, error_len);
+	return err;
 }

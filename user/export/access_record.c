@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "export/attribute.h"
 #include "export/conn_json.h"
 #include "export/json_add.h"
 #include "export/series_json.h"
@@ -40,7 +41,7 @@ struct request_record {
 	uint64_t request_bytes, request_body, response_bytes, response_body;
 	uint64_t first_byte_us, last_byte_us;
 	uint32_t pid;
-	bool has_first_byte, complete, path_cut;
+	bool has_first_byte, complete, path_cut, plain;
 };
 
 _Static_assert(sizeof(struct connection_record) <= ACCESS_RECORD_MAX, "room for a connection");
@@ -97,6 +98,7 @@ static void fill(struct request_record *record, const struct observe_conn *conn,
 	record->has_first_byte = request->has_first_byte;
 	record->complete = request->complete;
 	record->path_cut = request->path_cut;
+	record->plain = !conn->tls_version;
 }
 
 size_t access_record_request(const struct observe_conn *conn, const struct observe_request *request,
@@ -170,7 +172,8 @@ static bool add_what(cJSON *to, const struct reader *reader)
 {
 	const struct request_record *record = &reader->record;
 
-	return json_add_text(to, "http_version", series_json_http_version(record->version)) &&
+	return json_add_text(to, "scheme", attribute_scheme(record->plain)) &&
+	       json_add_text(to, "http_version", series_json_http_version(record->version)) &&
 	       add_text(to, "method", reader, TEXT_METHOD) &&
 	       add_text(to, "host", reader, TEXT_HOST) && add_text(to, "uri", reader, TEXT_URI) &&
 	       json_add_bool(to, "path_cut", record->path_cut) &&

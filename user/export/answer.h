@@ -19,11 +19,27 @@ int answer_connections(const struct control_source *source, cJSON *data, char er
 int answer_kernel(const struct control_source *source, cJSON *data, char error[ANSWER_ERROR]);
 int answer_endpoints(const struct control_source *source, cJSON *data, char error[ANSWER_ERROR]);
 int answer_requests(const struct control_source *source, cJSON *data, char error[ANSWER_ERROR]);
+int answer_certs(const struct control_source *source, cJSON *data, char error[ANSWER_ERROR]);
 int answer_passes(const struct control_source *source, cJSON *data, char error[ANSWER_ERROR]);
+
+/* The member "action" of a request; without it: status. */
+enum answer_action {
+	ANSWER_ACTION_STATUS,
+	ANSWER_ACTION_ON,
+	ANSWER_ACTION_OFF,
+	ANSWER_ACTION_UNKNOWN,
+};
+enum answer_action answer_read_action(const cJSON *request);
 
 /* The same for a command that has more to it than its name: `request` is the whole request. */
 int answer_capture(const struct control_source *source, const cJSON *request, cJSON *data,
 		   char error[ANSWER_ERROR]);
+
+int answer_taps(const struct control_source *source, const cJSON *request, cJSON *data,
+		char error[ANSWER_ERROR]);
+
+/* "keylog": "on", "off" or null, and so on: a member for `to`. false: no memory. */
+bool answer_add_taps(const struct control_source *source, cJSON *to);
 
 /* Acts, too. */
 int answer_upgrade(const struct control_source *source, cJSON *data, char error[ANSWER_ERROR]);

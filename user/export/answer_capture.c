@@ -6,21 +6,20 @@
 #include "export/answer.h"
 #include "export/json_add.h"
 
-enum action { ACTION_STATUS, ACTION_ON, ACTION_OFF, ACTION_UNKNOWN };
-
-static enum action read_action(const cJSON *request)
+enum answer_action answer_read_action(const cJSON *request)
 {
 	const cJSON *action = cJSON_GetObjectItemCaseSensitive(request, "action");
 
 	if (!action)
-		return ACTION_STATUS;
+		return ANSWER_ACTION_STATUS;
 	if (!cJSON_IsString(action))
-		return ACTION_UNKNOWN;
+		return ANSWER_ACTION_UNKNOWN;
 	if (!strcmp(action->valuestring, KSPLIT_ACTION_STATUS))
-		return ACTION_STATUS;
+		return ANSWER_ACTION_STATUS;
 	if (!strcmp(action->valuestring, KSPLIT_ACTION_ON))
-		return ACTION_ON;
-	return strcmp(action->valuestring, KSPLIT_ACTION_OFF) ? ACTION_UNKNOWN : ACTION_OFF;
+		return ANSWER_ACTION_ON;
+	return strcmp(action->valuestring, KSPLIT_ACTION_OFF) ? ANSWER_ACTION_UNKNOWN
+							       : ANSWER_ACTION_OFF;
 }
 
 static bool add_since(cJSON *data, const struct capture_status *status)
@@ -72,25 +71,25 @@ static bool add_hook(cJSON *data, const struct control_summary *summary)
 int answer_capture(const struct control_source *source, const cJSON *request, cJSON *data,
 		   char error[ANSWER_ERROR])
 {
-	enum action action = read_action(request);
+	enum answer_action action = answer_read_action(request);
 	struct control_summary summary;
 
-	if (action == ACTION_UNKNOWN) {
+	if (action == ANSWER_ACTION_UNKNOWN) {
 		snprintf(error, ANSWER_ERROR, "`action` is none of on, off, status");
 		return -EINVAL;
 	}
 	source->read_summary(source->ctx, &summary);
-	if (action != ACTION_STATUS) {
+	if (action != ANSWER_ACTION_STATUS) {
 		if (!source->switch_capture ||
 		    (summary.capture.state == CAPTURE_NOT_CONFIGURED &&
 		     summary.hook.state == CAPTURE_NOT_CONFIGURED)) {
 			snprintf(error, ANSWER_ERROR,
 				 "there is nothing to switch %s: the configuration has no rules "
 				 "and no hook to capture by (section \"capture\" of ksplit.json)",
-				 action == ACTION_ON ? "on" : "off");
+				 action == ANSWER_ACTION_ON ? "on" : "off");
 			return -EINVAL;
 		}
-		source->switch_capture(source->ctx, action == ACTION_ON, source->client);
+		source->switch_capture(source->ctx, action == ANSWER_ACTION_ON, source->client);
 		source->read_summary(source->ctx, &summary);
 	}
 	return add_status(data, &summary.capture) && add_keeper(data, &summary.capture) &&

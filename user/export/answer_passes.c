@@ -23,19 +23,6 @@ static bool add_index(cJSON *to, const char *name, int index)
 	return index < 0 ? json_add_text(to, name, NULL) : json_add_u64(to, name, (uint64_t)index);
 }
 
-static bool add_moment(cJSON *to, const char *name, int64_t wall_ms)
-{
-	return wall_ms ? json_add_time(to, name, wall_ms) : json_add_text(to, name, NULL);
-}
-
-/* Milliseconds from one moment to another; null where one of them never was. */
-static bool add_span(cJSON *to, const char *name, int64_t from_ms, int64_t to_ms)
-{
-	if (!from_ms || !to_ms)
-		return json_add_text(to, name, NULL);
-	return json_add_ms(to, name, to_ms > from_ms ? (uint64_t)(to_ms - from_ms) * 1000 : 0);
-}
-
 static const char *comment_of(const struct control_passes *passes, int rule)
 {
 	return rule >= 0 && (size_t)rule < passes->rules_len ? passes->rules[rule].comment : NULL;
@@ -59,10 +46,10 @@ static bool add_pass(cJSON *array, const struct control_passes *passes,
 	       json_add_foreign(row, "name", pass->name, sizeof(pass->name)) &&
 	       json_add_text(row, "client", pass->client[0] ? pass->client : NULL) &&
 	       json_add_u64(row, "count", pass->count) &&
-	       add_moment(row, "last_time", pass->last_ms) &&
-	       add_span(row, "last_ms", pass->last_ms, now_ms) &&
-	       add_moment(row, "expires_time", pass->expires_ms) &&
-	       add_span(row, "expires_ms", now_ms, pass->expires_ms);
+	       json_add_moment(row, "last_time", pass->last_ms) &&
+	       json_add_span(row, "last_ms", pass->last_ms, now_ms) &&
+	       json_add_moment(row, "expires_time", pass->expires_ms) &&
+	       json_add_span(row, "expires_ms", now_ms, pass->expires_ms);
 }
 
 static bool add_rule(cJSON *array, const struct control_rule *rule, size_t index)
@@ -71,7 +58,7 @@ static bool add_rule(cJSON *array, const struct control_rule *rule, size_t index
 
 	return row && cJSON_AddItemToArray(array, row) && json_add_u64(row, "rule", index) &&
 	       add_comment(row, rule->comment) && json_add_u64(row, "count", rule->count) &&
-	       add_moment(row, "last_time", rule->last_ms);
+	       json_add_moment(row, "last_time", rule->last_ms);
 }
 
 /* How often each reason was given since the start; those that never were are left out. */

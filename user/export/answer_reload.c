@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "export/answer.h"
 #include "export/json_add.h"
@@ -64,6 +65,9 @@ int answer_reload(const struct control_source *source, cJSON *data, char error[A
 		return -ETIMEDOUT;
 	}
 	return json_add_bool(data, "reloaded", !status.last_failed) &&
+			       json_add_u64(data, "old_pid", (uint64_t)getpid()) &&
+			       json_add_u64(data, "pid",
+					    (uint64_t)(status.pid ? status.pid : getpid())) &&
 			       answer_add_reloads(data, &status)
 		       ? 0
 		       : -ENOMEM;

@@ -103,6 +103,14 @@ static bool add_leaf_cache(cJSON *data, const struct control_summary *summary)
 	       json_add_u64(cache, "evicted", summary->leaf_cache.evicted);
 }
 
+static bool add_session_cache(cJSON *data, const struct control_summary *summary)
+{
+	cJSON *cache = cJSON_AddObjectToObject(data, "session_cache");
+
+	return cache && json_add_u64(cache, "entries", summary->session_cache.entries) &&
+	       json_add_u64(cache, "evicted", summary->session_cache.evicted);
+}
+
 /* null: no leaves are forged. */
 static bool add_signer(cJSON *data, const struct control_summary *summary)
 {
@@ -196,9 +204,9 @@ int answer_summary(const struct control_source *source, cJSON *data, char error[
 	return add_daemon(data, &summary) && add_config(data, &summary) &&
 			       add_open_connections(data, &summary) && add_counters(data, &sum) &&
 			       add_reasons(data, &sum) && add_leaf_cache(data, &summary) &&
-			       add_capture(data, &summary) && add_signer(data, &summary) &&
-			add_identities(data, &summary) &&
-			       add_reloads(data, &summary) &&
+			       add_session_cache(data, &summary) && add_capture(data, &summary) &&
+			       add_signer(data, &summary) && add_identities(data, &summary) &&
+			       add_reloads(data, &summary) && answer_add_taps(source, data) &&
 			       add_observation(source, data) && add_otlp(source, data)
 		       ? 0
 		       : -ENOMEM;

@@ -42,6 +42,11 @@ const char *attribute_direction(enum observe_direction direction)
 	return direction == OBSERVE_INCOMING ? "incoming" : "outgoing";
 }
 
+const char *attribute_scheme(bool plain)
+{
+	return plain ? "http" : "https";
+}
+
 const char *attribute_http_version(enum observe_http_version version)
 {
 	switch (version) {

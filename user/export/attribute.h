@@ -2,6 +2,7 @@
 #ifndef KSPLIT_EXPORT_ATTRIBUTE_H
 #define KSPLIT_EXPORT_ATTRIBUTE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "observe/request.h"
@@ -23,6 +24,9 @@ void attribute_address(const union conn_address *address, struct attribute_addre
 
 /* "outgoing", "incoming". */
 const char *attribute_direction(enum observe_direction direction);
+
+/* "https"; "http" where the client speaks plain TCP. */
+const char *attribute_scheme(bool plain);
 
 /* "1.0", "1.1", "2". */
 const char *attribute_http_version(enum observe_http_version version);

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include <ksplit/origin_fault.h>
+
 #include "export/json_add.h"
 
 #define ADDRESS_LEN 80 /* "[IPv6%zone]:port" */
@@ -134,10 +136,39 @@ static bool add_fingerprint(cJSON *to, const char *name, bool known, const uint8
 	return known ? json_add_hex(to, name, bytes, 32) : json_add_text(to, name, NULL);
 }
 
+static const char *mode_of(const struct conn_info *info)
+{
+	if (info->passed)
+		return "pass";
+	return info->state == CONN_PLAIN ? "plain" : "intercept";
+}
+
+/* null: nobody judged it, for the connection was passed or did not get that far. */
+static bool add_judgement(cJSON *to, const struct conn_info *info)
+{
+	cJSON *object, *faults;
+	bool ok = true;
+
+	if (info->origin_verify == CONN_VERIFY_NONE)
+		return json_add_text(to, "origin_certificate", NULL);
+	object = cJSON_AddObjectToObject(to, "origin_certificate");
+	if (!object || !json_add_text(object, "verify", conn_verify_name(info->origin_verify)))
+		return false;
+	if (!(info->origin_rule ? json_add_u64(object, "rule", info->origin_rule - 1U)
+				: json_add_text(object, "rule", NULL)))
+		return false;
+	faults = cJSON_AddArrayToObject(object, "faults");
+	for (unsigned int i = 0; ok && i < KSPLIT_ORIGIN_FAULT_COUNT; i++)
+		if (info->origin_faults & 1U << i)
+			ok = cJSON_AddItemToArray(
+				faults, cJSON_CreateStringReference(ksplit_origin_fault_name(i)));
+	return faults && ok;
+}
+
 static bool add_what(cJSON *to, const struct conn_info *info)
 {
 	return json_add_text(to, "direction", info->incoming ? "incoming" : "outgoing") &&
-	       json_add_text(to, "mode", info->passed ? "pass" : "intercept") &&
+	       json_add_text(to, "mode", mode_of(info)) &&
 	       json_add_text(to, "pass_reason",
 			     info->pass_reason == KSPLIT_NONE
 				     ? NULL
@@ -154,12 +185,27 @@ static bool add_peers(cJSON *to, const struct conn_info *info)
 	       conn_json_add_address(to, "upstream", &info->upstream);
 }
 
+/* null: no dialogue in plain has led to it. */
+static bool add_upgrade(cJSON *to, const struct conn_info *info)
+{
+	cJSON *upgrade;
+
+	if (info->upgrade == CONN_UPGRADE_NONE)
+		return json_add_text(to, "starttls", NULL);
+	upgrade = cJSON_AddObjectToObject(to, "starttls");
+	return upgrade && json_add_text(upgrade, "protocol", conn_upgrade_name(info->upgrade)) &&
+	       json_add_u64(upgrade, "to_origin_bytes", info->upgrade_bytes[FLOW_TO_ORIGIN]) &&
+	       json_add_u64(upgrade, "to_client_bytes", info->upgrade_bytes[FLOW_TO_CLIENT]);
+}
+
 static bool add_details(cJSON *to, const struct conn_info *info)
 {
-	return add_what(to, info) && add_side(to, "client_tls", &info->side[SIDE_CLIENT]) &&
+	return add_what(to, info) && add_upgrade(to, info) &&
+	       add_side(to, "client_tls", &info->side[SIDE_CLIENT]) &&
 	       add_side(to, "upstream_tls", &info->side[SIDE_UPSTREAM]) &&
 	       add_flow(to, "to_origin", &info->flow[FLOW_TO_ORIGIN]) &&
 	       add_flow(to, "to_client", &info->flow[FLOW_TO_CLIENT]) && add_phases(to, info) &&
+	       add_judgement(to, info) &&
 	       add_fingerprint(to, "origin_fingerprint_sha256", info->has_origin_fp,
 			       info->origin_fp) &&
 	       add_fingerprint(to, "leaf_fingerprint_sha256", info->has_leaf_fp, info->leaf_fp);

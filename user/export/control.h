@@ -13,6 +13,7 @@
 #include "observe/observer.h"
 #include "observe/reload_status.h"
 #include "observe/stats.h"
+#include "observe/tap_status.h"
 
 /* Numbers that are not sums over workers. */
 struct control_summary {
@@ -28,6 +29,9 @@ struct control_summary {
 	struct {
 		uint64_t hits, misses, forged, failed, waited, evicted, entries;
 	} leaf_cache;
+	struct {
+		uint64_t entries, evicted;
+	} session_cache; /* of origins */
 	bool has_signer; /* false: no leaves are forged, so no process has a CA's key */
 	struct {
 		int pid; /* 0: it has gone */
@@ -75,6 +79,25 @@ struct control_passes {
 	uint32_t learned_pass_ms, learned_names; /* as configured */
 };
 
+/* A certificate that clients are shown, or the CA's. */
+struct control_cert {
+	const char *kind;  /* "ca", "identity" (of a service), "leaf" (forged); static */
+	const char *state; /* "trusted", "untrusted", "revoked", "outside_ca"; static */
+	char name[256];    /* a peer's bytes */
+	size_t names;	   /* in subjectAltName */
+	char key[32];
+	int64_t from_ms, until_ms; /* validity; 0: cannot be read */
+	uint8_t fingerprint[32];   /* SHA-256 of the DER */
+};
+
+/* Freed with control_certs_free. */
+struct control_certs {
+	struct control_cert *certs; /* owned */
+	size_t len;
+};
+
+#define CONTROL_CERTS_MAX 10000 /* forged ones of one answer */
+
 #define CONTROL_HOOK_COUNTS 16
 
 /* Capture by connect hook; names live as long as the daemon. */
@@ -117,6 +140,8 @@ struct control_source {
 	bool (*read_otlp)(void *ctx, struct otlp_stats *out);
 	/* What was passed through and why. 0 or -ENOMEM. */
 	int (*read_passes)(void *ctx, struct control_passes *out);
+	/* The certificates that clients are shown, CONTROL_CERTS_MAX forged ones at most. 0 or -ENOMEM. */
+	int (*read_certs)(void *ctx, struct control_certs *out);
 	/* Capture by connect hook; false, or NULL: not asked for. */
 	bool (*read_hook)(void *ctx, struct control_hook *out);
 	/*
@@ -134,11 +159,20 @@ struct control_source {
 	 * half a minute at most. false: that was not enough, or the daemon ends. NULL: it cannot.
 	 */
 	bool (*reload)(void *ctx, const char *by, struct reload_status *out);
+	/* What is written of keys and plaintext; NULL: nothing of the kind here. */
+	void (*read_taps)(void *ctx, struct tap_status out[TAP_KINDS]);
+	/*
+	 * Switch one of them that is configured; `by` says who asks. 0, or -errno with one sentence
+	 * in `error`.
+	 */
+	int (*switch_tap)(void *ctx, enum tap_kind kind, bool on, const char *by, char *error,
+			  size_t error_len);
 	/* Who is at the other end of the socket, for `by`; filled for each client. */
 	char client[CAPTURE_BY];
 };
 
 void control_passes_free(struct control_passes *passes);
+void control_certs_free(struct control_certs *certs);
 
 struct control;
 

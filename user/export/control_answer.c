@@ -31,9 +31,11 @@ static const struct command {
 	{.name = KSPLIT_COMMAND_ENDPOINTS, .answer = answer_endpoints},
 	{.name = KSPLIT_COMMAND_REQUESTS, .answer = answer_requests},
 	{.name = KSPLIT_COMMAND_PASSES, .answer = answer_passes},
+	{.name = KSPLIT_COMMAND_CERTS, .answer = answer_certs},
 	{.name = KSPLIT_COMMAND_CAPTURE, .answer_request = answer_capture},
 	{.name = KSPLIT_COMMAND_UPGRADE, .answer = answer_upgrade},
 	{.name = KSPLIT_COMMAND_RELOAD, .answer = answer_reload},
+	{.name = KSPLIT_COMMAND_TAPS, .answer_request = answer_taps},
 };
 
 static const struct command *find_command(const char *name)
@@ -87,7 +89,8 @@ static const struct command *read_request(const cJSON *request, char error[ANSWE
 		if (!found)
 			snprintf(error, ANSWER_ERROR,
 				 "unknown command `%s`; known: summary, connections, "
-				 "kernel, endpoints, requests, passes, capture, upgrade, reload",
+				 "kernel, endpoints, requests, passes, certs, capture, upgrade, "
+				 "reload, taps",
 				 name);
 	}
 	return found;

@@ -73,3 +73,15 @@ bool json_add_time(cJSON *to, const char *name, int64_t wall_ms)
 	snprintf(text, sizeof(text), "%s.%03dZ", day, (int)(wall_ms % 1000));
 	return json_add_text(to, name, text);
 }
+
+bool json_add_moment(cJSON *to, const char *name, int64_t wall_ms)
+{
+	return wall_ms ? json_add_time(to, name, wall_ms) : json_add_text(to, name, NULL);
+}
+
+bool json_add_span(cJSON *to, const char *name, int64_t from_ms, int64_t to_ms)
+{
+	if (!from_ms || !to_ms)
+		return json_add_text(to, name, NULL);
+	return json_add_ms(to, name, to_ms > from_ms ? (uint64_t)(to_ms - from_ms) * 1000 : 0);
+}

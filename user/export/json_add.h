@@ -35,6 +35,15 @@ bool json_add_hex(cJSON *to, const char *name, const uint8_t *bytes, size_t len)
 /* Wall clock in milliseconds since the epoch as RFC 3339 in UTC: "2026-01-31T12:00:00.123Z". */
 bool json_add_time(cJSON *to, const char *name, int64_t wall_ms);
 
+/* The same; 0: it never was, or nobody knows: null. */
+bool json_add_moment(cJSON *to, const char *name, int64_t wall_ms);
+
+/*
+ * From one such moment to another as json_add_ms writes it, 0 where that is over; null where one of
+ * them is 0.
+ */
+bool json_add_span(cJSON *to, const char *name, int64_t from_ms, int64_t to_ms);
+
 /* A value that is made already, owned by `to` from now on (freed when that fails; NULL: no memory).
  */
 bool json_add_item(cJSON *to, const char *name, cJSON *value);

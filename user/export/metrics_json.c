@@ -158,6 +158,7 @@ static bool add_key(cJSON *to, const struct series_key *key)
 	return json_add_text(to, "direction", attribute_direction(key->direction)) &&
 	       add_server(to, key->server_name, sizeof(key->server_name), &key->endpoint) &&
 	       json_add_foreign(to, "method", key->method, sizeof(key->method)) &&
+	       add_string(to, "scheme", attribute_scheme(!key->tls_version)) &&
 	       json_add_foreign(to, "uri", key->uri, sizeof(key->uri)) &&
 	       json_add_u64(to, "status", key->status > 0 ? (uint64_t)key->status : 0) &&
 	       add_string(to, "grpc", attribute_grpc_status(key->grpc_status, text)) &&

@@ -31,7 +31,7 @@ struct otlp_options {
 	const char *endpoint; /* http or https URL; without a path "/v1/metrics" is added */
 	uint32_t interval_ms, timeout_ms; /* between exports; of one request */
 	uint32_t queue;                   /* exports that wait, at least 1 */
-	uint32_t mark;                    /* SO_MARK of its connections; 0: none */
+	const _Atomic uint32_t *mark;     /* as for otlp_post_new */
 };
 
 /*

@@ -5,6 +5,7 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,7 @@ struct otlp_post {
 	CURLM *multi;
 	CURL *easy;
 	struct curl_slist *headers;
-	uint32_t mark; /* SO_MARK of its connections; 0: none */
+	const _Atomic uint32_t *mark; /* SO_MARK of its connections; NULL, or 0: none */
 	bool busy;
 	bool quoted; /* the collector's words may be passed on */
 	char curl_error[CURL_ERROR_SIZE];
@@ -151,9 +152,11 @@ static bool add_header(struct otlp_post *post, const char *line)
 static int mark_socket(void *ctx, curl_socket_t fd, curlsocktype purpose)
 {
 	const struct otlp_post *post = ctx;
+	const uint32_t mark = atomic_load(post->mark);
 
 	(void)purpose;
-	setsockopt(fd, SOL_SOCKET, SO_MARK, &post->mark, sizeof(post->mark));
+	if (mark)
+		setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
 	return CURL_SOCKOPT_OK;
 }
 
@@ -161,7 +164,8 @@ static int mark_socket(void *ctx, curl_socket_t fd, curlsocktype purpose)
  * What does not change from one request to the next. QUICK_EXIT: whoever gives up a request does
  * not wait for the thread that still resolves its name.
  */
-static bool easy_set_up(struct otlp_post *post, const char *url, uint32_t mark)
+static bool easy_set_up(struct otlp_post *post, const char *url,
+			const _Atomic uint32_t *mark)
 {
 	CURL *easy = post->easy;
 
@@ -187,7 +191,7 @@ static bool easy_set_up(struct otlp_post *post, const char *url, uint32_t mark)
 	       !curl_easy_setopt(easy, CURLOPT_HEADERDATA, post);
 }
 
-int otlp_post_new(const char *url, uint32_t mark, struct otlp_post **out)
+int otlp_post_new(const char *url, const _Atomic uint32_t *mark, struct otlp_post **out)
 {
 	struct otlp_post *post = calloc(1, sizeof(*post));
 

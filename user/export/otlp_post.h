@@ -33,10 +33,10 @@ struct otlp_answer {
 int otlp_url_parse(const char *endpoint, char **url, char **name, char *error, size_t len);
 
 /*
- * `mark`: SO_MARK (socket(7)) of its connections, so that ksplitd's own rules leave them alone; 0:
- * none. Caller owns *out. 0 or -ENOMEM.
+ * `mark`: SO_MARK (socket(7)) of its connections as it is when they begin, so that ksplitd's own
+ * rules leave them alone; 0, or NULL: none. Caller owns *out. 0 or -ENOMEM.
  */
-int otlp_post_new(const char *url, uint32_t mark, struct otlp_post **out);
+int otlp_post_new(const char *url, const _Atomic uint32_t *mark, struct otlp_post **out);
 
 /* Begin to send; `body` stays the caller's and must stay as it is until the end. 0 or -ENOMEM. */
 int otlp_post_start(struct otlp_post *post, const char *body, uint32_t timeout_ms);

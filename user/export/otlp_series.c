@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <stdio.h>
 
+#include "export/attribute.h"
 #include "export/otlp_json.h"
 #include "export/otlp_point.h"
 
@@ -75,6 +76,8 @@ static bool add_http(cJSON *attributes, const struct series_key *key)
 
 	return otlp_attribute_foreign(attributes, "http.request.method", key->method,
 				      sizeof(key->method)) &&
+	       otlp_attribute_text(attributes, "url.scheme",
+				   attribute_scheme(!key->tls_version)) &&
 	       otlp_attribute_foreign(attributes, uri, key->uri, sizeof(key->uri)) &&
 	       (key->status == 0 ||
 		otlp_attribute_int(attributes, "http.response.status_code", key->status)) &&

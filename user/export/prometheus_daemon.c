@@ -88,6 +88,15 @@ static void write_leaf_cache(FILE *out, const struct control_summary *summary)
 				"Leaves that could not be forged.", summary->leaf_cache.failed);
 }
 
+static void write_session_cache(FILE *out, const struct control_summary *summary)
+{
+	prometheus_write_single(out, "ksplit_session_cache_entries", GAUGE,
+				"Sessions of origins kept.", summary->session_cache.entries);
+	prometheus_write_single(out, "ksplit_session_cache_evicted_total", COUNTER,
+				"Sessions of origins that made room for others.",
+				summary->session_cache.evicted);
+}
+
 static void write_signer(FILE *out, const struct control_summary *summary)
 {
 	static const char name[] = "ksplit_signer_requests_total";
@@ -316,6 +325,7 @@ void prometheus_families_daemon(FILE *out, const struct metrics_moment *moment)
 	write_stats(out, &moment->stats);
 	write_reasons(out, &moment->stats);
 	write_leaf_cache(out, &moment->summary);
+	write_session_cache(out, &moment->summary);
 	if (moment->summary.has_signer)
 		write_signer(out, &moment->summary);
 	if (moment->summary.identities)

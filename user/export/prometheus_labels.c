@@ -42,6 +42,7 @@ static void write_key(FILE *out, const struct series_key *key, const char *templ
 
 	write_server(out, key->server_name, sizeof(key->server_name), &key->endpoint);
 	prometheus_write_label(out, "http_request_method", key->method, sizeof(key->method));
+	write_text(out, "url_scheme", attribute_scheme(!key->tls_version));
 	prometheus_write_label(out, template_name, key->uri, sizeof(key->uri));
 	write_text(out, "http_response_status_code", attribute_status(key->status, text));
 	write_text(out, "rpc_grpc_status_code", attribute_grpc_status(key->grpc_status, text));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "export/series_json.h"
 
+#include "export/attribute.h"
 #include "export/conn_json.h"
 #include "export/figure_json.h"
 #include "export/json_add.h"
@@ -39,6 +40,8 @@ static bool add_request_key(cJSON *to, const struct series *series)
 			     (uint64_t)key->status) &&
 	       json_add_text(to, "http.version",
 			     other ? NULL : series_json_http_version(key->version)) &&
+	       json_add_text(to, "url.scheme",
+			     other ? NULL : attribute_scheme(!key->tls_version)) &&
 	       add_number_if(to, "rpc.grpc.status_code", !other && key->grpc_status >= 0,
 			     (uint64_t)key->grpc_status);
 }

@@ -113,15 +113,15 @@ const char *bpf_group_target(const struct bpf_program *program)
 	return NULL;
 }
 
-static bool has_target(const struct bpf_program *program, const struct btf *kernel)
+static bool has_target(const struct bpf_program *program, const struct kernel_btf *kernel)
 {
 	const char *target = bpf_group_target(program);
 
-	return !target || btf__find_by_name_kind(kernel, target, BTF_KIND_FUNC) > 0;
+	return !target || kernel_btf_has(kernel, target);
 }
 
 bool bpf_group_possible(const struct bpf_object *object, enum bpf_group group,
-			const struct btf *kernel, char why[BPF_WHY_MAX])
+			const struct kernel_btf *kernel, char why[BPF_WHY_MAX])
 {
 	struct bpf_program *program;
 
@@ -142,7 +142,7 @@ bool bpf_group_possible(const struct bpf_object *object, enum bpf_group group,
 }
 
 int bpf_group_choose(struct bpf_object *object, unsigned int groups, bool stand_ins,
-		     const struct btf *kernel)
+		     const struct kernel_btf *kernel)
 {
 	struct bpf_program *program;
 	struct bpf_map *map;

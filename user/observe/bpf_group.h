@@ -3,11 +3,9 @@
 #define KSPLIT_OBSERVE_BPF_GROUP_H
 
 #include <bpf/libbpf.h>
-#include <linux/btf.h>
-
-#include <bpf/btf.h>
 
 #include "observe/bpf_object.h"
+#include "observe/kernel_btf.h"
 
 /*
  * Which program and which map of the object belongs to which group, and what of it can be loaded.
@@ -27,11 +25,11 @@ const char *bpf_group_name(enum bpf_group group);
 const char *bpf_group_target(const struct bpf_program *program);
 
 /*
- * Has the group a program that can be loaded, with `kernel` (the BTF of vmlinux)? If not, `why` is
+ * Has the group a program that can be loaded, with `kernel` (what its BTF names)? If not, `why` is
  * one sentence.
  */
 bool bpf_group_possible(const struct bpf_object *object, enum bpf_group group,
-			const struct btf *kernel, char why[BPF_WHY_MAX]);
+			const struct kernel_btf *kernel, char why[BPF_WHY_MAX]);
 
 /*
  * Have just these groups' programs loaded, and the maps that they need created; stand-ins only if
@@ -39,6 +37,6 @@ bool bpf_group_possible(const struct bpf_object *object, enum bpf_group group,
  * left out. Before bpf_object__load. 0 or -errno.
  */
 int bpf_group_choose(struct bpf_object *object, unsigned int groups, bool stand_ins,
-		     const struct btf *kernel);
+		     const struct kernel_btf *kernel);
 
 #endif

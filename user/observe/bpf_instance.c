@@ -11,6 +11,7 @@
 
 /* The most that kernels before 5.20 allow; what the verifier does not write is not touched. */
 #define VERIFIER_LOG ((1U << 24) - 1)
+#define CONNECTIONS_MIN 1024
 
 /* A ring buffer's size is a power of two and whole pages (kernel/bpf/ringbuf.c). */
 static uint32_t round_ring(uint32_t bytes)
@@ -40,6 +41,24 @@ static int set_workers(struct ksplit_bpf *skel, uint32_t workers)
 	return err ? err : bpf_map__set_max_entries(skel->maps.partial_new, workers);
 }
 
+/*
+ * A hash has its buckets from the start, 16 bytes for each entry that there may be. A connection has
+ * one pair and two beginnings of lines; twice as many, for those that are being forgotten.
+ */
+static int set_connections(struct ksplit_bpf *skel, uint32_t connections)
+{
+	const uint32_t most = bpf_map__max_entries(skel->maps.pairs);
+	int err = 0;
+
+	if (connections < CONNECTIONS_MIN)
+		connections = CONNECTIONS_MIN;
+	if (connections < most / 2)
+		err = bpf_map__set_max_entries(skel->maps.pairs, 2 * connections);
+	if (!err && connections < most / 4)
+		err = bpf_map__set_max_entries(skel->maps.partial, 4 * connections);
+	return err;
+}
+
 int bpf_instance_open(const struct bpf_instance_plan *plan, unsigned int groups,
 		      struct ksplit_bpf **out)
 {
@@ -53,6 +72,8 @@ int bpf_instance_open(const struct bpf_instance_plan *plan, unsigned int groups,
 		err = set_ring_size(skel, plan->options->ring_bytes);
 	if (!err && plan->options->workers)
 		err = set_workers(skel, plan->options->workers);
+	if (!err && plan->options->connections)
+		err = set_connections(skel, plan->options->connections);
 	if (err) {
 		ksplit_bpf__destroy(skel);
 		return err;
@@ -82,6 +103,21 @@ static struct bpf_program *find_unattachable(const struct bpf_object *object)
 	return NULL;
 }
 
+/* Attach the tracing programs; the links are the skeleton's. 0 or -errno. */
+static int attach_traces(struct ksplit_bpf *skel)
+{
+	for (int i = 0; i < skel->skeleton->prog_cnt; i++) {
+		const struct bpf_prog_skeleton *slot = &skel->skeleton->progs[i];
+
+		if (!bpf_program__autoload(*slot->prog) || !bpf_group_target(*slot->prog))
+			continue;
+		*slot->link = bpf_program__attach(*slot->prog);
+		if (!*slot->link)
+			return -errno;
+	}
+	return 0;
+}
+
 int bpf_instance_load(const struct bpf_instance_plan *plan, unsigned int groups,
 		      struct ksplit_bpf **out)
 {
@@ -91,8 +127,8 @@ int bpf_instance_load(const struct bpf_instance_plan *plan, unsigned int groups,
 	if (err)
 		return err;
 	err = ksplit_bpf__load(skel);
-	if (!err && find_unattachable(skel->obj))
-		err = -errno;
+	if (!err)
+		err = attach_traces(skel);
 	if (err) {
 		ksplit_bpf__destroy(skel);
 		return err;

@@ -8,7 +8,7 @@
 
 struct bpf_instance_plan {
 	const struct bpf_object_options *options; /* not owned */
-	const struct btf *kernel;		  /* BTF of vmlinux; not owned */
+	const struct kernel_btf *kernel;	  /* not owned */
 	bool netns_cookies;			  /* the kernel tells them to sock_ops */
 };
 
@@ -17,9 +17,9 @@ int bpf_instance_open(const struct bpf_instance_plan *plan, unsigned int groups,
 		      struct ksplit_bpf **out);
 
 /*
- * Open, set up and load the groups (bits 1 << enum bpf_group); tracing programs are attached once
- * and taken off again, since some kernels refuse only that. Caller owns *out, freed by
- * ksplit_bpf__destroy. 0 or -errno.
+ * Open, set up and load the groups (bits 1 << enum bpf_group); tracing programs are attached, since
+ * some kernels refuse only that: their links are in the skeleton, for whoever uses them. Caller owns
+ * *out, freed by ksplit_bpf__destroy. 0 or -errno.
  */
 int bpf_instance_load(const struct bpf_instance_plan *plan, unsigned int groups,
 		      struct ksplit_bpf **out);

@@ -22,6 +22,7 @@
 struct bpf_object_set {
 	struct ksplit_bpf *skel; /* NULL: no group is loaded */
 	unsigned int groups;	 /* loaded */
+	bool spared;		 /* sk_msg */
 	char why[BPF_GROUPS][BPF_WHY_MAX];
 	char pins[BPF_PINS_PATH_MAX]; /* the way to it that is open to us; "": nothing is pinned */
 	char folder[BPF_PINS_PATH_MAX]; /* the way that people go */
@@ -78,6 +79,22 @@ static unsigned int find_possible(struct bpf_object_set *set, const struct bpf_i
 	return groups;
 }
 
+/* What of `groups` is to be loaded, when those of `good` can be. */
+static unsigned int spare(struct bpf_object_set *set, const struct bpf_instance_plan *plan,
+			  unsigned int groups, unsigned int good)
+{
+	const unsigned int sk_msg = GROUP_BIT(BPF_GROUP_SK_MSG);
+
+	if (set->spared)
+		set->why[BPF_GROUP_SK_MSG][0] = '\0';
+	set->spared = plan->options->sk_msg_spare && (groups & sk_msg) &&
+		      (good & GROUP_BIT(BPF_GROUP_FENTRY));
+	if (!set->spared)
+		return groups;
+	snprintf(set->why[BPF_GROUP_SK_MSG], BPF_WHY_MAX, "not needed beside fentry");
+	return groups & ~sk_msg;
+}
+
 /* Each group alone in an instance of its own; returns those that the kernel takes. */
 static unsigned int find_loadable(struct bpf_object_set *set, const struct bpf_instance_plan *plan,
 				  unsigned int groups)
@@ -88,7 +105,7 @@ static unsigned int find_loadable(struct bpf_object_set *set, const struct bpf_i
 		struct ksplit_bpf *skel;
 		int err;
 
-		if (!(groups & GROUP_BIT(i)))
+		if (!(spare(set, plan, groups, good) & GROUP_BIT(i)))
 			continue;
 		err = bpf_instance_load(plan, GROUP_BIT(i), &skel);
 		if (err) {
@@ -104,14 +121,16 @@ static unsigned int find_loadable(struct bpf_object_set *set, const struct bpf_i
 /* All at once, as most kernels take them; if this one does not, those that it takes. */
 static void load_groups(struct bpf_object_set *set, const struct bpf_instance_plan *plan)
 {
-	unsigned int groups = find_possible(set, plan);
+	const unsigned int possible = find_possible(set, plan);
+	unsigned int groups;
 	int err;
 
-	if (!groups)
+	if (!possible)
 		return;
+	groups = spare(set, plan, possible, possible);
 	err = bpf_instance_load(plan, groups, &set->skel);
 	if (err) {
-		groups = find_loadable(set, plan, groups);
+		groups = find_loadable(set, plan, possible);
 		err = groups ? bpf_instance_load(plan, groups, &set->skel) : 0;
 	}
 	if (err) {
@@ -174,6 +193,8 @@ static void make_pins(struct bpf_object_set *set, int root)
 static void tell_groups(const struct bpf_object_set *set, const struct bpf_object_options *options)
 {
 	for (int i = 0; i < BPF_GROUPS; i++) {
+		if (i == BPF_GROUP_SK_MSG && set->spared)
+			continue;
 		if (options->wanted[i] && !bpf_object_has(set, (enum bpf_group)i))
 			log_info("BPF %s: off: %s", bpf_group_name((enum bpf_group)i), set->why[i]);
 	}
@@ -183,7 +204,7 @@ int bpf_object_load(const struct bpf_object_options *options, struct bpf_object_
 {
 	struct bpf_instance_plan plan = {.options = options};
 	struct bpf_object_set *set = calloc(1, sizeof(*set));
-	struct btf *kernel;
+	struct kernel_btf kernel = {0};
 	int err;
 
 	if (!set)
@@ -195,16 +216,16 @@ int bpf_object_load(const struct bpf_object_options *options, struct bpf_object_
 		free(set);
 		return err;
 	}
-	kernel = err ? NULL : btf__load_vmlinux_btf();
-	plan.kernel = kernel;
-	plan.netns_cookies = kernel && has_netns_cookies();
-	if (kernel)
-		load_groups(set, &plan);
-	else if (err)
+	plan.kernel = &kernel;
+	if (err) {
 		explain_all(set, "this kernel has no BPF (CONFIG_BPF_SYSCALL)");
-	else
+	} else if (kernel_btf_read(&kernel)) {
 		explain_all(set, "this kernel tells no BTF of itself (CONFIG_DEBUG_INFO_BTF)");
-	btf__free(kernel);
+	} else {
+		plan.netns_cookies = has_netns_cookies();
+		load_groups(set, &plan);
+	}
+	kernel_btf_free(&kernel);
 	if (options->pin && set->skel)
 		make_pins(set, options->pin_root);
 	tell_groups(set, options);
@@ -220,6 +241,11 @@ bool bpf_object_has(const struct bpf_object_set *set, enum bpf_group group)
 const char *bpf_object_why(const struct bpf_object_set *set, enum bpf_group group)
 {
 	return set->why[group];
+}
+
+bool bpf_object_spared(const struct bpf_object_set *set)
+{
+	return set->spared;
 }
 
 struct ksplit_bpf *bpf_object_skeleton(struct bpf_object_set *set)

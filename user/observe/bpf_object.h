@@ -23,8 +23,14 @@ enum bpf_group {
 
 struct bpf_object_options {
 	bool wanted[BPF_GROUPS];
+	/*
+	 * sk_msg only where fentry cannot be loaded: whoever has the latter has no use for it, and
+	 * the verifier takes as long for each of these programs as for all others together.
+	 */
+	bool sk_msg_spare;
 	uint32_t head_bytes, ring_bytes;
 	uint32_t workers; /* threads that send, each with a share of connections; 0: one */
+	uint32_t connections; /* that there may be at once; 0: a million */
 	bool stand_ins; /* two programs for each send, where one can be preempted (preemption.h) */
 	bool pin; /* the maps, in a folder of KSPLIT_PIN_ROOT */
 	int pin_root; /* of bpf_pins_open_root, as long as the set; 0: the way there is open */
@@ -37,15 +43,18 @@ struct ksplit_bpf; /* the skeleton, <ksplit.skel.h> */
 struct bpf_object_set;
 
 /*
- * Load what is wanted and possible. Nothing is attached yet. Folders of KSPLIT_PIN_ROOT whose
- * daemon is dead are removed first. Caller owns *out. 0 or -errno: -EPERM (no CAP_BPF), -ENOMEM
- * ...; a kernel without BPF gives 0 and no group.
+ * Load what is wanted and possible. Nothing but tracing programs is attached yet. Folders of
+ * KSPLIT_PIN_ROOT whose daemon is dead are removed first. Caller owns *out. 0 or -errno: -EPERM
+ * (no CAP_BPF), -ENOMEM ...; a kernel without BPF gives 0 and no group.
  */
 int bpf_object_load(const struct bpf_object_options *options, struct bpf_object_set **out);
 
 /* Is a group loaded? If not, one sentence why. */
 bool bpf_object_has(const struct bpf_object_set *set, enum bpf_group group);
 const char *bpf_object_why(const struct bpf_object_set *set, enum bpf_group group);
+
+/* Was sk_msg spared, and could be loaded for all that is known? */
+bool bpf_object_spared(const struct bpf_object_set *set);
 
 struct ksplit_bpf *bpf_object_skeleton(struct bpf_object_set *set);
 

@@ -12,6 +12,7 @@ const char *conn_state_name(enum conn_state state)
 	case CONN_PEEK: return "peek";
 	case CONN_RESOLVE: return "resolve";
 	case CONN_CONNECT: return "connect";
+	case CONN_PLAIN: return "plain";
 	case CONN_UPSTREAM_HANDSHAKE: return "upstream_handshake";
 	case CONN_LEAF: return "leaf";
 	case CONN_CLIENT_HANDSHAKE: return "client_handshake";
@@ -22,6 +23,16 @@ const char *conn_state_name(enum conn_state state)
 	return "unknown";
 }
 
+const char *conn_upgrade_name(enum conn_upgrade upgrade)
+{
+	static const char *const names[CONN_UPGRADES] = {
+		"none",	 "smtp",    "imap", "pop3", "ftp",   "ldap",  "postgresql",
+		"mysql", "connect", "xmpp", "nntp", "sieve", "other",
+	};
+
+	return (unsigned int)upgrade < CONN_UPGRADES ? names[upgrade] : "unknown";
+}
+
 const char *conn_relay_name(enum conn_relay relay)
 {
 	switch (relay) {
@@ -30,6 +41,17 @@ const char *conn_relay_name(enum conn_relay relay)
 	case CONN_RELAY_COPY: return "copy";
 	case CONN_RELAY_USER: return "user";
 	case CONN_RELAY_RAW: return "raw";
+	}
+	return "unknown";
+}
+
+const char *conn_verify_name(enum conn_verify verify)
+{
+	switch (verify) {
+	case CONN_VERIFY_NONE: return "none";
+	case CONN_VERIFY_MIMIC: return "mimic";
+	case CONN_VERIFY_REQUIRE: return "require";
+	case CONN_VERIFY_OFF: return "off";
 	}
 	return "unknown";
 }

@@ -19,6 +19,7 @@ enum conn_state {
 	CONN_PEEK,
 	CONN_RESOLVE,
 	CONN_CONNECT,
+	CONN_PLAIN, /* a dialogue in plain that may turn to TLS */
 	CONN_UPSTREAM_HANDSHAKE,
 	CONN_LEAF,
 	CONN_CLIENT_HANDSHAKE,
@@ -36,6 +37,27 @@ enum conn_relay {
 	CONN_RELAY_USER,
 	CONN_RELAY_RAW
 };
+
+/* What said in plain that TLS follows (docs/starttls.md). */
+enum conn_upgrade {
+	CONN_UPGRADE_NONE, /* nothing did: TLS from the first byte, or never */
+	CONN_UPGRADE_SMTP,
+	CONN_UPGRADE_IMAP,
+	CONN_UPGRADE_POP3,
+	CONN_UPGRADE_FTP,
+	CONN_UPGRADE_LDAP,
+	CONN_UPGRADE_POSTGRESQL,
+	CONN_UPGRADE_MYSQL,
+	CONN_UPGRADE_CONNECT,
+	CONN_UPGRADE_XMPP,
+	CONN_UPGRADE_NNTP,
+	CONN_UPGRADE_SIEVE, /* ManageSieve */
+	CONN_UPGRADE_OTHER, /* a ClientHello where the client was to answer */
+	CONN_UPGRADES
+};
+
+/* How the origin's certificate was judged; NONE: it was not (passed, or not that far). */
+enum conn_verify { CONN_VERIFY_NONE, CONN_VERIFY_MIMIC, CONN_VERIFY_REQUIRE, CONN_VERIFY_OFF };
 
 union conn_address {
 	struct sockaddr sa;
@@ -74,8 +96,13 @@ struct conn_info {
 	union conn_address upstream_local; /* our address on the origin's side */
 	char sni[256];
 	char alpn[32]; /* what the origin chose, printable; "" none */
+	enum conn_verify origin_verify;
+	uint16_t origin_rule;   /* of "upstream.rules", its index plus one; 0: none */
+	uint16_t origin_faults; /* enum ksplit_origin_fault */
 	struct conn_side_info side[SIDES];
 	struct conn_flow_info flow[FLOWS];
+	enum conn_upgrade upgrade;
+	uint64_t upgrade_bytes[FLOWS]; /* that went in plain before it; not in `flow` */
 	/* microseconds spent in each state; the current one counts up to the snapshot */
 	uint64_t phase_us[CONN_STATES];
 	bool has_origin_fp, has_leaf_fp;
@@ -84,12 +111,17 @@ struct conn_info {
 
 /*
  * Names as status and log print them, static strings: "peek", "resolve", "connect",
- * "upstream_handshake", "leaf", "client_handshake", "relay", "closing"; "none", "splice", "copy",
- * "user", "raw"; "TLSv1.2", "TLSv1.3", "none" for 0; "unknown" for what is none of these.
+ * "plain", "upstream_handshake", "leaf", "client_handshake", "relay", "closing"; "none", "splice",
+ * "copy", "user", "raw"; "none", "mimic", "require", "off"; "TLSv1.2", "TLSv1.3", "none" for 0;
+ * "unknown" for what is none of these.
  * A suite by its IANA name, "TLS_AES_128_GCM_SHA256"; NULL for one that we do not negotiate.
  */
 const char *conn_state_name(enum conn_state state);
+
+/* "smtp", "imap", "pop3", "ftp", "ldap", "postgresql", "mysql", "connect", "other", "none". */
+const char *conn_upgrade_name(enum conn_upgrade upgrade);
 const char *conn_relay_name(enum conn_relay relay);
+const char *conn_verify_name(enum conn_verify verify);
 const char *conn_version_name(uint16_t version);
 const char *conn_suite_name(uint16_t suite);
 

@@ -57,6 +57,7 @@ struct observer_options {
 	bool timings, processes;
 	uint32_t max_series, max_endpoints;
 	size_t workers;
+	uint32_t connections; /* that there may be at once; 0: as many as the samplers can do */
 	int pin_root; /* bpf_pins.h; 0: none is needed; as long as the observer */
 };
 

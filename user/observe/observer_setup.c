@@ -12,7 +12,8 @@
 #include "observe/process_finder.h"
 #include "observe/timings.h"
 
-static int load_programs(struct observer *observer, const struct observer_options *options)
+static int load_programs(struct observer *observer, const struct observer_options *options,
+			 bool spare)
 {
 	bool bpf = options->mode == SAMPLER_MODE_AUTO || options->mode == SAMPLER_MODE_BPF;
 	const struct bpf_object_options load = {
@@ -20,9 +21,11 @@ static int load_programs(struct observer *observer, const struct observer_option
 			   [BPF_GROUP_PROCESSES] = options->processes,
 			   [BPF_GROUP_FENTRY] = bpf && options->attach != KSPLIT_SAMPLER_SK_MSG,
 			   [BPF_GROUP_SK_MSG] = bpf && options->attach != KSPLIT_SAMPLER_FENTRY},
+		.sk_msg_spare = spare,
 		.head_bytes = options->head_bytes,
 		.ring_bytes = options->ring_bytes,
 		.workers = (uint32_t)options->workers,
+		.connections = options->connections,
 		.stand_ins = preemption_possible(),
 		.pin = true,
 		.pin_root = options->pin_root,
@@ -70,16 +73,31 @@ static void describe(struct observer *observer, const struct observer_options *o
 	status->ring_bytes = sampler_ring_bytes(observer->sampler);
 }
 
-int observer_make_samplers(struct observer *observer, const struct observer_options *options,
-			   char *error, size_t error_len)
+static int choose_sampler(struct observer *observer, const struct observer_options *options,
+			  bool spare, char *error, size_t error_len)
 {
 	const struct sampler_options sampling = {.mode = options->mode,
 						 .attach = options->attach,
 						 .kernel_tls = options->kernel_tls};
-	int err = load_programs(observer, options);
+	int err = load_programs(observer, options, spare);
 
-	if (!err)
-		err = sampler_new(&sampling, observer->set, &observer->sampler, error, error_len);
+	return err ? err
+		   : sampler_new(&sampling, observer->set, &observer->sampler, error, error_len);
+}
+
+int observer_make_samplers(struct observer *observer, const struct observer_options *options,
+			   char *error, size_t error_len)
+{
+	int err = choose_sampler(observer, options, true, error, error_len);
+
+	/* fentry can be loaded here, but does not see what it should. */
+	if (observer->sampler && sampler_misses_spare(observer->sampler)) {
+		sampler_free(observer->sampler);
+		observer->sampler = NULL;
+		bpf_object_free(observer->set);
+		observer->set = NULL;
+		err = choose_sampler(observer, options, false, error, error_len);
+	}
 	if (!err && observer->set && options->timings)
 		err = timings_new(observer->set, &observer->timings);
 	if (!err && options->processes)

@@ -13,6 +13,7 @@ struct reload_status {
 	uint64_t done, failed;
 	int64_t last_ms;  /* wall clock; 0: none yet. What follows is of the last one: */
 	bool last_failed; /* nothing has changed then */
+	int pid;          /* another ksplitd that took over to carry it out; 0: there was no need */
 	char by[RELOAD_BY];
 	char error[RELOAD_TEXT]; /* failed: one line */
 	char kept[RELOAD_TEXT];	 /* keys that take effect at the next start: "workers, sampler" */

@@ -30,6 +30,7 @@ static bool choose(struct sampler *sampler, enum sampler_place place, enum kspli
 	int err = 0;
 
 	if (!sampler->set || !bpf_object_has(sampler->set, group)) {
+		sampler->misses_spare |= sampler->set && !fentry && bpf_object_spared(sampler->set);
 		say(sampler, name, sampler->set ? bpf_object_why(sampler->set, group)
 					 : "no BPF: CAP_BPF and CAP_NET_ADMIN are needed",
 		    0);
@@ -166,4 +167,9 @@ enum ksplit_sampler sampler_at(const struct sampler *sampler, enum sampler_place
 const char *sampler_why(const struct sampler *sampler)
 {
 	return sampler->why;
+}
+
+bool sampler_misses_spare(const struct sampler *sampler)
+{
+	return sampler->misses_spare;
 }

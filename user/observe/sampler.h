@@ -46,6 +46,9 @@ void sampler_free(struct sampler *sampler);
 enum ksplit_sampler sampler_at(const struct sampler *sampler, enum sampler_place place);
 const char *sampler_why(const struct sampler *sampler);
 
+/* Did it come to sk_msg, which was spared (bpf_object.h)? With it the choice may be another. */
+bool sampler_misses_spare(const struct sampler *sampler);
+
 /*
  * sk_msg beside kernel TLS works only when the socket was in the sockhash before it got its ULP: to
  * be called then, and a no-op with any other sampler. 0 or -errno.

@@ -9,13 +9,17 @@
 #include "observe/bpf_object.h"
 #include "observe/sampler_internal.h"
 
-static int attach_trace(struct sampler *sampler, struct bpf_program *program, const char *name)
+/* The first time it is attached already (bpf_instance.h): `loaded` is that link's place. */
+static int attach_trace(struct sampler *sampler, struct bpf_program *program,
+			struct bpf_link **loaded, const char *name)
 {
-	struct bpf_link *link;
+	struct bpf_link *link = *loaded;
 
 	if (bpf_program__fd(program) < 0)
 		return 0; /* not loaded: this kernel has no such function, or needs no stand-in */
-	link = bpf_program__attach(program);
+	*loaded = NULL;
+	if (!link)
+		link = bpf_program__attach(program);
 	if (!link)
 		return -errno;
 	sampler->links[sampler->links_len++] = link;
@@ -23,22 +27,25 @@ static int attach_trace(struct sampler *sampler, struct bpf_program *program, co
 	return 0;
 }
 
+#define TRACE(name)                                                                                \
+	{                                                                                          \
+		sampler->skel->progs.name, &sampler->skel->links.name, "link_" #name               \
+	}
+
 int sampler_attach_fentry(struct sampler *sampler)
 {
 	const struct {
 		struct bpf_program *program;
+		struct bpf_link **loaded;
 		const char *pin;
 	} traces[] = {
-		{sampler->skel->progs.head_inet_sendmsg, "link_head_inet_sendmsg"},
-		{sampler->skel->progs.head_inet6_sendmsg, "link_head_inet6_sendmsg"},
-		{sampler->skel->progs.head_inet_again, "link_head_inet_again"},
-		{sampler->skel->progs.head_inet6_again, "link_head_inet6_again"},
-		{sampler->skel->progs.head_inet_sendpage, "link_head_inet_sendpage"},
+		TRACE(head_inet_sendmsg), TRACE(head_inet6_sendmsg), TRACE(head_inet_again),
+		TRACE(head_inet6_again),  TRACE(head_inet_sendpage),
 	};
 	int err = 0;
 
 	for (size_t i = 0; !err && i < sizeof(traces) / sizeof(traces[0]); i++)
-		err = attach_trace(sampler, traces[i].program, traces[i].pin);
+		err = attach_trace(sampler, traces[i].program, traces[i].loaded, traces[i].pin);
 	return err;
 }
 

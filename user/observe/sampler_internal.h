@@ -16,6 +16,7 @@ struct sampler {
 	struct bpf_link *links[SAMPLER_LINKS_MAX];
 	size_t links_len;
 	bool hash_attached; /* sk_msg at the sockhash */
+	bool misses_spare;
 	struct ring_buffer *ring;
 	/* The ring's first two pages: how far it is read, how far it is written. */
 	const _Atomic unsigned long *consumed, *produced;

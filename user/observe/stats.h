@@ -22,6 +22,26 @@
 	X(HANDSHAKES_CLIENT_RESUMED, "handshakes", "client_resumed")                               \
 	X(HANDSHAKES_UPSTREAM, "handshakes", "upstream_completed")                                 \
 	X(HANDSHAKES_UPSTREAM_FAILED, "handshakes", "upstream_failed")                             \
+	X(HANDSHAKES_UPSTREAM_RESUMED, "handshakes", "upstream_resumed")                           \
+	X(HANDSHAKES_PARALLEL, "handshakes", "parallel")                                           \
+	X(HANDSHAKES_PARALLEL_WRONG, "handshakes", "parallel_wrong")                               \
+	X(SESSIONS_HITS, "sessions", "upstream_hits")                                              \
+	X(SESSIONS_MISSES, "sessions", "upstream_misses")                                          \
+	X(SESSIONS_STORED, "sessions", "upstream_stored")                                          \
+	X(SESSIONS_EXPIRED, "sessions", "upstream_expired")                                        \
+	X(SESSIONS_REFUSED, "sessions", "upstream_refused")                                        \
+	X(SESSIONS_CLIENT_REFUSED, "sessions", "client_tickets_refused")                           \
+	X(FAULT_UNTRUSTED, "origin_faults", "untrusted")                                           \
+	X(FAULT_SELF_SIGNED, "origin_faults", "self_signed")                                       \
+	X(FAULT_EXPIRED, "origin_faults", "expired")                                               \
+	X(FAULT_NOT_YET_VALID, "origin_faults", "not_yet_valid")                                   \
+	X(FAULT_CHAIN_TIME, "origin_faults", "chain_time")                                         \
+	X(FAULT_NAME, "origin_faults", "wrong_name")                                               \
+	X(FAULT_PURPOSE, "origin_faults", "wrong_purpose")                                         \
+	X(FAULT_REVOKED, "origin_faults", "revoked")                                               \
+	X(FAULT_WEAK_KEY, "origin_faults", "weak_key")                                             \
+	X(FAULT_WEAK_SIGNATURE, "origin_faults", "weak_signature")                                 \
+	X(FAULT_PIN, "origin_faults", "pin_mismatch")                                              \
 	X(KTLS_CLIENT_RX, "ktls", "client_rx")                                                     \
 	X(KTLS_CLIENT_TX, "ktls", "client_tx")                                                     \
 	X(KTLS_UPSTREAM_RX, "ktls", "upstream_rx")                                                 \
@@ -41,6 +61,18 @@
 	X(KEY_UPDATES, "records", "key_updates")                                                   \
 	X(REKEYS, "records", "rekeys")                                                             \
 	X(RECORD_LIMITS, "records", "record_limits")                                               \
+	X(UPGRADE_SMTP, "starttls", "smtp")                                                        \
+	X(UPGRADE_IMAP, "starttls", "imap")                                                        \
+	X(UPGRADE_POP3, "starttls", "pop3")                                                        \
+	X(UPGRADE_FTP, "starttls", "ftp")                                                          \
+	X(UPGRADE_LDAP, "starttls", "ldap")                                                        \
+	X(UPGRADE_POSTGRESQL, "starttls", "postgresql")                                            \
+	X(UPGRADE_MYSQL, "starttls", "mysql")                                                      \
+	X(UPGRADE_CONNECT, "starttls", "connect")                                                  \
+	X(UPGRADE_XMPP, "starttls", "xmpp")                                                        \
+	X(UPGRADE_NNTP, "starttls", "nntp")                                                        \
+	X(UPGRADE_SIEVE, "starttls", "sieve")                                                      \
+	X(UPGRADE_OTHER, "starttls", "other")                                                      \
 	X(ACCESS_LOG_DROPPED, "access_log", "dropped")
 
 #define STATS_ENUM(id, group, name) STAT_##id,

@@ -2,24 +2,22 @@
 #include "pki/leaf_cache.h"
 
 #include <errno.h>
-#include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/x509v3.h>
+#include <openssl/crypto.h>
+#include <openssl/x509.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "pki/forge.h"
+#include "pki/forge_names.h"
+#include "pki/leaf_id.h"
 
-#define NEVER INT64_MAX
-
-/* What a struct leaf is inside: users see `leaf` alone. */
-struct leaf_box {
-	struct leaf leaf; /* first: leaf_get and leaf_put cast back */
-	atomic_uint references;
-};
+/*
+ * Bytes of certificates for each entry that there may be: a usual one has one or two KiB, and a
+ * cache that is full of origins with a thousand names must not be what uses up the memory.
+ */
+#define ENTRY_BYTES 8192
 
 /* Somebody who wants a leaf that is being forged. */
 struct waiter {
@@ -33,125 +31,57 @@ struct entry {
 	struct entry *bucket_next;
 	struct entry *newer, *older; /* the LRU list; only entries that have their leaf are in it */
 	struct leaf *leaf;           /* the cache's reference; NULL: being forged */
-	int64_t stale_at;            /* seconds since the epoch; NEVER: no use in forging it anew */
+	int64_t stale_at;            /* seconds since the epoch; as leaf_stale_at */
 	struct waiter *waiters;      /* while being forged; owned */
-	uint8_t origin_fp[FINGERPRINT_LEN];
-	char sni[];
+	X509 *origin;                /* while being forged; a reference */
+	EVP_PKEY *leaf_key;          /* which it is forged with */
+	struct revocation revocation; /* the id's */
+	struct leaf_id id;            /* its name is what follows */
+	char name[];
 };
 
 struct leaf_cache {
-	const struct ca *ca;
-	struct signer *signer;
-	EVP_PKEY *leaf_key;
-	size_t max_entries;
+	struct leaf_cache_options options;
 	size_t buckets_len;   /* a power of two */
 	pthread_mutex_t lock; /* guards all that follows */
 	struct entry **buckets;
 	struct entry *newest, *oldest;
-	size_t ready_len; /* entries in the LRU list */
+	size_t ready_len;   /* entries in the LRU list */
+	size_t ready_bytes; /* of their certificates */
 	struct leaf_cache_stats stats;
 };
 
-int fingerprint_of(const X509 *cert, uint8_t out[FINGERPRINT_LEN])
+static struct entry **bucket_of(struct leaf_cache *cache, const struct leaf_id *id)
 {
-	return X509_digest(cert, EVP_sha256(), out, NULL) == 1 ? 0 : -EIO;
+	return &cache->buckets[leaf_id_hash(id) & (cache->buckets_len - 1)];
 }
 
-struct leaf *leaf_get(struct leaf *leaf)
+static struct entry *find(struct leaf_cache *cache, const struct leaf_id *id)
 {
-	struct leaf_box *box = (struct leaf_box *)leaf;
+	struct entry *entry = *bucket_of(cache, id);
 
-	atomic_fetch_add_explicit(&box->references, 1, memory_order_relaxed);
-	return leaf;
-}
-
-void leaf_put(struct leaf *leaf)
-{
-	struct leaf_box *box = (struct leaf_box *)leaf;
-
-	/* release: our last use happens before the free; acquire: the free sees everybody's last
-	 * use */
-	if (!leaf || atomic_fetch_sub_explicit(&box->references, 1, memory_order_acq_rel) != 1)
-		return;
-	X509_free(leaf->cert);
-	free(box);
-}
-
-/* A leaf with one reference, the caller's, from what the signing process has sent. */
-static int leaf_make(const struct ca *ca, const uint8_t *der, size_t der_len, struct leaf **out)
-{
-	struct leaf_box *box = calloc(1, sizeof(*box));
-	int err = -EIO;
-
-	if (!box)
-		return -ENOMEM;
-	atomic_init(&box->references, 1);
-	ERR_set_mark();
-	box->leaf.cert = d2i_X509(NULL, &der, (long)der_len);
-	if (box->leaf.cert) {
-		/* fills the cached view of the extensions now, while one thread alone knows it */
-		X509_check_purpose(box->leaf.cert, -1, 0);
-		err = fingerprint_of(box->leaf.cert, box->leaf.fingerprint);
-		box->leaf.outside =
-			name_constraints_check(ca->constraints, box->leaf.cert) != X509_V_OK;
-	}
-	ERR_pop_to_mark();
-	if (err) {
-		leaf_put(&box->leaf);
-		return err;
-	}
-	*out = &box->leaf;
-	return 0;
-}
-
-/*
- * When to forge again. A leaf that is over from the start (expired origin) would come out the same:
- * it stays.
- */
-static int64_t leaf_stale_at(const struct leaf *leaf, int64_t now)
-{
-	struct tm tm;
-	int64_t end;
-
-	if (!ASN1_TIME_to_tm(X509_get0_notAfter(leaf->cert), &tm))
-		return NEVER;
-	end = timegm(&tm);
-	return end >= now ? end : NEVER;
-}
-
-/* FNV-1a over the name, begun with the fingerprint, which is as good as random. */
-static struct entry **bucket_of(struct leaf_cache *cache, const uint8_t *origin_fp, const char *sni)
-{
-	uint64_t hash;
-
-	memcpy(&hash, origin_fp, sizeof(hash));
-	for (; *sni; sni++)
-		hash = (hash ^ (uint8_t)*sni) * UINT64_C(0x100000001b3);
-	hash ^= hash >> 32;
-	return &cache->buckets[hash & (cache->buckets_len - 1)];
-}
-
-static struct entry *find(struct leaf_cache *cache, const uint8_t *origin_fp, const char *sni)
-{
-	struct entry *entry = *bucket_of(cache, origin_fp, sni);
-
-	while (entry && (memcmp(entry->origin_fp, origin_fp, FINGERPRINT_LEN) != 0 ||
-			 strcmp(entry->sni, sni) != 0))
+	while (entry && !leaf_id_same(&entry->id, id))
 		entry = entry->bucket_next;
 	return entry;
 }
 
-static struct entry *insert(struct leaf_cache *cache, const uint8_t *origin_fp, const char *sni)
+static struct entry *insert(struct leaf_cache *cache, const struct leaf_id *id, X509 *origin)
 {
-	struct entry **bucket = bucket_of(cache, origin_fp, sni);
-	size_t sni_size = strlen(sni) + 1;
-	struct entry *entry = calloc(1, sizeof(*entry) + sni_size);
+	struct entry **bucket = bucket_of(cache, id);
+	size_t name_size = strlen(id->name) + 1;
+	struct entry *entry = calloc(1, sizeof(*entry) + name_size);
 
 	if (!entry)
 		return NULL;
+	X509_up_ref(origin);
 	entry->cache = cache;
-	memcpy(entry->origin_fp, origin_fp, FINGERPRINT_LEN);
-	memcpy(entry->sni, sni, sni_size);
+	entry->origin = origin;
+	entry->id = *id;
+	if (id->revocation) {
+		entry->revocation = *id->revocation;
+		entry->id.revocation = &entry->revocation;
+	}
+	entry->id.name = memcpy(entry->name, id->name, name_size);
 	entry->bucket_next = *bucket;
 	*bucket = entry;
 	cache->stats.entries++;
@@ -164,6 +94,7 @@ static void lru_unlink(struct leaf_cache *cache, struct entry *entry)
 	*(entry->older ? &entry->older->newer : &cache->oldest) = entry->newer;
 	entry->newer = entry->older = NULL;
 	cache->ready_len--;
+	cache->ready_bytes -= entry->leaf->size;
 }
 
 static void lru_link(struct leaf_cache *cache, struct entry *entry)
@@ -172,11 +103,12 @@ static void lru_link(struct leaf_cache *cache, struct entry *entry)
 	*(entry->older ? &entry->older->newer : &cache->oldest) = entry;
 	cache->newest = entry;
 	cache->ready_len++;
+	cache->ready_bytes += entry->leaf->size;
 }
 
 static void remove_entry(struct leaf_cache *cache, struct entry *entry)
 {
-	struct entry **at = bucket_of(cache, entry->origin_fp, entry->sni);
+	struct entry **at = bucket_of(cache, &entry->id);
 
 	while (*at != entry)
 		at = &(*at)->bucket_next;
@@ -184,6 +116,7 @@ static void remove_entry(struct leaf_cache *cache, struct entry *entry)
 	if (entry->leaf)
 		lru_unlink(cache, entry);
 	leaf_put(entry->leaf);
+	X509_free(entry->origin);
 	free(entry);
 	cache->stats.entries--;
 }
@@ -218,6 +151,12 @@ static void notify(struct waiter *waiters, int err, struct leaf *leaf)
 	}
 }
 
+static bool is_over(const struct leaf_cache *cache)
+{
+	return cache->ready_len > cache->options.max_entries ||
+	       cache->ready_bytes / ENTRY_BYTES > cache->options.max_entries;
+}
+
 /*
  * An entry has its leaf (a reference that is taken over), or goes. It cannot have gone before: it
  * is not in the LRU list, and nobody else removes an entry without a leaf.
@@ -236,10 +175,12 @@ static void finish(struct entry *entry, int err, struct leaf *leaf)
 		remove_entry(cache, entry);
 	} else {
 		cache->stats.forged++;
+		X509_free(entry->origin);
+		entry->origin = NULL;
 		entry->leaf = leaf_get(leaf);
 		entry->stale_at = leaf_stale_at(leaf, now);
 		lru_link(cache, entry);
-		while (cache->ready_len > cache->max_entries)
+		while (is_over(cache))
 			evict(cache, cache->oldest);
 	}
 	pthread_mutex_unlock(&cache->lock);
@@ -248,37 +189,87 @@ static void finish(struct entry *entry, int err, struct leaf *leaf)
 	leaf_put(leaf);
 }
 
-/* The signer's answer, on its thread. */
-static void entry_signed(void *arg, int err, const uint8_t *cert, size_t cert_len)
+/* The signer's answer, on its thread; the twin's on that of whoever asks. */
+static void entry_signed(void *arg, int err, const struct signed_leaf *made)
 {
 	struct entry *entry = arg;
 	struct leaf *leaf = NULL;
 
+	/* without its staple it would be a good one */
+	if (!err && entry->id.revocation && !made->staple)
+		err = -EIO;
 	if (!err)
-		err = leaf_make(entry->cache->ca, cert, cert_len, &leaf);
+		err = leaf_make(entry->cache->options.ca, entry->leaf_key, entry->id.untrusted,
+				made, &leaf);
 	finish(entry, err, leaf);
 }
 
-/* For an entry that this thread has just inserted; whoever asked waits for it already. */
-static void forge_entry(struct leaf_cache *cache, struct entry *entry, X509 *origin)
+static int ask_twin(struct entry *entry, const uint8_t *tbs, size_t tbs_len)
 {
+	struct signed_leaf made = {0};
+	enum signer_verdict verdict =
+		twin_sign(entry->cache->options.twin, tbs, tbs_len, &made.cert, &made.cert_len);
+
+	if (verdict != SIGNER_SIGNED)
+		return verdict == SIGNER_TOO_LARGE ? -EMSGSIZE : -EACCES;
+	entry_signed(entry, 0, &made);
+	OPENSSL_free(made.cert);
+	return 0;
+}
+
+static int request_signature(struct entry *entry)
+{
+	const struct leaf_cache_options *options = &entry->cache->options;
+	const bool untrusted = entry->id.untrusted;
+	const struct forge_request request = {
+		.ca = untrusted ? twin_ca(options->twin) : options->ca,
+		.algorithm = untrusted ? twin_algorithm(options->twin)
+				       : signer_algorithm(options->signer),
+		.origin = entry->origin,
+		.leaf_key = entry->leaf_key,
+		.name = entry->name,
+		.hide = entry->id.hide,
+	};
 	uint8_t *tbs = NULL;
 	size_t tbs_len = 0;
-	int err = forge_leaf(cache->ca, signer_algorithm(cache->signer), origin, entry->sni,
-			     cache->leaf_key, &tbs, &tbs_len);
+	int err = forge_leaf(&request, &tbs, &tbs_len);
 
 	if (!err)
-		err = signer_request(cache->signer, tbs, tbs_len, entry_signed, entry);
+		err = untrusted ? ask_twin(entry, tbs, tbs_len)
+				: signer_request(options->signer, tbs, tbs_len,
+						 entry->id.revocation, entry_signed, entry);
 	OPENSSL_free(tbs);
+	return err;
+}
+
+static void forge_with(void *arg, EVP_PKEY *leaf_key)
+{
+	struct entry *entry = arg;
+	int err = -EIO;
+
+	entry->leaf_key = leaf_key;
+	if (leaf_key)
+		err = request_signature(entry);
 	if (err)
-		finish(entry, err == -EMSGSIZE ? -EIO : err, NULL);
+		finish(entry, err == -EMSGSIZE ? -ENOTSUP : err, NULL);
+}
+
+/* For an entry that this thread has just inserted; whoever asked waits for it already. */
+static void forge_entry(struct entry *entry)
+{
+	EVP_PKEY *leaf_key = NULL;
+	int err = leaf_keys_get(entry->cache->options.keys, entry->id.key, forge_with, entry,
+				&leaf_key);
+
+	if (err != -EINPROGRESS)
+		forge_with(entry, leaf_key);
 }
 
 /* Under the lock: the first who wants it waits for it, too. */
-static int begin(struct leaf_cache *cache, const uint8_t *origin_fp, const char *sni,
+static int begin(struct leaf_cache *cache, const struct leaf_id *id, X509 *origin,
 		 leaf_cache_ready_fn ready, void *waiter, struct entry **fresh)
 {
-	struct entry *entry = insert(cache, origin_fp, sni);
+	struct entry *entry = insert(cache, id, origin);
 	int err = entry ? add_waiter(entry, ready, waiter) : -ENOMEM;
 
 	cache->stats.misses++;
@@ -296,10 +287,10 @@ static int begin(struct leaf_cache *cache, const uint8_t *origin_fp, const char 
  * Under the lock: 0 *out is a reference to a cached leaf; -EINPROGRESS we wait, and when *fresh is
  * set the caller must forge for it; -ENOMEM.
  */
-static int look_up(struct leaf_cache *cache, const uint8_t *origin_fp, const char *sni,
+static int look_up(struct leaf_cache *cache, const struct leaf_id *id, X509 *origin,
 		   leaf_cache_ready_fn ready, void *waiter, struct leaf **out, struct entry **fresh)
 {
-	struct entry *entry = find(cache, origin_fp, sni);
+	struct entry *entry = find(cache, id);
 
 	if (entry && !entry->leaf) {
 		cache->stats.waited++;
@@ -310,7 +301,7 @@ static int look_up(struct leaf_cache *cache, const uint8_t *origin_fp, const cha
 		entry = NULL;
 	}
 	if (!entry)
-		return begin(cache, origin_fp, sni, ready, waiter, fresh);
+		return begin(cache, id, origin, ready, waiter, fresh);
 	cache->stats.hits++;
 	lru_unlink(cache, entry);
 	lru_link(cache, entry);
@@ -318,29 +309,39 @@ static int look_up(struct leaf_cache *cache, const uint8_t *origin_fp, const cha
 	return 0;
 }
 
-int leaf_cache_get(struct leaf_cache *cache, X509 *origin, const uint8_t origin_fp[FINGERPRINT_LEN],
-		   const char *sni, leaf_cache_ready_fn ready, void *waiter, struct leaf **out)
+int leaf_cache_get(struct leaf_cache *cache, const struct leaf_wish *wish,
+		   leaf_cache_ready_fn ready, void *waiter, struct leaf **out)
 {
+	char name[FORGE_NAME_MAX + 1] = "";
+	struct leaf_id id = {
+		.key = wish->key,
+		.untrusted = wish->untrusted,
+		.revocation = wish->untrusted ? NULL : wish->revocation,
+		.hide = wish->hide,
+		.name = name,
+	};
 	struct entry *fresh = NULL;
 	int err;
 
+	memcpy(id.origin_fp, wish->origin_fp, FINGERPRINT_LEN);
+	if (wish->add_sni || wish->hide)
+		forge_name_missing(wish->origin, wish->sni, !wish->hide, name);
 	pthread_mutex_lock(&cache->lock);
-	err = look_up(cache, origin_fp, sni, ready, waiter, out, &fresh);
+	err = look_up(cache, &id, wish->origin, ready, waiter, out, &fresh);
 	pthread_mutex_unlock(&cache->lock);
 	if (fresh)
-		forge_entry(cache, fresh, origin);
+		forge_entry(fresh);
 	return err;
 }
 
-int leaf_cache_new(const struct ca *ca, struct signer *signer, EVP_PKEY *leaf_key,
-		   size_t max_entries, struct leaf_cache **out)
+int leaf_cache_new(const struct leaf_cache_options *options, struct leaf_cache **out)
 {
 	struct leaf_cache *cache = calloc(1, sizeof(*cache));
 	size_t buckets = 16;
 
 	if (!cache)
 		return -ENOMEM;
-	while (buckets < max_entries && buckets < SIZE_MAX / 2 / sizeof(*cache->buckets))
+	while (buckets < options->max_entries && buckets < SIZE_MAX / 2 / sizeof(*cache->buckets))
 		buckets *= 2;
 	cache->buckets = calloc(buckets, sizeof(*cache->buckets));
 	if (!cache->buckets || pthread_mutex_init(&cache->lock, NULL)) {
@@ -348,10 +349,7 @@ int leaf_cache_new(const struct ca *ca, struct signer *signer, EVP_PKEY *leaf_ke
 		free(cache);
 		return -ENOMEM;
 	}
-	cache->ca = ca;
-	cache->signer = signer;
-	cache->leaf_key = leaf_key;
-	cache->max_entries = max_entries;
+	cache->options = *options;
 	cache->buckets_len = buckets;
 	*out = cache;
 	return 0;
@@ -373,4 +371,15 @@ void leaf_cache_read_stats(struct leaf_cache *cache, struct leaf_cache_stats *ou
 	pthread_mutex_lock(&cache->lock);
 	*out = cache->stats;
 	pthread_mutex_unlock(&cache->lock);
+}
+
+size_t leaf_cache_read(struct leaf_cache *cache, struct leaf **out, size_t max)
+{
+	size_t len = 0;
+
+	pthread_mutex_lock(&cache->lock);
+	for (const struct entry *entry = cache->newest; entry && len < max; entry = entry->older)
+		out[len++] = leaf_get(entry->leaf);
+	pthread_mutex_unlock(&cache->lock);
+	return len;
 }

@@ -167,6 +167,59 @@ int ocsp_staple_load(const char *path, X509 *cert, STACK_OF(X509) *chain, struct
 	return err;
 }
 
+static struct revocation revocation_of(int reason, const ASN1_GENERALIZEDTIME *at)
+{
+	const time_t now = time(NULL);
+	struct revocation revocation = {.at = seconds_of(at), .reason = REVOCATION_NO_REASON};
+
+	if (revocation.at < 0)
+		revocation.at = 0;
+	if (revocation.at > now)
+		revocation.at = now;
+	if (REVOCATION_REASON_OK(reason))
+		revocation.reason = reason;
+	return revocation;
+}
+
+static bool basic_revokes(const struct reading *reading, OCSP_BASICRESP *basic,
+			  struct revocation *out)
+{
+	ASN1_GENERALIZEDTIME *at = NULL, *from = NULL, *until = NULL;
+	OCSP_SINGLERESP *single = find_single(reading, basic);
+	int reason = REVOCATION_NO_REASON;
+
+	if (!single ||
+	    OCSP_single_get0_status(single, &reason, &at, &from, &until) !=
+		    V_OCSP_CERTSTATUS_REVOKED ||
+	    !OCSP_check_validity(from, until, CLOCK_SKEW, -1) || !is_signed(reading, basic))
+		return false;
+	*out = revocation_of(reason, at);
+	return true;
+}
+
+bool ocsp_staple_revokes(const uint8_t *der, size_t len, X509 *cert, STACK_OF(X509) *chain,
+			 struct revocation *out)
+{
+	const struct reading reading = {
+		.cert = cert, .issuer = find_issuer(cert, chain), .chain = chain};
+	const uint8_t *at = der;
+	OCSP_RESPONSE *response;
+	OCSP_BASICRESP *basic = NULL;
+	bool revokes;
+
+	if (!reading.issuer)
+		return false;
+	ERR_set_mark();
+	response = d2i_OCSP_RESPONSE(NULL, &at, (long)len);
+	if (response && OCSP_response_status(response) == OCSP_RESPONSE_STATUS_SUCCESSFUL)
+		basic = OCSP_response_get1_basic(response);
+	revokes = basic && basic_revokes(&reading, basic, out);
+	OCSP_BASICRESP_free(basic);
+	OCSP_RESPONSE_free(response);
+	ERR_pop_to_mark();
+	return revokes;
+}
+
 bool ocsp_staple_is_fresh(const struct ocsp_staple *staple, time_t now)
 {
 	return staple->der && now >= staple->from - CLOCK_SKEW &&

@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "pki/revocation.h"
+
 /* A response of an OCSP responder as it is shown to clients (RFC 6066 section 8). */
 struct ocsp_staple {
 	uint8_t *der; /* owned; NULL: none */
@@ -23,6 +25,15 @@ struct ocsp_staple {
  */
 int ocsp_staple_load(const char *path, X509 *cert, STACK_OF(X509) *chain, struct ocsp_staple *out,
 		     char *error, size_t error_len);
+
+/*
+ * Does a DER response that an origin stapled say that `cert` is revoked? Only one that is about it,
+ * in its validity, and signed by the issuer in `chain` or by a responder of that one can say so;
+ * anything else says nothing. The bytes may be anybody's. True: *out has since when (not before
+ * 1970, and not after now) and why.
+ */
+bool ocsp_staple_revokes(const uint8_t *der, size_t len, X509 *cert, STACK_OF(X509) *chain,
+			 struct revocation *out);
 
 /* May it be shown at this moment? False without one. */
 bool ocsp_staple_is_fresh(const struct ocsp_staple *staple, time_t now);

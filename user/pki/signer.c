@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,17 +11,15 @@
 #include <sys/queue.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "core/log.h"
 #include "pki/signer_message.h"
 
 #define SEND_BUFFER (4 * 1024 * 1024) /* some thousand requests; the system may allow less */
 #define HELLO_MS    10000
-#define END_TRIES   200
-#define END_LOOK_MS 5
+#define END_MS	    1000
 
 /* A request on its way; the process answers in order. */
 struct request {
@@ -80,23 +77,17 @@ static int read_hello(struct signer *signer, char *error, size_t error_len)
 	return signer->algorithm ? 0 : -EIO;
 }
 
-static int fork_process(struct signer *signer, const struct signer_options *options)
+static void run(const void *arg, int fd)
 {
-	int fds[2];
-	pid_t pid;
+	signer_process(arg, fd);
+}
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds))
-		return -errno;
-	fflush(NULL);
-	pid = fork();
-	if (pid == 0) {
-		close(fds[0]);
-		signer_process(options, fds[1]);
-	}
-	close(fds[1]);
-	signer->fd = fds[0];
+static int start_process(struct signer *signer, const struct signer_options *options)
+{
+	pid_t pid = child_start(SOCK_SEQPACKET, run, options, &signer->fd);
+
 	if (pid < 0)
-		return -errno;
+		return pid;
 	atomic_store(&signer->pid, pid);
 	return 0;
 }
@@ -137,7 +128,7 @@ int signer_start(const struct signer_options *options, struct signer **out, char
 		 size_t error_len)
 {
 	struct signer *signer = make();
-	int err = signer ? fork_process(signer, options) : -ENOMEM;
+	int err = signer ? start_process(signer, options) : -ENOMEM;
 
 	snprintf(error, error_len, "cannot start the signing process");
 	if (!err)
@@ -221,7 +212,7 @@ static void fail_all(struct signer *signer)
 	pthread_mutex_unlock(&signer->lock);
 	while ((request = STAILQ_FIRST(&requests))) {
 		STAILQ_REMOVE_HEAD(&requests, link);
-		request->done(request->arg, -EPIPE, NULL, 0);
+		request->done(request->arg, -EPIPE, NULL);
 		free(request);
 	}
 }
@@ -236,9 +227,23 @@ static int error_of(enum signer_verdict verdict)
 	return -EACCES;
 }
 
+/* The certificate, and what is behind it. */
+static struct signed_leaf read_made(uint8_t *bytes, size_t len, uint64_t cert_len)
+{
+	struct signed_leaf made = {.cert = bytes, .cert_len = len};
+
+	if (cert_len >= len)
+		return made;
+	made.cert_len = (size_t)cert_len;
+	made.staple = bytes + cert_len;
+	made.staple_len = len - (size_t)cert_len;
+	return made;
+}
+
 /* False: that is no answer to the oldest request. */
 static bool take_answer(struct signer *signer, size_t len)
 {
+	struct signed_leaf made;
 	struct signer_head head;
 	struct request *request;
 	int err;
@@ -246,6 +251,7 @@ static bool take_answer(struct signer *signer, size_t len)
 	if (len < sizeof(head))
 		return false;
 	memcpy(&head, signer->answer, sizeof(head));
+	made = read_made(signer->answer + sizeof(head), len - sizeof(head), head.cert_len);
 	err = error_of((enum signer_verdict)head.verdict);
 	pthread_mutex_lock(&signer->lock);
 	request = STAILQ_FIRST(&signer->requests);
@@ -258,8 +264,7 @@ static bool take_answer(struct signer *signer, size_t len)
 	pthread_mutex_unlock(&signer->lock);
 	if (!request)
 		return false;
-	request->done(request->arg, err, err ? NULL : signer->answer + sizeof(head),
-		      err ? 0 : len - sizeof(head));
+	request->done(request->arg, err, err ? NULL : &made);
 	free(request);
 	return true;
 }
@@ -289,10 +294,10 @@ int signer_listen(struct signer *signer)
 	return -err;
 }
 
-static int send_request(const struct signer *signer, uint64_t id, const uint8_t *tbs, size_t len)
+static int send_request(const struct signer *signer, struct signer_ask *ask, const uint8_t *tbs,
+			size_t len)
 {
-	struct signer_head head = {.id = id};
-	struct iovec parts[] = {{.iov_base = &head, .iov_len = sizeof(head)},
+	struct iovec parts[] = {{.iov_base = ask, .iov_len = sizeof(*ask)},
 				{.iov_base = (void *)tbs, .iov_len = len}};
 	const struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
 
@@ -303,9 +308,10 @@ static int send_request(const struct signer *signer, uint64_t id, const uint8_t 
 	return errno == ENOMEM ? -ENOMEM : -EPIPE;
 }
 
-int signer_request(struct signer *signer, const uint8_t *tbs, size_t len, signer_done_fn done,
-		   void *arg)
+int signer_request(struct signer *signer, const uint8_t *tbs, size_t len,
+		   const struct revocation *revocation, signer_done_fn done, void *arg)
 {
+	struct signer_ask ask = {.revoked = revocation != NULL};
 	struct request *request;
 	int err = -EPIPE;
 
@@ -315,10 +321,14 @@ int signer_request(struct signer *signer, const uint8_t *tbs, size_t len, signer
 	if (!request)
 		return -ENOMEM;
 	*request = (struct request){.done = done, .arg = arg};
+	if (revocation) {
+		ask.revoked_at = revocation->at;
+		ask.reason = revocation->reason;
+	}
 	pthread_mutex_lock(&signer->lock);
-	request->id = signer->next_id++;
+	ask.id = request->id = signer->next_id++;
 	if (!signer->gone)
-		err = send_request(signer, request->id, tbs, len);
+		err = send_request(signer, &ask, tbs, len);
 	if (err)
 		count(signer, err);
 	else
@@ -327,16 +337,6 @@ int signer_request(struct signer *signer, const uint8_t *tbs, size_t len, signer
 	if (err)
 		free(request);
 	return err;
-}
-
-/* It ends when its socket does. Where it is not our child (a daemon that went to the background)
- * there is nobody to wait for. */
-static void wait_end(pid_t pid)
-{
-	const struct timespec look = {.tv_nsec = END_LOOK_MS * 1000000L};
-
-	for (int i = 0; i < END_TRIES && waitpid(pid, NULL, WNOHANG) == 0; i++)
-		nanosleep(&look, NULL);
 }
 
 void signer_stop(struct signer *signer)
@@ -354,8 +354,9 @@ void signer_stop(struct signer *signer)
 	fail_all(signer);
 	if (signer->fd >= 0)
 		close(signer->fd);
+	/* It ends when its socket does; of a daemon that went to the background it is no child. */
 	if (pid > 0)
-		wait_end(pid);
+		child_await(pid, END_MS);
 	pthread_mutex_destroy(&signer->lock);
 	X509_ALGOR_free(signer->algorithm);
 	free(signer->answer);

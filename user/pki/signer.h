@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "pki/revocation.h"
+#include "pki/signed_leaf.h"
 #include "pki/signer_process.h"
 
 /*
@@ -34,18 +36,20 @@ int signer_adopt(int fd, pid_t pid, struct signer **out, char *error, size_t err
 int signer_listen(struct signer *signer);
 
 /*
- * What became of a request, on the thread that takes answers: err 0 and the DER of the certificate;
- * -EBUSY (ca.sign_rate); -EACCES (refused); -EPIPE (the process has gone).
+ * What became of a request, on the thread that takes answers: err 0 and what was signed, there for
+ * the call alone; else NULL, and -EBUSY (ca.sign_rate); -EACCES (refused); -EPIPE (the process has
+ * gone).
  */
-typedef void (*signer_done_fn)(void *arg, int err, const uint8_t *cert, size_t cert_len);
+typedef void (*signer_done_fn)(void *arg, int err, const struct signed_leaf *made);
 
 /*
- * Have a TBSCertificate signed. Any thread; never waits. 0: `done` will be called once, if need be
- * by signer_stop. -EPIPE: the process has gone; -EBUSY: too many requests are on their way;
- * -EMSGSIZE, -ENOMEM.
+ * Have a TBSCertificate signed; where there is a `revocation` (NULL: there is not) with an OCSP
+ * response that says of the certificate that it is revoked. Any thread; never waits. 0: `done` will
+ * be called once, if need be by signer_stop. -EPIPE: the process has gone; -EBUSY: too many
+ * requests are on their way; -EMSGSIZE, -ENOMEM.
  */
-int signer_request(struct signer *signer, const uint8_t *tbs, size_t len, signer_done_fn done,
-		   void *arg);
+int signer_request(struct signer *signer, const uint8_t *tbs, size_t len,
+		   const struct revocation *revocation, signer_done_fn done, void *arg);
 
 /* How it signs: to be named in what it is given. Owned by the signer. */
 const X509_ALGOR *signer_algorithm(const struct signer *signer);

@@ -20,8 +20,8 @@
 #include "pki/signing_key.h"
 #include "pki/token_bucket.h"
 
-#define ERROR_LEN	 512
-#define SECURE_HEAP	 65536 /* a few private keys; two of its pages are guards */
+#define ERROR_LEN         512
+#define SECURE_HEAP       65536 /* a few private keys; two of its pages are guards */
 #define SECURE_HEAP_LEAST 32
 
 static uint64_t clock_us(void)
@@ -32,12 +32,12 @@ static uint64_t clock_us(void)
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-/* False: nobody listens any more. */
-static bool answer(int fd, const struct signer_head *head, const void *bytes, size_t len)
+/* The head, and two parts. False: nobody listens any more. */
+static bool answer(int fd, const struct signer_head *head, const struct iovec rest[2])
 {
-	struct iovec parts[] = {{.iov_base = (void *)head, .iov_len = sizeof(*head)},
-				{.iov_base = (void *)bytes, .iov_len = len}};
-	const struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+	struct iovec parts[] = {
+		{.iov_base = (void *)head, .iov_len = sizeof(*head)}, rest[0], rest[1]};
+	const struct msghdr message = {.msg_iov = parts, .msg_iovlen = 3};
 	ssize_t n;
 
 	do {
@@ -50,22 +50,8 @@ _Noreturn void signer_process_refuse(int fd, int err, const char *error)
 {
 	const struct signer_head head = {.verdict = SIGNER_FAILED, .err = -err};
 
-	answer(fd, &head, error, strlen(error));
+	answer(fd, &head, (const struct iovec[]){{(void *)error, strlen(error)}, {0}});
 	_exit(1);
-}
-
-/*
- * Signals of the terminal and of service managers go to the whole group: they are the daemon's to
- * handle, whose last connections still want leaves. SIGKILL and the end of the socket remain.
- */
-static void ignore_signals(bool dies_with_parent)
-{
-	sigset_t all;
-
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, NULL);
-	if (dies_with_parent)
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
 /*
@@ -93,31 +79,43 @@ static bool tell_algorithm(int fd, const struct signing_key *key)
 	const struct signer_head head = {.verdict = SIGNER_SIGNED};
 	uint8_t *der = NULL;
 	int len = i2d_X509_ALGOR(signing_key_algorithm(key), &der);
-	bool told = len > 0 && answer(fd, &head, der, (size_t)len);
+	bool told = len > 0 && answer(fd, &head, (const struct iovec[]){{der, (size_t)len}, {0}});
 
 	OPENSSL_free(der);
 	return told;
 }
 
+static enum signer_verdict sign(const struct signing_key *key, const struct signer_ask *ask,
+				const uint8_t *tbs, size_t len, struct signed_leaf *out)
+{
+	const struct revocation revocation = {.at = ask->revoked_at, .reason = ask->reason};
+
+	if (ask->revoked)
+		return signing_key_sign_revoked(key, tbs, len, &revocation, out);
+	return signing_key_sign(key, tbs, len, &out->cert, &out->cert_len);
+}
+
 static bool serve_one(int fd, const struct signing_key *key, struct token_bucket *bucket,
 		      const uint8_t *message, size_t len)
 {
-	struct signer_head head;
-	uint8_t *cert = NULL;
-	size_t cert_len = 0;
+	struct signed_leaf made = {0};
+	struct signer_head head = {.verdict = SIGNER_BUSY};
+	struct signer_ask ask;
 	bool served;
 
-	if (len < sizeof(head))
+	if (len < sizeof(ask))
 		return false;
-	memcpy(&head, message, sizeof(head));
-	head.err = 0;
-	head.verdict = SIGNER_BUSY;
+	memcpy(&ask, message, sizeof(ask));
+	head.id = ask.id;
 	/* what is refused has cost time, too */
 	if (token_bucket_take(bucket, clock_us()))
-		head.verdict = signing_key_sign(key, message + sizeof(head), len - sizeof(head),
-						&cert, &cert_len);
-	served = answer(fd, &head, cert, cert_len);
-	OPENSSL_free(cert);
+		head.verdict = sign(key, &ask, message + sizeof(ask), len - sizeof(ask), &made);
+	head.cert_len = made.cert_len;
+	served = answer(
+		fd, &head,
+		(const struct iovec[]){{made.cert, made.cert_len}, {made.staple, made.staple_len}});
+	OPENSSL_free(made.cert);
+	OPENSSL_free(made.staple);
 	return served;
 }
 
@@ -131,9 +129,8 @@ static void serve(int fd, const struct signing_key *key, uint32_t rate)
 	do {
 		/* MSG_TRUNC: the real length of what did not fit */
 		n = recv(fd, message, sizeof(message), MSG_TRUNC);
-	} while ((n < 0 && errno == EINTR) ||
-		 (n > 0 && (size_t)n <= sizeof(message) &&
-		  serve_one(fd, key, &bucket, message, (size_t)n)));
+	} while ((n < 0 && errno == EINTR) || (n > 0 && (size_t)n <= sizeof(message) &&
+					       serve_one(fd, key, &bucket, message, (size_t)n)));
 }
 
 void signer_process(const struct signer_options *options, int fd)
@@ -142,7 +139,13 @@ void signer_process(const struct signer_options *options, int fd)
 	char error[ERROR_LEN] = "";
 	int err;
 
-	ignore_signals(options->dies_with_parent);
+	/*
+	 * Signals are blocked (base/child.h) and stay so: those of the terminal and of service
+	 * managers go to the whole group, and are the daemon's to handle, whose last connections
+	 * still want leaves. SIGKILL and the end of the socket remain.
+	 */
+	if (options->dies_with_parent)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_NAME, "ksplit-signer");
 	err = load_key(options, &key, error);
 	if (!err)

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "pki/leaf_purpose.h"
+
 #define SERIAL_MAX 20 /* octets, RFC 5280 4.1.2.2 */
 
 /* A signature of no bits: BIT STRING, length 1, no unused bits. */
@@ -107,9 +109,13 @@ static bool within(const ASN1_TIME *time, const X509 *ca_cert)
 /* Nothing but what forge.c puts into a leaf, each once. */
 static bool extensions_ok(const X509 *cert)
 {
-	static const int known[] = {NID_basic_constraints,	NID_key_usage,
-				    NID_ext_key_usage,		NID_subject_key_identifier,
-				    NID_authority_key_identifier, NID_subject_alt_name};
+	static const int known[] = {NID_basic_constraints,
+				    NID_key_usage,
+				    NID_ext_key_usage,
+				    NID_subject_key_identifier,
+				    NID_authority_key_identifier,
+				    NID_subject_alt_name,
+				    NID_certificate_policies};
 	unsigned int seen = 0;
 
 	for (int i = 0; i < X509_get_ext_count(cert); i++) {
@@ -126,13 +132,30 @@ static bool extensions_ok(const X509 *cert)
 }
 
 /* Without extendedKeyUsage a certificate is for everything: forged ones always have one. */
-static bool purpose_ok(X509 *cert)
+static bool purpose_ok(const X509 *cert)
 {
-	static const uint32_t server = XKU_SSL_SERVER | XKU_SGC | XKU_ANYEKU;
-	static const uint32_t signs_for_others = XKU_CODE_SIGN | XKU_OCSP_SIGN | XKU_TIMESTAMP;
-	uint32_t usage = X509_get_extended_key_usage(cert);
+	EXTENDED_KEY_USAGE *usage = X509_get_ext_d2i(cert, NID_ext_key_usage, NULL, NULL);
+	bool allowed = true, server = false;
 
-	return usage != UINT32_MAX && (usage & server) && !(usage & signs_for_others);
+	for (int i = 0; i < sk_ASN1_OBJECT_num(usage); i++) {
+		const ASN1_OBJECT *purpose = sk_ASN1_OBJECT_value(usage, i);
+
+		allowed &= leaf_purpose_allowed(purpose);
+		server |= leaf_purpose_is_server(purpose);
+	}
+	EXTENDED_KEY_USAGE_free(usage);
+	return allowed && server;
+}
+
+static bool policies_ok(const X509 *cert)
+{
+	int critical;
+	CERTIFICATEPOLICIES *policies =
+		X509_get_ext_d2i(cert, NID_certificate_policies, &critical, NULL);
+	bool ok = policies ? leaf_policies_allowed(policies) : critical == -1; /* -1: none */
+
+	CERTIFICATEPOLICIES_free(policies);
+	return ok;
 }
 
 static bool key_ok(const struct signer_rules *rules, const X509 *cert)
@@ -180,6 +203,8 @@ static enum signer_verdict judge_extensions(X509 *cert)
 		return SIGNER_EXTENSION;
 	if (X509_check_ca(cert) != 0)
 		return SIGNER_IS_CA;
+	if (!policies_ok(cert))
+		return SIGNER_POLICIES;
 	return purpose_ok(cert) ? SIGNER_SIGNED : SIGNER_PURPOSE;
 }
 
@@ -209,4 +234,16 @@ enum signer_verdict signer_judge(const struct signer_rules *rules, const uint8_t
 	}
 	*out = cert;
 	return verdict;
+}
+
+enum signer_verdict signer_judge_revocation(const struct signer_rules *rules, const X509 *leaf,
+					    const struct revocation *revocation, time_t now)
+{
+	if (revocation->at < 0 || revocation->at > now)
+		return SIGNER_REVOCATION;
+	if (revocation->reason != REVOCATION_NO_REASON && !REVOCATION_REASON_OK(revocation->reason))
+		return SIGNER_REVOCATION;
+	if (!ASN1_INTEGER_cmp(X509_get0_serialNumber(leaf), X509_get0_serialNumber(rules->ca_cert)))
+		return SIGNER_REVOCATION;
+	return SIGNER_SIGNED;
 }

@@ -5,6 +5,9 @@
 #include <openssl/x509.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
+
+#include "pki/revocation.h"
 
 /* The largest TBSCertificate that is looked at: a leaf with a thousand names has 30 KiB. */
 #define SIGNER_TBS_MAX 65536
@@ -28,8 +31,11 @@
 	X(EXTENSION, "it has an extension that leaves do not have, or one twice or malformed")     \
 	X(IS_CA, "it would be a CA")                                                               \
 	X(KEY_USAGE, "its key could sign certificates or revocation lists")                        \
-	X(PURPOSE, "it is not for TLS servers, or could sign code, times or OCSP answers")         \
-	X(KEY, "its key cannot be read, or is the CA's")
+	X(PURPOSE, "it is not for TLS servers, or for more than leaves are")                       \
+	X(POLICIES, "it has more to say of its policies than leaves have")                         \
+	X(KEY, "its key cannot be read, or is the CA's")                                           \
+	X(REVOCATION, "it cannot be revoked as of that time, for that reason, or with that "       \
+		      "number")
 
 #define SIGNER_VERDICT_ENUM(id, text) SIGNER_##id,
 enum signer_verdict { SIGNER_VERDICTS(SIGNER_VERDICT_ENUM) SIGNER_VERDICT_COUNT };
@@ -54,10 +60,20 @@ X509 *signer_tbs_read(const uint8_t *tbs, size_t len, const X509_ALGOR *algorith
 /*
  * May this be signed? SIGNER_SIGNED: yes, *out is what signer_tbs_read gives, the caller's. Only
  * what pki/forge.h makes may: a version 3 leaf for TLS servers, issued by the CA and within its
- * validity, with no extension but basicConstraints (CA:FALSE), keyUsage, extendedKeyUsage, subject
- * and authority key identifier and subjectAltName.
+ * validity, with no extension but basicConstraints (CA:FALSE), keyUsage, extendedKeyUsage,
+ * certificatePolicies (OIDs alone), subject and authority key identifier and subjectAltName.
+ * pki/leaf_purpose.h has the purposes.
  */
 enum signer_verdict signer_judge(const struct signer_rules *rules, const uint8_t *tbs, size_t len,
 				 X509 **out);
+
+/*
+ * May a leaf that was judged so be said to be revoked, in a response of the CA's own?
+ * SIGNER_SIGNED: yes. Not in the future (`now`), not for a reason that there is not (RFC
+ * 5280 5.3.1), and not under the serial number of the CA's certificate, which is its own issuer's
+ * if it is a root.
+ */
+enum signer_verdict signer_judge_revocation(const struct signer_rules *rules, const X509 *leaf,
+					    const struct revocation *revocation, time_t now);
 
 #endif

@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <stdlib.h>
+#include <time.h>
+
+#include "pki/revoked_response.h"
 
 struct signing_key {
 	X509 *ca_cert; /* not owned */
@@ -82,25 +85,69 @@ const X509_ALGOR *signing_key_algorithm(const struct signing_key *key)
 	return key->algorithm;
 }
 
-enum signer_verdict signing_key_sign(const struct signing_key *key, const uint8_t *tbs, size_t len,
-				     uint8_t **cert, size_t *cert_len)
+static struct signer_rules rules_of(const struct signing_key *key)
 {
-	const struct signer_rules rules = {.ca_cert = key->ca_cert, .algorithm = key->algorithm};
-	X509 *leaf = NULL;
-	enum signer_verdict verdict = signer_judge(&rules, tbs, len, &leaf);
+	return (struct signer_rules){.ca_cert = key->ca_cert, .algorithm = key->algorithm};
+}
+
+static int sign(const struct signing_key *key, X509 *leaf, uint8_t **cert, size_t *cert_len)
+{
 	uint8_t *der = NULL;
 	int der_len = -1;
 
-	if (verdict != SIGNER_SIGNED)
-		return verdict;
 	ERR_set_mark();
 	if (X509_sign(leaf, key->key, signature_digest(key->key)) > 0)
 		der_len = i2d_X509(leaf, &der);
 	ERR_pop_to_mark();
-	X509_free(leaf);
 	if (der_len <= 0)
-		return SIGNER_FAILED;
+		return -EIO;
 	*cert = der;
 	*cert_len = (size_t)der_len;
-	return SIGNER_SIGNED;
+	return 0;
+}
+
+enum signer_verdict signing_key_sign(const struct signing_key *key, const uint8_t *tbs, size_t len,
+				     uint8_t **cert, size_t *cert_len)
+{
+	const struct signer_rules rules = rules_of(key);
+	X509 *leaf = NULL;
+	enum signer_verdict verdict = signer_judge(&rules, tbs, len, &leaf);
+
+	if (verdict == SIGNER_SIGNED && sign(key, leaf, cert, cert_len))
+		verdict = SIGNER_FAILED;
+	X509_free(leaf);
+	return verdict;
+}
+
+static int sign_revoked(const struct signing_key *key, X509 *leaf,
+			const struct revocation *revocation, time_t now, struct signed_leaf *out)
+{
+	struct signed_leaf made = {0};
+	int err = revoked_response_make(key->ca_cert, key->key, signature_digest(key->key), leaf,
+					revocation, now, &made.staple, &made.staple_len);
+
+	if (!err)
+		err = sign(key, leaf, &made.cert, &made.cert_len);
+	if (err)
+		OPENSSL_free(made.staple);
+	else
+		*out = made;
+	return err;
+}
+
+enum signer_verdict signing_key_sign_revoked(const struct signing_key *key, const uint8_t *tbs,
+					     size_t len, const struct revocation *revocation,
+					     struct signed_leaf *out)
+{
+	const struct signer_rules rules = rules_of(key);
+	const time_t now = time(NULL);
+	X509 *leaf = NULL;
+	enum signer_verdict verdict = signer_judge(&rules, tbs, len, &leaf);
+
+	if (verdict == SIGNER_SIGNED)
+		verdict = signer_judge_revocation(&rules, leaf, revocation, now);
+	if (verdict == SIGNER_SIGNED && sign_revoked(key, leaf, revocation, now, out))
+		verdict = SIGNER_FAILED;
+	X509_free(leaf);
+	return verdict;
 }

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pki/signed_leaf.h"
 #include "pki/signer_verdict.h"
 
 /* The CA's private key and what it may be used for. Lives in the signing process alone. */
@@ -28,5 +29,14 @@ const X509_ALGOR *signing_key_algorithm(const struct signing_key *key);
  */
 enum signer_verdict signing_key_sign(const struct signing_key *key, const uint8_t *tbs, size_t len,
 				     uint8_t **cert, size_t *cert_len);
+
+/*
+ * The same for a leaf that is to be revoked as soon as it is there: with the OCSP response that
+ * says so (pki/revoked_response.h), and never without. SIGNER_SIGNED: *out has both, the caller's
+ * (OPENSSL_free). There is no way to have anything said of a certificate that was signed before.
+ */
+enum signer_verdict signing_key_sign_revoked(const struct signing_key *key, const uint8_t *tbs,
+					     size_t len, const struct revocation *revocation,
+					     struct signed_leaf *out);
 
 #endif

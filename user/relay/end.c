@@ -32,6 +32,8 @@ void relay_end_init(struct relay_end *end, const struct relay_end_options *optio
 		.version = options->version,
 		.aead = tls_aead_by_suite(options->suite),
 		.is_client_side = options->is_client_side,
+		.record_bytes = options->record_bytes ? options->record_bytes
+						      : TLS_RECORD_PLAINTEXT,
 	};
 	/* TLS 1.2 has no way to replace a key; RFC 5246 leaves its life to the application. */
 	if (end->version == VERSION_TLS13 &&
@@ -94,6 +96,11 @@ enum end_event relay_end_await_fin(struct relay_end *end)
 	return END_AGAIN;
 }
 
+bool relay_end_mid_message(const struct relay_end *end)
+{
+	return end->mid_message && end->tx == &relay_tx_user;
+}
+
 bool relay_end_has_pending(const struct relay_end *end)
 {
 	return end->rx->has_pending(end);
@@ -142,7 +149,7 @@ int relay_end_flush(struct relay_end *end)
 
 void relay_end_count_spliced(struct relay_end *end, size_t len)
 {
-	end->tx_records += len / TLS_RECORD_PLAINTEXT + 1;
+	end->tx_records += len / end->record_bytes + 1;
 }
 
 int relay_end_send_alert(struct relay_end *end, uint8_t level, uint8_t description)

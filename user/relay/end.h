@@ -27,6 +27,7 @@ enum end_event {
 	END_BAD_RECORD,	  /* does not decrypt, or is no TLS record */
 	END_UNEXPECTED,	  /* decrypts, but has no place here */
 	END_KEY_UPDATE,	  /* peer replaced its keys and this kernel cannot follow */
+	END_CERTIFICATE_ASKED, /* an origin's wish that only the client could grant */
 	END_RECORD_LIMIT, /* our key is used up and this kernel cannot take another */
 };
 
@@ -66,6 +67,7 @@ struct relay_end {
 	bool is_client_side;	      /* we are the server on this socket */
 	struct handshake_skim skim;
 	uint64_t tx_records;	      /* kernel: sealed with the present key, at least */
+	uint16_t record_bytes;	      /* of plaintext, in the largest record of ours */
 	uint64_t record_limit;	      /* ... until it is replaced; 0: none (RFC 8446 5.5) */
 	bool key_update_due;	      /* kernel: a KeyUpdate of ours waits for room in the socket */
 	bool tx_over;		      /* close_notify or FIN sent: nothing may follow */
@@ -73,6 +75,7 @@ struct relay_end {
 	bool backed_up;		      /* was full: bytes may wait where we cannot see them */
 	uint32_t swallowed;	      /* records consumed but not forwarded: progress, too */
 	int write_errno;	      /* of the last write that failed, positive */
+	bool mid_message;	      /* user: see relay_end_mid_message */
 	enum end_event stashed;	      /* user: event behind data just read; END_DATA: none */
 	uint8_t stashed_alert[2];
 };
@@ -92,6 +95,7 @@ struct relay_end_options {
 	uint16_t suite;
 	bool is_client_side;
 	bool rx_kernel, tx_kernel;
+	uint16_t record_bytes; /* tls_session_record_bytes; 0: 16384 */
 	uint64_t record_limit; /* AES-GCM records a key, 0: RFC 8446's own bound */
 };
 void relay_end_init(struct relay_end *end, const struct relay_end_options *options);
@@ -116,6 +120,13 @@ enum end_event relay_end_drain(struct relay_end *end, void *buf, size_t size);
  * reset is looked for. END_AGAIN or END_FIN.
  */
 enum end_event relay_end_await_fin(struct relay_end *end);
+
+/*
+ * Is OpenSSL in the middle of a handshake message that comes in several records (a session ticket of
+ * up to 64 KiB, RFC 8446 4.6.1)? It writes nothing until the rest is read: such an end is not
+ * waited for as a sink, but read.
+ */
+bool relay_end_mid_message(const struct relay_end *end);
 
 /* Bytes inside OpenSSL that epoll cannot tell of? */
 bool relay_end_has_pending(const struct relay_end *end);

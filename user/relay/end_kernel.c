@@ -8,6 +8,7 @@
 
 #include "relay/end.h"
 #include "tls/protocol.h"
+#include "tls/ticket_feed.h"
 
 /* Control records taken in one call: a peer that sends nothing else gets its turn, no more. */
 #define CONTROL_BUDGET 64
@@ -87,6 +88,7 @@ static enum end_event on_key_update(struct relay_end *end, bool requested)
  */
 static enum end_event on_renegotiation(struct relay_end *end)
 {
+	end->session->track.renegotiation_wanted = !end->is_client_side;
 	if (end->tx == &relay_tx_kernel)
 		relay_end_send_alert(end, ALERT_WARNING, ALERT_NO_RENEGOTIATION);
 	else if (end->is_client_side)
@@ -103,6 +105,13 @@ static enum end_event on_handshake(struct relay_end *end, const uint8_t *bytes, 
 					    len, &news))
 		return END_UNEXPECTED;
 	stats_add(end->stats, STAT_TICKETS_SWALLOWED, news.tickets);
+	/* Only who has offered it may be asked (RFC 8446 4.6.2). */
+	if (news.certificate_request)
+		return end->session->may_be_asked ? END_CERTIFICATE_ASKED : END_UNEXPECTED;
+	/* A KeyUpdate is followed here, and OpenSSL would not know of it. */
+	if (end->session->awaits_tickets &&
+	    (news.key_update || tls_ticket_feed(end->session, bytes, len)))
+		end->session->awaits_tickets = false;
 	if (news.renegotiation)
 		return on_renegotiation(end);
 	if (news.key_update)
@@ -179,7 +188,7 @@ static bool kernel_has_pending(const struct relay_end *end)
 
 static int kernel_write(struct relay_end *end, const void *buf, size_t len)
 {
-	end->tx_records += len / TLS_RECORD_PLAINTEXT + 1;
+	end->tx_records += len / end->record_bytes + 1;
 	return relay_end_send(end, buf, len);
 }
 

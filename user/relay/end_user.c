@@ -17,6 +17,7 @@ static enum end_event event_of_error(struct relay_end *end, int result, uint8_t 
 	switch (SSL_get_error(session->ssl, result)) {
 	case SSL_ERROR_WANT_READ:
 	case SSL_ERROR_WANT_WRITE: return END_AGAIN;
+	case SSL_ERROR_WANT_X509_LOOKUP: return END_CERTIFICATE_ASKED;
 	case SSL_ERROR_ZERO_RETURN: /* either: SSL_OP_IGNORE_UNEXPECTED_EOF */
 		return session->track.alert_received == ALERT_CLOSE_NOTIFY ? END_CLOSE_NOTIFY
 									    : END_FIN;
@@ -75,6 +76,8 @@ static enum end_event user_read(struct relay_end *end, void *buf, size_t size, s
 	}
 	ERR_clear_error();
 	event = read_records(end, buf, size, len, alert);
+	/* After an error OpenSSL is "in init" as well, and can still be told to say goodbye. */
+	end->mid_message = event == END_AGAIN && SSL_in_init(end->session->ssl);
 	if (key_updates != end->session->track.key_updates)
 		stats_add(end->stats, STAT_KEY_UPDATES,
 			  end->session->track.key_updates - key_updates);
@@ -150,7 +153,8 @@ static int user_send_alert(struct relay_end *end, uint8_t level, uint8_t descrip
 	int err = 0;
 
 	ERR_clear_error();
-	if (description == ALERT_CLOSE_NOTIFY) {
+	/* Asked for a certificate, OpenSSL would say nothing else before it has answered. */
+	if (description == ALERT_CLOSE_NOTIFY && !SSL_want_x509_lookup(end->session->ssl)) {
 		if (SSL_shutdown(end->session->ssl) < 0)
 			err = sock_bio_errno(end->session->bio) ? -EPIPE : 0;
 	} else if (track->alert_sent <= 0) { /* OpenSSL may have sent its own */
@@ -167,6 +171,8 @@ static int user_renew_key(struct relay_end *end)
 {
 	struct tls_session *session = end->session;
 
+	if (relay_end_mid_message(end))
+		return -EAGAIN;
 	if (!end->record_limit || session->track.records[KTLS_TX] < end->record_limit)
 		return 0;
 	stats_add(end->stats, STAT_RECORD_LIMITS, 1);

@@ -9,6 +9,7 @@ enum {
 	HS_HELLO_REQUEST = 0,
 	HS_CLIENT_HELLO = 1,
 	HS_NEW_SESSION_TICKET = 4,
+	HS_CERTIFICATE_REQUEST = 13,
 	HS_KEY_UPDATE = 24,
 };
 
@@ -18,7 +19,8 @@ static int message_begin(const struct handshake_skim *skim, uint16_t version, bo
 	bool tls13 = version == VERSION_TLS13;
 
 	switch (skim->header[0]) {
-	case HS_NEW_SESSION_TICKET: return tls13 && from_server ? 0 : -EPROTO;
+	case HS_NEW_SESSION_TICKET:
+	case HS_CERTIFICATE_REQUEST: return tls13 && from_server ? 0 : -EPROTO;
 	case HS_KEY_UPDATE: return tls13 && skim->left == 1 ? 0 : -EPROTO;
 	case HS_HELLO_REQUEST: return !tls13 && from_server && skim->left == 0 ? 0 : -EPROTO;
 	case HS_CLIENT_HELLO: return !tls13 && !from_server ? 0 : -EPROTO;
@@ -32,6 +34,7 @@ static int message_end(struct handshake_skim *skim, uint8_t last_byte, size_t by
 	skim->header_len = 0;
 	switch (skim->header[0]) {
 	case HS_NEW_SESSION_TICKET: news->tickets++; return 0;
+	case HS_CERTIFICATE_REQUEST: news->certificate_request = true; return 0;
 	case HS_KEY_UPDATE:
 		/* Nothing may follow in a record that ends a key's life (RFC 8446 5.1). */
 		if (last_byte > 1 || bytes_after)

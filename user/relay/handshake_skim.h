@@ -22,6 +22,7 @@ struct handshake_news {
 	uint32_t tickets;	   /* NewSessionTicket messages that ended in this record */
 	bool key_update;	   /* the peer's next record has new keys */
 	bool key_update_requested; /* ... and it wants ours replaced as well */
+	bool certificate_request;  /* TLS 1.3: the server wants to know who the client is */
 	bool renegotiation;	   /* TLS 1.2: wants one; answer no_renegotiation */
 };
 

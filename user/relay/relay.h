@@ -11,6 +11,7 @@
 #include "observe/stream_tap.h"
 #include "relay/end.h"
 #include "relay/pipe_pool.h"
+#include "tap/taps.h"
 
 /* What relays borrow from the worker that runs them. */
 struct relay_env {
@@ -61,6 +62,8 @@ struct relay_flow {
 	uint64_t burst;		 /* auto, splicing: bytes since the source was last dry */
 	struct stream_tap *tap;	 /* not owned; NULL: nobody looks at what passes */
 	enum ksplit_stream stream;
+	struct tap_conn *content; /* not owned; NULL: its content is not written to files */
+	enum conn_flow content_flow;
 	uint64_t unseen;	 /* splicing: so many bytes may pass unseen */
 	enum stats_counter byte_counter;
 	struct conn_flow_info *info; /* not owned */

@@ -83,6 +83,8 @@ static enum end_event copy_move(struct relay_flow *flow, struct relay_env *env)
 		return event;
 	/* Before it is written: the answer could be there before the question's time was taken. */
 	stream_tap_data(flow->tap, flow->stream, env->scratch, len);
+	if (flow->content)
+		tap_conn_data(flow->content, flow->content_flow, env->scratch, len);
 	if (write_watched(flow, env->scratch, len))
 		return END_RESET;
 	relay_flow_count(flow, env, len, false);

@@ -106,6 +106,9 @@ static enum end_event splice_move(struct relay_flow *flow, struct relay_env *env
 		return n == 0 ? ask_recvmsg(flow, env, false) : splice_failed(flow, env, error);
 	}
 	flow->pipe->len = (size_t)n;
+	if (flow->content)
+		tap_conn_spliced(flow->content, flow->content_flow, flow->pipe->read_fd,
+				 (size_t)n);
 	flow->info->records_in++;
 	stream_tap_spliced(flow->tap, flow->stream, (size_t)n);
 	relay_flow_count(flow, env, (size_t)n, true);

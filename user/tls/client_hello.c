@@ -5,12 +5,9 @@
 #include <errno.h>
 #include <string.h>
 
-#define RECORD_HEADER_LEN    5
-#define RECORD_BODY_MAX      16384
-#define RECORD_HANDSHAKE     22
+#include "tls/client_hello_scan.h"
+
 #define VERSION_MAJOR        3
-#define HANDSHAKE_HEADER_LEN 4
-#define HANDSHAKE_HELLO      1
 #define RANDOM_LEN           32
 #define SESSION_ID_MAX       32
 #define HOST_NAME_MAX_LEN    253 /* RFC 1035 2.3.4, as text and without the root's dot */
@@ -18,10 +15,15 @@
 
 enum {
 	EXT_SERVER_NAME = 0,
+	EXT_STATUS_REQUEST = 5,
+	EXT_GROUPS = 10,
+	EXT_SIGNATURES = 13,
 	EXT_ALPN = 16,
 	EXT_PRE_SHARED_KEY = 41,
 	EXT_EARLY_DATA = 42,
 	EXT_SUPPORTED_VERSIONS = 43,
+	EXT_POST_HANDSHAKE_AUTH = 49,
+	EXT_CERT_SIGNATURES = 50,
 	EXT_ECH = 0xfe0d,
 };
 
@@ -110,20 +112,31 @@ static bool is_signal(uint16_t value)
 	return value == 0x00ff || value == 0x5600;
 }
 
-static int read_ciphers(struct reader *list, struct client_hello *out)
+static int read_codes(struct reader *list, uint16_t *codes, size_t max, size_t *len)
 {
-	uint16_t suite;
+	uint16_t code;
 
 	if (list->left % 2)
 		return -EBADMSG;
-	while (reader_u16(list, &suite)) {
-		if (is_grease(suite) || is_signal(suite))
+	while (reader_u16(list, &code)) {
+		if (is_grease(code) || is_signal(code))
 			continue;
-		if (out->ciphers_len == CLIENT_HELLO_MAX_CIPHERS)
+		if (*len == max)
 			return -EMSGSIZE;
-		out->ciphers[out->ciphers_len++] = suite;
+		codes[(*len)++] = code;
 	}
 	return 0;
+}
+
+/* An extension that is a list of codes (RFC 8446 4.2.3, 4.2.7). */
+static int read_code_list(struct reader *ext, struct client_hello_codes *out)
+{
+	struct reader list;
+
+	if (!reader_vector(ext, 2, 2, UINT16_MAX - 1, &list) || ext->left > 0)
+		return -EBADMSG;
+	out->there = true;
+	return read_codes(&list, out->at, CLIENT_HELLO_MAX_CODES, &out->len);
 }
 
 /* Letters, digits, hyphens and (seen in the field, e.g. in container names) underscores. */
@@ -226,13 +239,31 @@ static int read_supported_versions(struct reader *ext, struct client_hello *out)
 	return 0;
 }
 
+/* CertificateStatusType ocsp; of other types nobody knows anything. */
+static int read_status_request(struct reader *ext, struct client_hello *out)
+{
+	uint8_t type;
+
+	if (!reader_u8(ext, &type))
+		return -EBADMSG;
+	out->status_request = type == 1;
+	return 0;
+}
+
 static int read_extension(uint16_t type, struct reader *ext, struct client_hello *out)
 {
 	switch (type) {
 	case EXT_SERVER_NAME: return read_server_name(ext, out);
+	case EXT_STATUS_REQUEST: return read_status_request(ext, out);
+	case EXT_GROUPS: return read_code_list(ext, &out->groups);
+	case EXT_SIGNATURES: return read_code_list(ext, &out->signatures);
+	case EXT_CERT_SIGNATURES: return read_code_list(ext, &out->cert_signatures);
 	case EXT_ALPN: return read_alpn(ext, out);
 	case EXT_SUPPORTED_VERSIONS: return read_supported_versions(ext, out);
 	case EXT_EARLY_DATA: out->early_data = true; return ext->left == 0 ? 0 : -EBADMSG;
+	case EXT_POST_HANDSHAKE_AUTH:
+		out->post_handshake_auth = true;
+		return ext->left == 0 ? 0 : -EBADMSG;
 	/* What it holds is between the client and whoever has the key. */
 	case EXT_ECH: out->ech = true; return 0;
 	default: return 0;
@@ -275,7 +306,7 @@ static int read_body(struct reader *body, struct client_hello *out)
 		return -EBADMSG;
 	/* 0x0304 here does not mean TLS 1.3: only the extension does (RFC 8446 4.1.2). */
 	out->offers_tls12 = legacy_version >= 0x0303 && legacy_version >> 8 == VERSION_MAJOR;
-	err = read_ciphers(&ciphers, out);
+	err = read_codes(&ciphers, out->ciphers, CLIENT_HELLO_MAX_CIPHERS, &out->ciphers_len);
 	if (err || body->left == 0)
 		return err;
 	if (!reader_vector(body, 2, 0, UINT16_MAX, &extensions) || body->left > 0)
@@ -283,114 +314,17 @@ static int read_body(struct reader *body, struct client_hello *out)
 	return read_extensions(&extensions, out);
 }
 
-/* How far the records of the hello have come. */
-struct scan {
-	size_t pos;         /* first byte of the wire not yet looked at */
-	size_t in_message;  /* bytes of the handshake message so far */
-	size_t message_len; /* with its header; 0: not known yet */
-	uint8_t header[HANDSHAKE_HEADER_LEN];
-};
-
-/*
- * Check a record's header. 1: there and good (*body_len), 0: more bytes wanted (*need), or an
- * error. In the first record each byte is judged when it comes: another protocol's client may
- * have sent all that it will send. Later the peer is known to speak TLS.
- */
-static int scan_record_header(const uint8_t *header, size_t len, bool first, size_t *body_len,
-			      size_t *need)
-{
-	int wrong = first ? -EPROTO : -EBADMSG;
-
-	if (len > 0 && header[0] != RECORD_HANDSHAKE)
-		return wrong;
-	/* The minor version is to be ignored (RFC 8446 5.1). */
-	if (len > 1 && header[1] != VERSION_MAJOR)
-		return wrong;
-	if (len < RECORD_HEADER_LEN) {
-		*need = first && len < 2 ? len + 1 : RECORD_HEADER_LEN;
-		return 0;
-	}
-	*body_len = read_be16(header + 3);
-	return *body_len == 0 || *body_len > RECORD_BODY_MAX ? -EBADMSG : 1;
-}
-
-/* Collect and judge what is there of the handshake message's header. */
-static int scan_message_header(struct scan *scan, const uint8_t *body, size_t len)
-{
-	size_t len24, records;
-
-	for (size_t i = 0; i < len && scan->in_message + i < HANDSHAKE_HEADER_LEN; i++)
-		scan->header[scan->in_message + i] = body[i];
-	if (scan->in_message + len > 0 && scan->header[0] != HANDSHAKE_HELLO)
-		return -EBADMSG;
-	if (scan->in_message + len < HANDSHAKE_HEADER_LEN)
-		return 0;
-	len24 = (size_t)scan->header[1] << 16 | read_be16(scan->header + 2);
-	scan->message_len = HANDSHAKE_HEADER_LEN + len24;
-	records = (scan->message_len + RECORD_BODY_MAX - 1) / RECORD_BODY_MAX;
-	if (scan->message_len + records * RECORD_HEADER_LEN > CLIENT_HELLO_MAX_WIRE)
-		return -EMSGSIZE;
-	return 0;
-}
-
-/* The wire length at which a record cut off by the end of the bytes lets us go on. */
-static size_t scan_record_need(const struct scan *scan, size_t there, size_t body_len)
-{
-	size_t want = body_len;
-
-	if (scan->in_message + there == 0)
-		want = 1;
-	else if (!scan->message_len && HANDSHAKE_HEADER_LEN - scan->in_message < body_len)
-		want = HANDSHAKE_HEADER_LEN - scan->in_message;
-	return scan->pos + RECORD_HEADER_LEN + want;
-}
-
-/* Scan one record. 1: whole and good, 0: more bytes wanted, or an error. */
-static int scan_record(struct scan *scan, const uint8_t *buf, size_t len, size_t *need)
-{
-	size_t left = len - scan->pos;
-	size_t body_len, there;
-	int err;
-
-	err = scan_record_header(buf + scan->pos, left, scan->pos == 0, &body_len, need);
-	if (err == 0)
-		*need += scan->pos;
-	if (err <= 0)
-		return err;
-	if (scan->pos + RECORD_HEADER_LEN + body_len > CLIENT_HELLO_MAX_WIRE)
-		return -EMSGSIZE;
-	there = left - RECORD_HEADER_LEN < body_len ? left - RECORD_HEADER_LEN : body_len;
-	if (!scan->message_len) {
-		err = scan_message_header(scan, buf + scan->pos + RECORD_HEADER_LEN, there);
-		if (err)
-			return err;
-	}
-	/* No other message may share the hello's last record: the keys change after it. */
-	if (scan->message_len && scan->in_message + body_len > scan->message_len)
-		return -EBADMSG;
-	if (there < body_len) {
-		*need = scan_record_need(scan, there, body_len);
-		return 0;
-	}
-	scan->in_message += body_len;
-	scan->pos += RECORD_HEADER_LEN + body_len;
-	return 1;
-}
-
 int client_hello_parse(const uint8_t *buf, size_t len, struct client_hello *out, size_t *need)
 {
-	struct scan scan = {0};
+	size_t message_len, wire_len;
 	struct reader message;
-	int err;
+	int err = client_hello_scan(buf, len, &message_len, &wire_len, need);
 
-	while (!scan.message_len || scan.in_message < scan.message_len) {
-		err = scan_record(&scan, buf, len, need);
-		if (err <= 0)
-			return err;
-	}
+	if (err <= 0)
+		return err;
 	memset(out, 0, sizeof(*out));
-	out->wire_len = scan.pos;
-	message = (struct reader){.pos = buf, .left = scan.message_len};
+	out->wire_len = wire_len;
+	message = (struct reader){.pos = buf, .left = message_len};
 	reader_take(&message, NULL, HANDSHAKE_HEADER_LEN);
 	err = read_body(&message, out);
 	return err ? err : 1;

@@ -9,6 +9,14 @@
 #define CLIENT_HELLO_MAX_WIRE    (64 * 1024 + 512) /* larger ones are passed through */
 #define CLIENT_HELLO_MAX_CIPHERS 128
 #define CLIENT_HELLO_MAX_ALPN    512
+#define CLIENT_HELLO_MAX_CODES   64
+
+/* A list that an extension has; GREASE is left out. */
+struct client_hello_codes {
+	bool there; /* else the extension is not */
+	uint16_t at[CLIENT_HELLO_MAX_CODES];
+	size_t len;
+};
 
 /* What a peeked ClientHello says. No pointers into the wire bytes: a copy, safe to keep. */
 struct client_hello {
@@ -16,12 +24,17 @@ struct client_hello {
 	bool offers_tls13;
 	bool early_data; /* early_data extension present (RFC 8446 4.2.10) */
 	bool ech; /* encrypted_client_hello present (RFC 9849 5); real or GREASE, nobody can tell */
+	bool post_handshake_auth; /* it would show a certificate later, too (RFC 8446 4.2.6) */
+	bool status_request; /* an OCSP response is asked for (RFC 6066 8) */
 	bool has_sni;
 	char sni[256]; /* lower case, no trailing dot, NUL-terminated; "" without a host name */
 	uint8_t alpn[CLIENT_HELLO_MAX_ALPN];        /* names as SSL_set_alpn_protos takes them */
 	size_t alpn_len;                            /* 0: no ALPN extension */
 	uint16_t ciphers[CLIENT_HELLO_MAX_CIPHERS]; /* GREASE and SCSVs left out */
 	size_t ciphers_len;
+	struct client_hello_codes groups;	   /* supported_groups (RFC 8446 4.2.7) */
+	struct client_hello_codes signatures;	   /* signature_algorithms (4.2.3) */
+	struct client_hello_codes cert_signatures; /* signature_algorithms_cert (4.2.3) */
 	size_t wire_len; /* bytes of all records that carry the hello */
 };
 

@@ -2,41 +2,25 @@
 #include "tls/context.h"
 
 #include <errno.h>
-#include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tls/context_common.h"
 #include "tls/key_track.h"
 #include "tls/openssl_compat.h"
 #include "tls/session.h"
 #include "tls/sock_bio.h"
 
-/*
- * What the kernel can do comes first, the cheapest of it at the head; behind it everything else
- * that this OpenSSL allows, so that nobody is refused for the kernel's sake. That is DEFAULT
- * spelled out, which OpenSSL knows at the head of a list only and passes over elsewhere
- * (openssl-ciphers(1)).
- */
-#define CIPHERS_TLS12                                                                              \
-	"ECDHE+AES128+AESGCM:ECDHE+AESGCM:ECDHE+CHACHA20:ALL:!COMPLEMENTOFDEFAULT:!eNULL"
-#define CIPHERS_TLS13 "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
-
-struct suite {
-	uint16_t id;
-	bool tls13; /* with a key of any kind */
-	bool rsa;   /* TLS 1.2: with an RSA key; else with one for ECDSA or EdDSA */
-};
-
 struct tls_context {
 	SSL_CTX *client_side;
 	SSL_CTX *service_side;
-	SSL_CTX *upstream_side;
+	struct tls_upstream_side *upstream_sides; /* by profile */
+	size_t upstream_len;
 	BIO_METHOD *bio_method;
 	STACK_OF(X509) *chain;
-	struct suite *suites; /* those that a handshake can end in */
-	size_t suites_len;
-	bool leaf_rsa; /* the kind of the leaf key */
+	struct tls_suites *suites; /* those that a handshake can end in */
+	bool refuses_old_client;
 };
 
 static bool is_self_signed(X509 *cert)
@@ -66,9 +50,11 @@ static int chain_build(struct tls_context *context, const struct tls_context_opt
 	return err;
 }
 
-/* Settings that both sides have in common. */
-static int common_setup(SSL_CTX *ctx)
+int tls_context_set_common(SSL_CTX *ctx, const struct tls_policy *policy)
 {
+	const char *what;
+	int rc;
+
 	/*
 	 * A FIN without close_notify is not OpenSSL's to judge: it is forwarded as what it is, and
 	 * the other direction goes on. Whether there was a close_notify is what key_track saw.
@@ -79,21 +65,18 @@ static int common_setup(SSL_CTX *ctx)
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_read_ahead(ctx, 0); /* not a byte past the handshake: the kernel wants it */
-	if (!SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) ||
-	    !SSL_CTX_set_cipher_list(ctx, CIPHERS_TLS12) ||
-	    !SSL_CTX_set_ciphersuites(ctx, CIPHERS_TLS13) ||
-	    !SSL_CTX_set1_groups_list(ctx, TLS_GROUPS))
-		return -EIO;
+	rc = tls_policy_apply(ctx, policy, &what);
+	if (rc)
+		return rc == -ENOMEM ? rc : -EIO;
 	key_track_prepare(ctx);
 	return 0;
 }
 
-/*
- * As a server: with forged leaves (`leaf_key`), or with identities that each session brings (NULL).
- */
-static int server_side_setup(SSL_CTX **out, EVP_PKEY *leaf_key)
+/* As a server: certificate and key come with each session. */
+static int server_side_setup(SSL_CTX **out, const struct tls_context_options *options)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+	int err;
 
 	*out = ctx;
 	if (!ctx)
@@ -101,81 +84,24 @@ static int server_side_setup(SSL_CTX **out, EVP_PKEY *leaf_key)
 	SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
 	SSL_CTX_set_dh_auto(ctx, 1);
 	tls_session_prepare_client_side(ctx);
-	if (leaf_key && !SSL_CTX_use_PrivateKey(ctx, leaf_key))
-		return -EIO;
-	return common_setup(ctx);
+	err = tls_context_set_common(ctx, options->client_policy);
+	return err ? err : tls_resumption_set_client_side(ctx, &options->resumption);
 }
 
-static int trust_setup(SSL_CTX *ctx, const char *file, char *error, size_t error_len)
+static int upstream_setup(struct tls_context *context, const struct tls_context_options *options,
+			  char *error, size_t error_len)
 {
-	if (!file) {
-		if (SSL_CTX_set_default_verify_paths(ctx))
-			return 0;
-		snprintf(error, error_len, "cannot load the system's trusted certificates");
-		return -EIO;
-	}
-	if (SSL_CTX_load_verify_file(ctx, file))
-		return 0;
-	snprintf(error, error_len,
-		 "upstream.ca %s: no readable PEM certificate in it (%s); name a file of "
-		 "certificates that sign your origins",
-		 file, ERR_reason_error_string(ERR_peek_last_error()));
-	ERR_clear_error();
-	return -EINVAL;
-}
+	static const struct tls_upstream_options unverified = {.verify = TLS_VERIFY_OFF};
+	const bool none = !options->upstream_len;
+	int err;
 
-/*
- * The origin wants to know who the client is: only the client itself can answer
- * (SSL_CTX_set_cert_cb(3)).
- */
-static int on_certificate_request(SSL *ssl, void *arg)
-{
-	(void)ssl;
-	(void)arg;
-	return -1;
-}
-
-static int upstream_side_setup(struct tls_context *context,
-			       const struct tls_context_options *options, char *error,
-			       size_t error_len)
-{
-	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
-
-	context->upstream_side = ctx;
-	if (!ctx)
-		return -ENOMEM;
-	SSL_CTX_set_cert_cb(ctx, on_certificate_request, NULL);
-	SSL_CTX_set_verify(ctx, options->verify_upstream ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
-	if (options->verify_upstream) {
-		int err = trust_setup(ctx, options->upstream_ca, error, error_len);
-
-		if (err)
-			return err;
-	}
-	return common_setup(ctx);
-}
-
-static int suites_collect(struct tls_context *context)
-{
-	STACK_OF(SSL_CIPHER) *all = SSL_CTX_get_ciphers(context->client_side);
-	int n = sk_SSL_CIPHER_num(all);
-
-	context->suites = calloc(n > 0 ? (size_t)n : 1, sizeof(*context->suites));
-	if (!context->suites)
-		return -ENOMEM;
-	for (int i = 0; i < n; i++) {
-		const SSL_CIPHER *cipher = sk_SSL_CIPHER_value(all, i);
-		int auth = SSL_CIPHER_get_auth_nid(cipher);
-
-		if (auth != NID_auth_any && auth != NID_auth_rsa && auth != NID_auth_ecdsa)
-			continue;
-		context->suites[context->suites_len++] = (struct suite){
-			.id = SSL_CIPHER_get_protocol_id(cipher),
-			.tls13 = auth == NID_auth_any,
-			.rsa = auth == NID_auth_rsa,
-		};
-	}
-	return 0;
+	context->upstream_len = none ? 1 : options->upstream_len;
+	err = tls_upstream_sides_new(none ? &unverified : options->upstream, context->upstream_len,
+				     &context->upstream_sides, error, error_len);
+	for (size_t i = 0; !err && i < context->upstream_len; i++)
+		err = tls_resumption_set_upstream_side(context->upstream_sides[i].ctx,
+						       &options->resumption);
+	return err;
 }
 
 int tls_context_new(const struct tls_context_options *options, struct tls_context **out,
@@ -187,22 +113,22 @@ int tls_context_new(const struct tls_context_options *options, struct tls_contex
 	if (!context)
 		return -ENOMEM;
 	snprintf(error, error_len, "cannot set up OpenSSL");
+	context->refuses_old_client =
+		options->client_policy && options->client_policy->refuse_old_versions;
 	context->bio_method = sock_bio_method_new();
 	err = context->bio_method ? chain_build(context, options) : -ENOMEM;
 	if (!err)
-		err = server_side_setup(&context->client_side, options->leaf_key);
+		err = server_side_setup(&context->client_side, options);
 	if (!err)
-		err = server_side_setup(&context->service_side, NULL);
+		err = server_side_setup(&context->service_side, options);
 	if (!err)
-		err = upstream_side_setup(context, options, error, error_len);
+		err = upstream_setup(context, options, error, error_len);
 	if (!err)
-		err = suites_collect(context);
+		err = tls_suites_new(context->client_side, &context->suites);
 	if (err) {
 		tls_context_free(context);
 		return err;
 	}
-	context->leaf_rsa = options->leaf_key &&
-			    EVP_PKEY_get_base_id(options->leaf_key) == EVP_PKEY_RSA;
 	*out = context;
 	return 0;
 }
@@ -213,31 +139,36 @@ void tls_context_free(struct tls_context *context)
 		return;
 	SSL_CTX_free(context->client_side);
 	SSL_CTX_free(context->service_side);
-	SSL_CTX_free(context->upstream_side);
+	tls_upstream_sides_free(context->upstream_sides, context->upstream_len);
 	BIO_meth_free(context->bio_method);
 	sk_X509_pop_free(context->chain, X509_free);
-	free(context->suites);
+	tls_suites_free(context->suites);
 	free(context);
 }
 
-bool tls_context_can_serve_with(const struct tls_context *context, const struct client_hello *hello,
-				bool rsa, bool ecdsa)
+bool tls_context_serves_version(const struct tls_context *context, const struct client_hello *hello)
 {
-	for (size_t i = 0; i < hello->ciphers_len; i++)
-		for (size_t k = 0; k < context->suites_len; k++) {
-			const struct suite *suite = &context->suites[k];
+	SSL_CTX *ctx = context->client_side;
+	long min = SSL_CTX_get_min_proto_version(ctx), max = SSL_CTX_get_max_proto_version(ctx);
 
-			if (suite->id == hello->ciphers[i] &&
-			    (suite->tls13 ? hello->offers_tls13
-					  : hello->offers_tls12 && (suite->rsa ? rsa : ecdsa)))
-				return true;
-		}
-	return false;
+	return (hello->offers_tls12 && min <= TLS1_2_VERSION) ||
+	       (hello->offers_tls13 && (!max || max >= TLS1_3_VERSION));
 }
 
-bool tls_context_can_serve(const struct tls_context *context, const struct client_hello *hello)
+bool tls_context_refuses_old_client(const struct tls_context *context)
 {
-	return tls_context_can_serve_with(context, hello, context->leaf_rsa, !context->leaf_rsa);
+	return context->refuses_old_client;
+}
+
+bool tls_context_refuses_old_origin(const struct tls_context *context, size_t profile)
+{
+	return context->upstream_sides[profile].refuses_old;
+}
+
+bool tls_context_can_serve(const struct tls_context *context, const struct client_hello *hello,
+			   unsigned int keys)
+{
+	return tls_suites_fit(context->suites, hello, keys);
 }
 
 SSL_CTX *tls_context_client_side(const struct tls_context *context)
@@ -250,9 +181,14 @@ SSL_CTX *tls_context_service_side(const struct tls_context *context)
 	return context->service_side;
 }
 
-SSL_CTX *tls_context_upstream_side(const struct tls_context *context)
+SSL_CTX *tls_context_upstream_side(const struct tls_context *context, size_t profile)
 {
-	return context->upstream_side;
+	return context->upstream_sides[profile].ctx;
+}
+
+const char *tls_context_upstream_groups(const struct tls_context *context, size_t profile)
+{
+	return context->upstream_sides[profile].groups;
 }
 
 BIO_METHOD *tls_context_bio_method(const struct tls_context *context)

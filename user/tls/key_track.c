@@ -5,7 +5,8 @@
 #include <openssl/crypto.h>
 #include <string.h>
 
-#define HS_KEY_UPDATE 24 /* RFC 8446 4.6.3 */
+#define HS_HELLO_REQUEST 0  /* RFC 5246 7.4.1.1 */
+#define HS_KEY_UPDATE	 24 /* RFC 8446 4.6.3 */
 
 static int hex_value(char c)
 {
@@ -48,6 +49,8 @@ static void on_keylog(const SSL *ssl, const char *line)
 
 	if (!track)
 		return;
+	if (track->log.line)
+		track->log.line(track->log.ctx, line);
 	if (!strncmp(line, "CLIENT_TRAFFIC_SECRET_0 ", 24))
 		by_client = true;
 	else if (!strncmp(line, "SERVER_TRAFFIC_SECRET_0 ", 24))
@@ -74,6 +77,20 @@ static void count_record(struct key_track *track, const SSL *ssl, enum ktls_dire
 		track->records[direction]++;
 }
 
+static void on_handshake(struct key_track *track, const SSL *ssl, enum ktls_direction direction,
+			 uint8_t type)
+{
+	if (type == HS_HELLO_REQUEST && direction == KTLS_RX && !track->is_server)
+		track->renegotiation_wanted = true;
+	if (type != HS_KEY_UPDATE || SSL_version(ssl) != TLS1_3_VERSION)
+		return;
+	/* OpenSSL replaces the keys right after this and tells no key log. */
+	tls13_update_secret(track->kdf, &track->secret[direction]);
+	track->records[direction] = 0;
+	if (direction == KTLS_RX)
+		track->key_updates++;
+}
+
 static void on_message(int write_p, int version, int content_type, const void *buf, size_t len,
 		       SSL *ssl, void *arg)
 {
@@ -95,13 +112,8 @@ static void on_message(int write_p, int version, int content_type, const void *b
 			track->alert_received = bytes[1];
 		break;
 	case SSL3_RT_HANDSHAKE:
-		if (len < 1 || bytes[0] != HS_KEY_UPDATE || SSL_version(ssl) != TLS1_3_VERSION)
-			break;
-		/* OpenSSL replaces the keys right after this and tells no key log. */
-		tls13_update_secret(track->kdf, &track->secret[direction]);
-		track->records[direction] = 0;
-		if (!write_p)
-			track->key_updates++;
+		if (len > 0)
+			on_handshake(track, ssl, direction, bytes[0]);
 		break;
 	default: break;
 	}

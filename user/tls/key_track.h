@@ -9,6 +9,12 @@
 #include "tls/key_schedule.h"
 #include "tls/ktls.h"
 
+/* Who is given the lines of a key log (SSLKEYLOGFILE format), on the thread of the handshake. */
+struct key_log {
+	void (*line)(void *ctx, const char *line);
+	void *ctx;
+};
+
 /*
  * What has to be known of an SSL object before its keys can be taken over by somebody else: traffic
  * secrets and the number of records that each direction has seen since its keys changed. OpenSSL
@@ -18,11 +24,13 @@
  */
 struct key_track {
 	struct tls_kdf *kdf;	     /* not owned */
+	struct key_log log;	     /* zeroed: nobody; set after key_track_attach */
 	struct tls_secret secret[2]; /* TLS 1.3 only */
 	uint64_t records[2];
 	bool is_server;
 	int alert_received, alert_sent; /* last alert's description, -1: none */
 	uint32_t key_updates;	     /* received */
+	bool renegotiation_wanted;   /* by a server: HelloRequest (RFC 5246 7.4.1.1) */
 };
 
 /* Callbacks for every SSL object that a context makes. Objects without a track are left alone. */

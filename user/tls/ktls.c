@@ -16,6 +16,11 @@
 #define SOL_TLS 282
 #endif
 
+/* include/uapi/linux/tls.h, newer than the headers that we are built with */
+#ifndef TLS_TX_MAX_PAYLOAD_LEN
+#define TLS_TX_MAX_PAYLOAD_LEN 5
+#endif
+
 #define GCM_SALT_LEN  4
 
 int ktls_install_ulp(int fd)
@@ -77,6 +82,11 @@ int ktls_push_keys(int fd, enum ktls_direction direction, const struct tls_keys 
 		err = setsockopt(fd, SOL_TLS, option, &info, len) ? -errno : 0;
 	OPENSSL_cleanse(&info, sizeof(info));
 	return err;
+}
+
+int ktls_limit_records(int fd, uint16_t bytes)
+{
+	return setsockopt(fd, SOL_TLS, TLS_TX_MAX_PAYLOAD_LEN, &bytes, sizeof(bytes)) ? -errno : 0;
 }
 
 /* Room for the one byte of a record type control message, aligned as CMSG_FIRSTHDR wants. */

@@ -47,6 +47,13 @@ int ktls_install_ulp(int fd);
 int ktls_push_keys(int fd, enum ktls_direction direction, const struct tls_keys *keys);
 
 /*
+ * Bytes of plaintext that a record sent may have from now on, for a peer that takes no larger ones
+ * (64 ... 16384; TLS_TX_MAX_PAYLOAD_LEN, 6.19 and later). Before the transmit keys are there. 0 or
+ * -errno: -ENOPROTOOPT this kernel cannot.
+ */
+int ktls_limit_records(int fd, uint16_t bytes);
+
+/*
  * recvmsg on a socket with receive keys, never blocking: up to `len` plaintext bytes of one content
  * type (TLS_GET_RECORD_TYPE). Returns bytes (0: FIN, or an empty record when *type is set) and
  * *type (0 when the kernel named none), or -errno: -EAGAIN, -EBADMSG (tag), -EKEYEXPIRED

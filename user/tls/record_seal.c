@@ -14,7 +14,7 @@
 #define GCM_SALT_LEN       4
 #define EXPLICIT_NONCE_LEN 8
 #define TAG_LEN            16
-#define IN_MAX             256
+#define IN_MAX             16384 /* RFC 8446 5.1 */
 #define AAD_MAX            13
 #define OUTER_TYPE_TLS13   23 /* every protected TLS 1.3 record looks like application data */
 
@@ -23,8 +23,10 @@ struct seal {
 	uint8_t nonce[IV_LEN];
 	uint8_t aad[AAD_MAX];
 	int aad_len;
-	uint8_t plain[IN_MAX + 1]; /* TLS 1.3 appends the content type */
-	int plain_len;
+	const uint8_t *in;
+	int in_len;
+	uint8_t type;
+	int type_len; /* 1: TLS 1.3, the content type is behind the content */
 };
 
 static const EVP_CIPHER *cipher_by_aead(enum tls_aead aead)
@@ -86,8 +88,8 @@ static uint8_t *fill_tls12(struct seal *seal, const struct tls_keys *keys, uint8
 	put_be64(seal->aad, keys->seq);
 	put_header(seal->aad + 8, type, in_len);
 	seal->aad_len = 8 + HEADER_LEN;
-	memcpy(seal->plain, in, in_len);
-	seal->plain_len = (int)in_len;
+	seal->in = in;
+	seal->in_len = (int)in_len;
 	return out + HEADER_LEN + explicit_len;
 }
 
@@ -97,13 +99,14 @@ static uint8_t *fill_tls13(struct seal *seal, uint8_t type, const uint8_t *in, s
 	put_header(out, OUTER_TYPE_TLS13, in_len + 1 + TAG_LEN);
 	memcpy(seal->aad, out, HEADER_LEN);
 	seal->aad_len = HEADER_LEN;
-	memcpy(seal->plain, in, in_len);
-	seal->plain[in_len] = type;
-	seal->plain_len = (int)in_len + 1;
+	seal->in = in;
+	seal->in_len = (int)in_len;
+	seal->type = type;
+	seal->type_len = 1;
 	return out + HEADER_LEN;
 }
 
-/* Ciphertext and tag to `out`, plain_len + TAG_LEN bytes. */
+/* Ciphertext and tag to `out`, in_len + type_len + TAG_LEN bytes. */
 static int encrypt(const struct seal *seal, const struct tls_keys *keys, uint8_t *out)
 {
 	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
@@ -114,9 +117,11 @@ static int encrypt(const struct seal *seal, const struct tls_keys *keys, uint8_t
 		return -EIO;
 	ok = EVP_EncryptInit_ex(ctx, cipher_by_aead(keys->aead), NULL, keys->key, seal->nonce) &&
 	     EVP_EncryptUpdate(ctx, NULL, &n, seal->aad, seal->aad_len) &&
-	     EVP_EncryptUpdate(ctx, out, &n, seal->plain, seal->plain_len) &&
-	     EVP_EncryptFinal_ex(ctx, out + n, &n) &&
-	     EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, TAG_LEN, out + seal->plain_len);
+	     EVP_EncryptUpdate(ctx, out, &n, seal->in, seal->in_len) &&
+	     EVP_EncryptUpdate(ctx, out + seal->in_len, &n, &seal->type, seal->type_len) &&
+	     EVP_EncryptFinal_ex(ctx, out + seal->in_len + seal->type_len, &n) &&
+	     EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, TAG_LEN,
+				 out + seal->in_len + seal->type_len);
 	EVP_CIPHER_CTX_free(ctx);
 	return ok ? 0 : -EIO;
 }
@@ -134,7 +139,7 @@ static void count_record(struct tls_keys *keys)
 ssize_t tls_record_seal(struct tls_keys *keys, uint8_t type, const uint8_t *in, size_t in_len,
 			uint8_t *out, size_t cap)
 {
-	struct seal seal;
+	struct seal seal = {0};
 	uint8_t *body;
 	int err;
 
@@ -151,7 +156,7 @@ ssize_t tls_record_seal(struct tls_keys *keys, uint8_t type, const uint8_t *in, 
 	err = encrypt(&seal, keys, body);
 	if (!err)
 		count_record(keys);
-	err = err ? err : (int)(body - out) + seal.plain_len + TAG_LEN;
+	err = err ? err : (int)(body - out) + seal.in_len + seal.type_len + TAG_LEN;
 	OPENSSL_cleanse(&seal, sizeof(seal));
 	return err;
 }

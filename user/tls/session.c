@@ -7,6 +7,9 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "tls/key_groups.h"
+#include "tls/origin_faults.h"
+#include "tls/protocol.h"
 #include "tls/sock_bio.h"
 
 /* Four records and their overhead in one recv(2). */
@@ -42,8 +45,8 @@ int tls_session_connect(struct tls_session *session, const struct tls_context *c
 			struct out_buffer *out, struct tls_kdf *kdf,
 			const struct tls_upstream_target *target)
 {
-	int err = session_new(session, context, tls_context_upstream_side(context), fd, out, kdf,
-			      false);
+	int err = session_new(session, context, tls_context_upstream_side(context, target->profile),
+			      fd, out, kdf, false);
 
 	if (err)
 		return err;
@@ -56,22 +59,34 @@ int tls_session_connect(struct tls_session *session, const struct tls_context *c
 		return -EIO;
 	if (target->unverified)
 		SSL_set_verify(session->ssl, SSL_VERIFY_NONE, NULL);
+	session->on_fresh = target->on_fresh;
+	if (target->resume && !SSL_set_session(session->ssl, target->resume))
+		return -EIO;
+	session->was_asked = target->resume && target->was_asked;
+	if (target->group)
+		key_groups_put_first(session->ssl,
+				     tls_context_upstream_groups(context, target->profile),
+				     target->group);
+	session->strict = target->strict;
+	session->answers_later = target->answers_later && SSL_get_certificate(session->ssl);
+	session->may_be_asked = target->may_be_asked || session->answers_later;
+	SSL_set_post_handshake_auth(session->ssl, session->may_be_asked);
 	SSL_set_connect_state(session->ssl);
 	return 0;
 }
 
-static const struct tls_session *session_of(const SSL *ssl)
+struct tls_session *tls_session_of(const SSL *ssl)
 {
-	const struct key_track *track = SSL_get_app_data(ssl);
+	struct key_track *track = SSL_get_app_data(ssl);
 
-	return (const void *)((const char *)track - offsetof(struct tls_session, track));
+	return (void *)((char *)track - offsetof(struct tls_session, track));
 }
 
 /* The client gets the protocol that the origin chose, or none (RFC 7301 3.2). */
 static int on_alpn_select(SSL *ssl, const unsigned char **out, unsigned char *out_len,
 			  const unsigned char *in, unsigned int in_len, void *arg)
 {
-	const struct tls_session *session = session_of(ssl);
+	const struct tls_session *session = tls_session_of(ssl);
 
 	(void)in;
 	(void)in_len;
@@ -83,26 +98,80 @@ static int on_alpn_select(SSL *ssl, const unsigned char **out, unsigned char *ou
 	return SSL_TLSEXT_ERR_OK;
 }
 
-/* The client asks for an OCSP response, and its certificate has been chosen. */
+/* SSL_set_tlsext_status_ocsp_resp(3) takes over what it is given. */
+static bool set_staple(SSL *ssl, const struct tls_credential *shown)
+{
+	uint8_t *copy = OPENSSL_memdup(shown->staple, shown->staple_len);
+
+	if (copy && SSL_set_tlsext_status_ocsp_resp(ssl, copy, (long)shown->staple_len))
+		return true;
+	OPENSSL_free(copy);
+	return false;
+}
+
+/*
+ * The client asks for an OCSP response, and its certificate has been chosen. A leaf's was set with
+ * it.
+ */
 static int on_status_request(SSL *ssl, void *arg)
 {
-	const struct tls_credential *shown = tls_session_shown(session_of(ssl));
-	uint8_t *copy;
+	const struct tls_credential *shown = tls_session_shown(tls_session_of(ssl));
+	const uint8_t *set;
 
 	(void)arg;
-	if (!shown || !shown->staple)
-		return SSL_TLSEXT_ERR_NOACK;
-	copy = OPENSSL_memdup(shown->staple, shown->staple_len);
-	if (!copy || !SSL_set_tlsext_status_ocsp_resp(ssl, copy, (long)shown->staple_len)) {
-		OPENSSL_free(copy);
-		return SSL_TLSEXT_ERR_NOACK;
+	if (shown ? shown->staple && set_staple(ssl, shown)
+		  : SSL_get_tlsext_status_ocsp_resp(ssl, &set) > 0)
+		return SSL_TLSEXT_ERR_OK;
+	return SSL_TLSEXT_ERR_NOACK;
+}
+
+static struct tls_session *session_to_note(SSL *ssl)
+{
+	struct key_track *track = SSL_get_app_data(ssl);
+
+	return track ? (void *)((char *)track - offsetof(struct tls_session, track)) : NULL;
+}
+
+/* A client has shown a ticket: what OpenSSL would do by itself, and a note where it is no good. */
+static SSL_TICKET_RETURN on_ticket_opened(SSL *ssl, SSL_SESSION *ticket,
+					  const unsigned char *key_name, size_t key_name_len,
+					  SSL_TICKET_STATUS status, void *arg)
+{
+	struct tls_session *session = session_to_note(ssl);
+
+	(void)ticket;
+	(void)key_name;
+	(void)key_name_len;
+	(void)arg;
+	if (session && status == SSL_TICKET_NO_DECRYPT)
+		session->ticket_refused = true;
+	switch (status) {
+	case SSL_TICKET_SUCCESS: return SSL_TICKET_RETURN_USE;
+	case SSL_TICKET_SUCCESS_RENEW: return SSL_TICKET_RETURN_USE_RENEW;
+	default: return SSL_TICKET_RETURN_IGNORE_RENEW;
 	}
-	return SSL_TLSEXT_ERR_OK;
+}
+
+/* 0: OpenSSL keeps its own reference (SSL_CTX_sess_set_new_cb(3)). */
+static int on_new_session(SSL *ssl, SSL_SESSION *fresh)
+{
+	struct tls_session *session = session_to_note(ssl);
+
+	if (session && session->on_fresh)
+		session->on_fresh(session, fresh);
+	return 0;
+}
+
+void tls_session_prepare_upstream_side(SSL_CTX *ctx)
+{
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+	SSL_CTX_sess_set_new_cb(ctx, on_new_session);
 }
 
 void tls_session_prepare_client_side(SSL_CTX *ctx)
 {
 	SSL_CTX_set_alpn_select_cb(ctx, on_alpn_select, NULL);
+	SSL_CTX_set_session_ticket_cb(ctx, NULL, on_ticket_opened, NULL);
 	SSL_CTX_set_tlsext_status_cb(ctx, on_status_request);
 }
 
@@ -116,20 +185,30 @@ const struct tls_credential *tls_session_shown(const struct tls_session *session
 	return NULL;
 }
 
-int tls_session_accept(struct tls_session *session, const struct tls_context *context, int fd,
-		       struct out_buffer *out, struct tls_kdf *kdf, X509 *leaf,
-		       const uint8_t leaf_id[32])
+/*
+ * A leaf for an origin whose key is weak has a key of the same kind; what becomes of it is the
+ * client's to say. 1: 80 bits of security (SSL_CTX_set_security_level(3)).
+ */
+static void allow_weak_key(SSL *ssl, const EVP_PKEY *key)
 {
-	STACK_OF(X509) *chain = tls_context_chain(context);
+	if (EVP_PKEY_get_security_bits(key) < 112 && SSL_get_security_level(ssl) > 1)
+		SSL_set_security_level(ssl, 1);
+}
+
+int tls_session_accept(struct tls_session *session, const struct tls_context *context, int fd,
+		       struct out_buffer *out, struct tls_kdf *kdf,
+		       const struct tls_credential *leaf, const uint8_t leaf_id[32])
+{
 	int err = session_new(session, context, tls_context_client_side(context), fd, out, kdf,
 			      true);
 
 	if (err)
 		return err;
+	allow_weak_key(session->ssl, leaf->key);
 	/* A ticket is good for the leaf that it was given out with and for no other name. */
 	if (!SSL_set_session_id_context(session->ssl, leaf_id, SSL_MAX_SID_CTX_LENGTH) ||
-	    !SSL_use_certificate(session->ssl, leaf) ||
-	    (sk_X509_num(chain) > 0 && !SSL_set1_chain(session->ssl, chain)))
+	    SSL_use_cert_and_key(session->ssl, leaf->cert, leaf->key, leaf->chain, 1) != 1 ||
+	    (leaf->staple && !set_staple(session->ssl, leaf)))
 		return -EIO;
 	SSL_set_accept_state(session->ssl);
 	return 0;
@@ -157,42 +236,32 @@ int tls_session_accept_service(struct tls_session *session, const struct tls_con
 	return 0;
 }
 
-/*
- * The alert that tells a client best what was wrong with the origin's certificate (RFC 8446 6.2).
- */
-static int alert_for_verify_error(long error)
+/* The origin's word for it (RFC 8446 6.2), or a ServerHello with a version that we do not take. */
+static bool lacks_version(const struct tls_failure *failure, int reason)
 {
-	switch (error) {
-	case X509_V_ERR_CERT_HAS_EXPIRED:
-	case X509_V_ERR_CERT_NOT_YET_VALID: return SSL_AD_CERTIFICATE_EXPIRED;
-	case X509_V_ERR_CERT_REVOKED: return SSL_AD_CERTIFICATE_REVOKED;
-	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
-	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
-	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE: return SSL_AD_UNKNOWN_CA;
-	default: return SSL_AD_BAD_CERTIFICATE;
-	}
+	return failure->alert == SSL_AD_PROTOCOL_VERSION || reason == SSL_R_UNSUPPORTED_PROTOCOL ||
+	       reason == SSL_R_WRONG_SSL_VERSION || reason == SSL_R_VERSION_TOO_LOW;
 }
 
 static void failure_from_queue(const struct tls_session *session, struct tls_failure *failure)
 {
 	unsigned long error = ERR_peek_last_error();
 	int reason = ERR_GET_REASON(error);
-	long verify = SSL_get_verify_result(session->ssl);
 
 	failure->kind = TLS_FAILURE_PROTOCOL;
 	failure->text = ERR_reason_error_string(error);
 	if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {
 		failure->kind = TLS_FAILURE_UNVERIFIED;
-		failure->alert = alert_for_verify_error(verify);
-		failure->text = X509_verify_cert_error_string(verify);
+		failure->alert = origin_faults_alert(session->faults);
+		failure->text = X509_verify_cert_error_string(session->verify_error);
 	} else if (reason == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
 		failure->kind = TLS_FAILURE_CLOSED;
 	} else if (ERR_GET_LIB(error) == ERR_LIB_SSL && reason >= SSL_AD_REASON_OFFSET) {
 		failure->kind = TLS_FAILURE_ALERT;
 		failure->alert = ALERT_REASON(reason);
 	}
+	if (!session->track.is_server && lacks_version(failure, reason))
+		failure->kind = TLS_FAILURE_VERSION;
 	if (!failure->text)
 		failure->text = "TLS error";
 }
@@ -228,15 +297,25 @@ static int version_index(const SSL *ssl)
 	return SSL_version(ssl) == TLS1_3_VERSION;
 }
 
+uint16_t tls_session_record_bytes(const struct tls_session *session)
+{
+	uint8_t code = SSL_SESSION_get_max_fragment_length(SSL_get0_session(session->ssl));
+
+	return code ? (uint16_t)(1 << (8 + code)) : TLS_RECORD_PLAINTEXT;
+}
+
 enum ksplit_reason tls_session_to_kernel(struct tls_session *session, int fd,
 					 enum ktls_direction direction,
 					 const struct ktls_support *support)
 {
 	bool transmit = direction == KTLS_TX;
+	uint16_t record_bytes = tls_session_record_bytes(session);
 	struct tls_keys keys = {0};
 	bool supported;
 	int err;
 
+	if (session->answers_later && !session->was_asked && version_index(session->ssl))
+		return KSPLIT_KTLS_IDENTITY;
 	/*
 	 * What OpenSSL has taken from the socket already, or not yet given to it, the kernel would
 	 * miss.
@@ -244,6 +323,8 @@ enum ksplit_reason tls_session_to_kernel(struct tls_session *session, int fd,
 	if (transmit ? BIO_ctrl(session->bio, BIO_CTRL_WPENDING, 0, NULL) > 0
 		     : SSL_has_pending(session->ssl))
 		return KSPLIT_KTLS_BYTES_PENDING;
+	if (transmit && record_bytes < TLS_RECORD_PLAINTEXT && ktls_limit_records(fd, record_bytes))
+		return KSPLIT_KTLS_RECORD_SIZE;
 	err = key_track_keys(&session->track, session->ssl, direction, &keys);
 	if (err)
 		return err == -ENOTSUP ? KSPLIT_KTLS_CIPHER : KSPLIT_INTERNAL;
@@ -257,10 +338,15 @@ enum ksplit_reason tls_session_to_kernel(struct tls_session *session, int fd,
 	tls_keys_wipe(&keys);
 	if (err)
 		return transmit ? KSPLIT_KTLS_TX_REFUSED : KSPLIT_KTLS_RX_REFUSED;
-	if (transmit)
+	if (transmit) {
+		session->kernel_sends = true;
 		sock_bio_forbid_writes(session->bio);
-	/* The successor of a TLS 1.3 secret is derived from it: keep it where it can be of use. */
-	if (!support->rekey)
+	}
+	/*
+	 * The successor of a TLS 1.3 secret is derived from it: keep it where it can be of use, or
+	 * where tickets may have to be read with it (tls/ticket_feed.h).
+	 */
+	if (!support->rekey && (transmit || !session->on_fresh || !version_index(session->ssl)))
 		key_track_wipe(&session->track, direction);
 	return KSPLIT_NONE;
 }
@@ -275,10 +361,13 @@ void tls_session_release(struct tls_session *session)
 {
 	if (!session->ssl)
 		return;
+	/* Without the shutdown's flags its session would be marked as not to be resumed. */
 	SSL_set_quiet_shutdown(session->ssl, 1);
+	SSL_set_shutdown(session->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(session->ssl);
 	session->ssl = NULL;
 	session->bio = NULL;
+	session->awaits_tickets = false;
 }
 
 void tls_session_free(struct tls_session *session)

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef KSPLIT_BPF_HEAD_WALK_H
+#define KSPLIT_BPF_HEAD_WALK_H
+
+/*
+ * A walk through one piece of plaintext: <ksplit/stream_scan.h> with a window that is filled from
+ * the sender's memory or from a message, with what the piece before has left over, and with a wipe
+ * at the end. For head_sampler.bpf.c, after the helpers' headers.
+ */
+
+#include "head_maps.h"
+
+/* What a piece is read from: one of the two. */
+struct scan_source {
+	const void *user;
+	struct sk_msg_md *msg;
+};
+
+struct walk {
+	struct ksplit_scan *scan;
+	struct ksplit_stream_state *state;
+	struct ksplit_pair *pair;
+	struct scan_source source;
+	__u32 want; /* what the walk ended with */
+};
+
+/* Fill the window up from the sender's buffer: it has just been read, so it is in memory. */
+static long fill_from_user(struct walk *walk)
+{
+	struct ksplit_scan *s = walk->scan;
+	__u32 room = scan_room(s), at = s->len;
+
+	if (room > SCAN_CHUNK || at > SCAN_WINDOW - SCAN_CHUNK)
+		return 1;
+	if (bpf_probe_read_user(&s->window[at & SCAN_MASK], room,
+				(const char *)walk->source.user + s->read))
+		return 1;
+	s->len = at + room;
+	s->read += room;
+	if (s->len > s->touched)
+		s->touched = s->len;
+	return 0;
+}
+
+static long step_user(__u32 index, void *context)
+{
+	struct walk *walk = context;
+
+	walk->want = scan_step(walk->scan, walk->state, walk->pair);
+	if (walk->want == SCAN_WANT_MORE) {
+		if (!fill_from_user(walk))
+			return 0;
+		count(SAMPLER_UNREADABLE);
+		walk->want = SCAN_DONE;
+		scan_give_up(walk->scan, walk->state, KSPLIT_EVENT_LOST);
+		return 1;
+	}
+	return walk->want != SCAN_GO_ON;
+}
+
+/* Data that is not in one run is copied into one by the helper, for this call. */
+static long fill_from_msg(struct walk *walk)
+{
+	struct ksplit_scan *s = walk->scan;
+	struct sk_msg_md *msg = walk->source.msg;
+	__u32 room = scan_room(s), at = s->len, from = s->read;
+	void *data, *end;
+
+	if (room == 0 || room > SCAN_CHUNK || at > SCAN_WINDOW - SCAN_CHUNK)
+		return 1;
+	if (bpf_msg_pull_data(msg, from, from + room, 0))
+		return 1;
+	data = msg->data;
+	end = msg->data_end;
+	if (data + room > end)
+		return 1;
+	if (bpf_probe_read_kernel(&s->window[at & SCAN_MASK], room, data))
+		return 1;
+	s->len = at + room;
+	s->read += room;
+	if (s->len > s->touched)
+		s->touched = s->len;
+	return 0;
+}
+
+static long step_msg(__u32 index, void *context)
+{
+	struct walk *walk = context;
+
+	walk->want = scan_step(walk->scan, walk->state, walk->pair);
+	if (walk->want == SCAN_WANT_MORE) {
+		if (!fill_from_msg(walk))
+			return 0;
+		count(SAMPLER_UNREADABLE);
+		walk->want = SCAN_DONE;
+		scan_give_up(walk->scan, walk->state, KSPLIT_EVENT_LOST);
+		return 1;
+	}
+	return walk->want != SCAN_GO_ON;
+}
+
+/* The window for a new piece: empty, or with what the last one left over. */
+static __always_inline int window_begin(struct ksplit_scan *s, struct ksplit_stream_state *state)
+{
+	__u64 key = pending_key(state);
+	struct ksplit_pending *pending;
+	__u32 len;
+
+	s->len = 0;
+	if (!(state->flags & KSPLIT_STATE_PENDING))
+		return 0;
+	state->flags &= ~KSPLIT_STATE_PENDING;
+	pending = bpf_map_lookup_elem(&partial, &key);
+	if (!pending)
+		return 1;
+	len = pending->len;
+	if (len > KSPLIT_PENDING_MAX)
+		return 1;
+	bpf_probe_read_kernel(s->window, len, pending->bytes);
+	s->len = len;
+	bpf_map_delete_elem(&partial, &key);
+	return 0;
+}
+
+static __always_inline int window_keep(struct ksplit_scan *s, struct ksplit_stream_state *state)
+{
+	__u64 key = pending_key(state);
+	__u32 len = s->len - s->at, worker = worker_of(state);
+	struct ksplit_pending *pending = bpf_map_lookup_elem(&partial_new, &worker);
+
+	if (!pending || len > KSPLIT_PENDING_MAX)
+		return 1;
+	pending->len = len;
+	bpf_probe_read_kernel(pending->bytes, len, &s->window[s->at & SCAN_MASK]);
+	if (!bpf_map_update_elem(&partial, &key, pending, BPF_ANY))
+		state->flags |= KSPLIT_STATE_PENDING;
+	blank_out(pending->bytes, len);
+	return !(state->flags & KSPLIT_STATE_PENDING);
+}
+
+/* Whoever may read maps reads what was said no longer than it takes. */
+static __noinline int wipe(struct ksplit_scan *s)
+{
+	__u64 *window, *event;
+	__u32 window_len, event_len;
+
+	if (!s)
+		return 0;
+	window = (__u64 *)s->window;
+	event = (__u64 *)scan_event(s)->head;
+	window_len = s->touched;
+	event_len = s->event_bytes;
+	if (event_len < scan_event(s)->len)
+		event_len = scan_event(s)->len;
+	scan_event(s)->len = 0;
+	s->event_bytes = 0;
+	for (__u32 i = 0; i < SCAN_WINDOW / 8; i += 8) {
+		if (i * 8 >= window_len)
+			break;
+		window[i] = window[i + 1] = window[i + 2] = window[i + 3] = 0;
+		window[i + 4] = window[i + 5] = window[i + 6] = window[i + 7] = 0;
+	}
+	/* Copies are made in whole words: one beyond the event's end. */
+	for (__u32 i = 0; i < KSPLIT_HEAD_MAX / 8; i += 4) {
+		if (i * 8 >= event_len + 8)
+			break;
+		event[i] = event[i + 1] = event[i + 2] = event[i + 3] = 0;
+	}
+	return 0;
+}
+
+static __always_inline void walk_end(struct walk *walk)
+{
+	struct ksplit_scan *s = walk->scan;
+
+	if (walk->want == SCAN_WANT_KEEP && window_keep(s, walk->state)) {
+		count(SAMPLER_NO_ROOM);
+		scan_give_up(s, walk->state, KSPLIT_EVENT_LOST);
+	}
+	if (s->open)
+		scan_event_flush(s, walk->state, 0);
+	wipe(s);
+}
+
+/* 0, or there is nothing to walk with. */
+static __always_inline int walk_begin(struct walk *walk, struct ksplit_stream_state *state,
+				      __u32 size)
+{
+	__u32 worker = worker_of(state);
+	struct ksplit_scan *s = bpf_map_lookup_elem(&scratch, &worker);
+
+	walk->state = state;
+	walk->scan = s;
+	walk->pair = bpf_map_lookup_elem(&pairs, &state->conn);
+	if (!s || !walk->pair)
+		return 1;
+	s->head_bytes = head_bytes;
+	if (window_begin(s, state)) {
+		scan_give_up(s, state, KSPLIT_EVENT_LOST);
+		return 1;
+	}
+	scan_begin(s, state, walk->pair, bpf_ktime_get_ns(), size);
+	return 0;
+}
+
+#define WALK_STEPS (1 << 20) /* each takes a byte at least, or is the last */
+
+#endif
