@@ -118,6 +118,8 @@ class Capturing(Ksplitd):
 
     def start(self):
         super().start()
+        if "capture" not in self.config:
+            return self
         try:
             self.wait_state("on", "failed")
         except BaseException:

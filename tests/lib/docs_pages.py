@@ -124,6 +124,14 @@ def rules_gone(scene, _):
     wait_for(lambda: not scene.host.run("nft list tables").stdout, "the rules to be withdrawn")
 
 
+def tapped(scene):
+    """The configuration of the page."""
+    scene.host.run("mkdir -p /var/log/ksplit/content")
+    scene.start(settings=dict(LIGHT, taps={
+        "keylog": "/var/log/ksplit/keys.log", "content": "/var/log/ksplit/content/%D/%i-%s",
+        "pcapng": "/var/log/ksplit/plain.pcapng"}))
+
+
 # -- man pages -------------------------------------------------------------------------------------
 
 
@@ -177,6 +185,7 @@ PAGES = {
                             codes={"ksplit-doctor": {0, 1}}),
     "ksplitd.8": Page(with_ca, before={"ksplitd -c": start_instead}),
     "operations.md": Page(without_ca, after={"ksplit-ca init": start_it}),
+    "taps.md": Page(tapped),
     "quick-start.md": Page(bare, codes={"build/ksplit-doctor": {0, 1}}),
 }
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from . import cgroups
 from .process import ENV
 
-SOL_TLS, TLS_TX, TLS_RX, TLS_RX_EXPECT_NO_PAD = 282, 1, 2, 4
+SOL_TLS, TLS_TX, TLS_RX, TLS_RX_EXPECT_NO_PAD, TLS_TX_MAX_PAYLOAD_LEN = 282, 1, 2, 4, 5
 TLS_SET_RECORD_TYPE, TLS_GET_RECORD_TYPE = 1, 2
 TCP_ULP = 31
 TLS12, TLS13 = 0x0303, 0x0304
@@ -122,6 +122,16 @@ def rekey():
         receiver.setsockopt(SOL_TLS, TLS_RX, keys(TLS13, AES128_GCM, fill=2))
         receiver.settimeout(10)
         return receiver.recv(100) == b"under new keys"
+
+
+def limit_records():
+    """No record is larger than what is asked for, set before the keys are there."""
+    with tcp_pair() as (sender, receiver):
+        sender.setsockopt(SOL_TLS, TLS_TX_MAX_PAYLOAD_LEN, struct.pack("=H", 512))
+        sender.setsockopt(SOL_TLS, TLS_TX, keys(TLS13, AES128_GCM))
+        sender.sendall(bytes(1024))
+        # Header, text, its kind, tag (RFC 8446 5.2).
+        return receiver.recv(5) == b"\x17\x03\x03" + struct.pack(">H", 512 + 1 + 16)
 
 
 def expect_no_pad():
@@ -301,10 +311,11 @@ def connects(port):
         return sock.connect_ex(("127.0.0.1", port)) == 0
 
 
-def led(match="", target="redirect to ", call=connects):
-    """Is a call that matches led to a listener, by a table of both families?"""
+def led(match="", target="redirect to ", call=connects, more=""):
+    """Is a call that matches led to a listener, by a table of both families (with `more` in it)?"""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        nft("flush ruleset; table inet try { chain out { type nat hook output priority -101; "
+        nft("flush ruleset; table inet try { " + more +
+            "chain out { type nat hook output priority -101; "
             f"{match} tcp dport 4443 {target}:{server.getsockname()[1]}; }}; }}")
         return call(4443)
 
@@ -328,6 +339,11 @@ def socket_mark_inside():
 
 def conntrack_inside():
     return led("ct state new") and not led("ct state established")
+
+
+def zone_inside():
+    return led("ct original zone 27507", more="chain zone { type filter hook output priority -300; "
+               "ct original zone set 27507; }; ") and not led("ct original zone 27507")
 
 
 def cgroup_inside():

@@ -74,12 +74,12 @@ def _await_listening(program, port):
     return program
 
 
-def openssl_s_server(port, certificate, *options):
+def openssl_s_server(port, certificate, *options, cwd=None):
     """`openssl s_server` in the foreground; lines said to it go to the client, K and k send
     KeyUpdate (asking for one back, or not), Q ends it."""
     return _await_listening(Program("openssl", "s_server", "-accept", "127.0.0.1:%d" % port,
                                     "-cert", certificate.cert, "-key", certificate.key,
-                                    *options), port)
+                                    *options, cwd=cwd), port)
 
 
 def gnutls_serv(port, certificate, *options):

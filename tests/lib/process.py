@@ -38,13 +38,13 @@ class Program:
     collected by a thread. As a context manager it is ended when the block is left.
     """
 
-    def __init__(self, *argv, env=None, cwd=None, group=False):
+    def __init__(self, *argv, env=None, cwd=None, group=False, pass_fds=()):
         self.argv = [str(a) for a in argv]
         self._lock = threading.Lock()
         self._output = bytearray()
         self.process = subprocess.Popen(self.argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT, env=env or ENV, cwd=cwd,
-                                        start_new_session=group)
+                                        start_new_session=group, pass_fds=pass_fds)
         self._group = group
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

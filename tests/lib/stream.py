@@ -103,15 +103,19 @@ def exchange(sock, chunks, expect, timeout=None):
     return sent, received
 
 
-def receive_all(sock, timeout=None):
-    """Everything until an orderly end (close_notify, or FIN of a plain socket)."""
+def pieces(sock, timeout=None):
+    """What comes, piece by piece, until an orderly end (close_notify, or FIN of a plain socket)."""
     sock.settimeout(timeout or PATIENCE)
+    while data := sock.recv(65536):
+        yield data
+
+
+def receive_all(sock, timeout=None):
+    """Everything until an orderly end."""
     received = Flow()
-    while True:
-        data = sock.recv(65536)
-        if not data:
-            return received
+    for data in pieces(sock, timeout):
         received.add(data)
+    return received
 
 
 def receive_exactly(sock, count, timeout=None):

@@ -57,6 +57,15 @@ def _set_ciphersuites(context, names):
         raise AssertionError("OpenSSL refuses the cipher suites " + names)
 
 
+def set_groups(context, names):
+    """SSL_CTX_set1_groups_list(3), a macro: set_ecdh_curve() of Python 3.11 knows no X25519."""
+    pointer = ctypes.c_void_p.from_address(id(context) + object.__basicsize__)
+    control = _libssl().SSL_CTX_ctrl
+    control.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_long, ctypes.c_char_p]
+    control.restype = ctypes.c_long
+    assert control(pointer, 92, 0, names.encode()) == 1, "OpenSSL refuses the groups " + names
+
+
 def _limit(context, suite):
     # Python sets it by default; a FIN without close_notify would look like an orderly end.
     context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF

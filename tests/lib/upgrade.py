@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from .capturing import Capturing
 from .daemon import Ksplitd
 from .env import BUILD, PATIENCE, wait_for
 from .process import ENV, Program
@@ -96,14 +97,38 @@ class Upgrading(Ksplitd):
         return next(pid for pid, name in children(self.now).items() if name == "ksplit-launcher")
 
 
+class UpgradingCapture(Upgrading, Capturing):
+    """With rules, in a namespace."""
+
+    def reload(self, **members):
+        """Write these into the configuration (None takes one out) and have it taken: by the process
+        that runs, or by another. What ksplit-status says, decoded."""
+        for key, value in members.items():
+            self.config.pop(key, None)
+            if value is not None:
+                self.config[key] = value
+        self.config_path.write_text(json.dumps(self.config, indent=1))
+        code, told = self.tool_json("reload")
+        assert told["old_pid"] == self.now, told
+        if told["pid"] != self.now:
+            self.retired.append(self.now)
+            self.now = told["pid"]
+        assert code == (0 if told["reloaded"] else 1), told
+        return told
+
+
 CALLS = """
-import socket, ssl, sys, threading
+import datetime, socket, ssl, sys, threading
 
 host, port, authority = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 context = ssl.create_default_context(cafile=authority)
 over, answered, failures = threading.Event(), 0, []
 threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
 print("begun", flush=True)
+
+def fail(what):
+    failures.append("%s at %s:" % (what, datetime.datetime.utcnow().time()))
+
 while not over.is_set():
     try:
         with socket.create_connection((host, port), 20) as plain:
@@ -112,10 +137,10 @@ while not over.is_set():
                 sock.sendall(b"GET / HTTP/1.0\\r\\nHost: origin.test\\r\\n\\r\\n")
                 answer = sock.recv(65536)
         if not answer.startswith(b"HTTP/1.1 200") or peer[1] != port:
-            failures.append("%r %r" % (answer[:60], peer))
+            fail("%r %r" % (answer[:60], peer))
         answered += 1
     except OSError as exc:
-        failures.append(repr(exc))
+        fail(repr(exc))
 print("answered", answered, "failed", len(failures), *failures[:3], flush=True)
 """
 

@@ -27,26 +27,34 @@ TEST_SECONDS = 6 * env.PATIENCE
 def pytest_configure(config):
     config.addinivalue_line("markers", "needs(*programs): skipped, aloud, without these programs")
     config.addinivalue_line("markers", "relays(*names): with which relays to run (default all)")
-    config.addinivalue_line("markers", "every_relay: KSPLIT_RELAYS does not cut it on kernel TLS")
+    config.addinivalue_line("markers", "every_relay: not cut to KSPLIT_RELAYS, or to those that differ")
 
 
 # What moves much, and how it ends: with more than one relay where KSPLIT_RELAYS names more. For the
 # others auto, the last, is both copy and splice.
 SPLICED = ("test_bulk", "test_endings")
+# What an emulated kernel has a part in; auto is the two of them, and user space is the host's.
+OF_THE_KERNEL = ("splice", "copy")
+# Where there is no kernel TLS all four are the user relay, asked for or fallen back to.
+WITHOUT_KERNEL = ("user", "auto")
 
 
 def relays_of(definition):
     """Those that the test names, cut to KSPLIT_RELAYS where an emulated machine would take too
-    long over all of them; never none."""
+    long over all of them, and to those that differ; never none."""
     marker = definition.get_closest_marker("relays")
     relays = marker.args if marker else RELAYS
-    if definition.get_closest_marker("every_relay") and env.EXPECT_KTLS and not env.SANITIZED:
-        return relays
-    wanted = os.environ.get("KSPLIT_RELAYS", "").split(",")
+    if definition.get_closest_marker("every_relay") and not env.SANITIZED:
+        if not env.IN_VM:
+            return relays
+        if env.EXPECT_KTLS:
+            return [relay for relay in relays if relay in OF_THE_KERNEL]
+    wanted = [relay for relay in os.environ.get("KSPLIT_RELAYS", "").split(",") if relay]
     if len(wanted) > 1 and definition.module.__name__ not in SPLICED:
         wanted = wanted[-1:]
-    return [relay for relay in relays if relay in wanted] or (
-        relays if wanted == [""] else relays[:1])
+    if not wanted:
+        wanted = RELAYS if env.EXPECT_KTLS else WITHOUT_KERNEL
+    return [relay for relay in relays if relay in wanted] or relays[:1]
 
 
 def pytest_generate_tests(metafunc):
@@ -224,7 +232,8 @@ def identities(tmp_path, pki):
 # of its own and asks nothing of observation, it does without; of the long-lived ones the usual one has
 # all of it.
 UNOBSERVED = {"test_endings", "test_key_update", "test_clients", "test_pass_through",
-              "test_origin_trouble", "test_destinations", "test_bulk"}
+              "test_origin_trouble", "test_starttls", "test_destinations", "test_bulk",
+              "test_incoming_service"}
 WITHOUT_BPF = {"sampler": "user", "sampling": {"timings": False, "processes": False}}
 
 

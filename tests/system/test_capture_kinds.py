@@ -2,6 +2,7 @@
 """Rules that ksplitd loads itself: what is captured, what is left alone, and what is told."""
 
 import contextlib
+import ssl
 
 import pytest
 
@@ -87,6 +88,28 @@ def test_forwarded_calls_by_tproxy(site):
             daemon.wait_log(count=3 + FAMILIES.index(family))
             assert_logged(daemon, family, client)
     assert not site.table()
+
+
+@pytest.mark.parametrize("method", ("redirect", "tproxy"))
+def test_forwarded_calls_that_were_there_before(site, method):
+    """Rules that are loaded, and loaded anew, leave open connections alone: they reach the origin."""
+    capture = {"forwarded": dict(FORWARDED["forwarded"], method=method)}
+    trusted = ssl.create_default_context(cafile=site.pki.origin_ca.cert)
+    with contextlib.ExitStack() as ending:
+        ending.enter_context(tproxy_route(site))
+        socks = [ending.enter_context(site.row.connect(Row.ORIGIN[family], 443, env.PATIENCE))
+                 for family in FAMILIES]
+        daemon = ending.enter_context(Capturing(
+            site, capture, to="tproxy" if method == "tproxy" else "original", hosts=EVERYWHERE))
+        for _ in range(2):
+            for family in FAMILIES:
+                assert site.issuer(family, site.row.client) == "ksplit"
+            assert daemon.capture("off")["state"] == "off"
+            assert daemon.capture("on")["state"] == "on"
+        for sock in socks:
+            tls = ending.enter_context(trusted.wrap_socket(sock, server_hostname="origin.test"))
+            tls.sendall(b"GET / HTTP/1.1\r\nHost: origin.test\r\nConnection: close\r\n\r\n")
+            assert tls.recv(12) == b"HTTP/1.1 200"
 
 
 def test_own_calls_are_not_captured(site):

@@ -52,6 +52,7 @@ def test_kernel_support_is_told(proxy):
             assert ciphers == (wanted if env.EXPECT_KTLS else []), kernel
 
 
+@pytest.mark.every_relay
 def test_fallbacks_are_counted(proxy):
     """A relay that cannot be had is told and counted for each of the four directions."""
     reason = expect.fallback_reason(proxy.relay)

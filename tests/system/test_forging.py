@@ -125,6 +125,43 @@ def test_leaf_key_type_is_configurable(ksplitd, pki, stage, tmp_path, kind, told
         assert found["keyUsage"] == ["Digital Signature, Key Encipherment"]
 
 
+OLD_SUITES = ("ECDHE-RSA-AES128-GCM-SHA256", "DHE-RSA-AES128-GCM-SHA256", "AES128-GCM-SHA256",
+              "AES256-SHA")
+
+
+def test_old_clients_get_a_leaf_with_an_rsa_key(ksplitd, pki, stage, tmp_path):
+    """Suites that need an RSA key; everybody else still gets the EC leaf of the same origin."""
+    daemon = ksplitd("127.0.0.1:%d" % stage.port, {"workers": 1})
+    with stage.play_tls(server_context(pki.origin), lambda sock: None):
+        for suite in OLD_SUITES:
+            context = client_context(pki.ca)
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
+            context.set_ciphers(suite)
+            found = fields(leaf_of(daemon.address, context, tmp_path))
+            assert "2048 bit" in found["text"], suite
+            assert found["keyUsage"] == ["Digital Signature, Key Encipherment"]
+            assert found["subject"] == fields(pki.origin.cert)["subject"]
+        leaf = leaf_of(daemon.address, client_context(pki.ca), tmp_path)
+        assert "prime256v1" in fields(leaf)["text"]
+    summary = daemon.summary()
+    assert (summary["leaf_cache"]["entries"], summary["leaf_cache"]["forged"]) == (2, 2), summary
+    assert daemon.reason_count("no_common_cipher") == 0
+
+
+@pytest.mark.needs("openssl")
+def test_a_client_of_rsa_alone_is_served_under_an_rsa_ca(ksplitd, pki, stage):
+    daemon = ksplitd("127.0.0.1:%d" % stage.port, ca=pki.ca_rsa)
+    with stage.play_tls(server_context(pki.origin), lambda sock: sock.recv(1)):
+        for version, more in (("-tls1_2", ("-cipher", "ECDHE-RSA-AES128-GCM-SHA256")),
+                              ("-tls1_3", ())):
+            with clients.s_client(daemon.port, pki.ca_rsa, version, *more,
+                                  "-sigalgs", "RSA-PSS+SHA256:RSA+SHA256") as client:
+                client.expect("Verify return code: 0")
+                client.say("Q\n")
+                client.wait()
+    assert daemon.reason_count("no_common_signature") == 0
+
+
 @pytest.mark.needs("openssl")
 def test_validity_lies_inside_the_cas(ksplitd, pki, stage, tmp_path):
     """Python refuses nothing here: both ends are compared as openssl prints them."""
@@ -179,12 +216,24 @@ def test_twenty_simultaneous_first_calls_forge_once(ksplitd, pki, stage):
     assert cache["hits"] + cache["misses"] + cache["waited"] >= count, cache
 
 
+def test_names_of_a_wildcard_share_a_leaf(ksplitd, pki, stage):
+    daemon = ksplitd("127.0.0.1:%d" % stage.port, {"workers": 1})
+    context = client_context(pki.ca)
+    with stage.play_tls(server_context(pki.origin), lambda sock: None):
+        for name in ("a.wild.test", "b.wild.test", "origin.test", "www.origin.test"):
+            stages.connect_tls(daemon.address, context, name).close()
+    cache = daemon.summary()["leaf_cache"]
+    assert (cache["entries"], cache["forged"], cache["hits"]) == (1, 1, 3), cache
+
+
 def test_leaf_cache_is_bounded(ksplitd, pki, stage):
-    daemon = ksplitd("127.0.0.1:%d" % stage.port, {"ca": {"leaf_cache": 3}, "workers": 1})
+    """Names that the origin is not for make a leaf of their own each."""
+    daemon = ksplitd("127.0.0.1:%d" % stage.port, {"ca": {"leaf_cache": 3}, "workers": 1,
+                                                   "upstream": {"verify": "off"}})
     context = client_context(pki.ca)
     with stage.play_tls(server_context(pki.origin), lambda sock: None):
         for number in range(8):
-            stages.connect_tls(daemon.address, context, "n%d.wild.test" % number).close()
+            stages.connect_tls(daemon.address, context, "n%d.added.test" % number).close()
     cache = daemon.summary()["leaf_cache"]
     assert (cache["entries"], cache["forged"], cache["evicted"]) == (3, 8, 5), cache
 

@@ -133,6 +133,10 @@ def test_ktls_rekey():
         assert refusal.errno == errno.EBUSY
 
 
+def test_ktls_limit():
+    check("ktls-limit", attempt.limit_records)
+
+
 def test_ktls_no_pad():
     check("ktls-no-pad", attempt.expect_no_pad)
 
@@ -217,6 +221,10 @@ def test_nft_cgroup():
 
 def test_nft_ct():
     check("nft-ct", attempt.in_namespace, "conntrack_inside")
+
+
+def test_nft_zone():
+    check("nft-zone", attempt.in_namespace, "zone_inside")
 
 
 def test_nft_reject():

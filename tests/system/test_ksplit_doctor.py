@@ -17,7 +17,7 @@ from lib.process import ENV, run
 ROWS = kernel_notes.rows_read()
 NOBODY = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups",
           "--bounding-set", "-all", "--inh-caps", "-all")
-NO_LOSS = {"ktls-ccm", "ktls-no-pad", "sockmap-ktls"}
+NO_LOSS = {"ktls-ccm", "ktls-limit", "ktls-no-pad", "sockmap-ktls"}
 # Tried, though they are no rows.
 MORE = {"sockmap-ktls"}
 

@@ -14,7 +14,7 @@ PAGES = {"ksplitd": "docs/man/ksplitd.8", "ksplit-status": "tools/ksplit-status/
          "ksplit-doctor": "tools/ksplit-doctor/ksplit-doctor.8"}
 KEYS = "docs/man/ksplit.json.5"
 MEMBER = (r'(?:PART|MATCH)\(((?!name_)\w+), \w+\)|'
-          r'\{(?:\.name = )?"(\w+)",\s+(?:\.read = )?(?:read_|config_reader_)')
+          r'\{(?:\.name = )?"(\w+)",\s+(?:\.read = )?(?:read_|config_reader_|config_rule_)')
 OPTION = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
 
 

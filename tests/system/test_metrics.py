@@ -124,7 +124,8 @@ def test_documented(serve):
     told = set(re.findall(r"`((?:ksplit|http|process)_[a-z0-9_]+)`", text))
     families = set(re.findall(r"^# TYPE (\S+) ", metrics.get(serve("empty").port, "/metrics")[2],
                               re.MULTILINE))
-    groups = "connections|handshakes|ktls|user_tls|bytes|records|access_log"
+    groups = ("connections|handshakes|sessions|origin_faults|ktls|user_tls|bytes|records|"
+              "starttls|access_log")
     counters = set(re.findall(r'X\(\w+, "(\w+)", "(\w+)"\)',
                               (ROOT / "user/observe/stats.h").read_text()))
     assert {group for group, _ in counters} <= set(groups.split("|"))

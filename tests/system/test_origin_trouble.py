@@ -122,7 +122,7 @@ def test_origin_that_does_not_speak_tls(ksplitd, pki, stage):
 
 
 @pytest.mark.parametrize("which", ("unknown", "expired"))
-@pytest.mark.parametrize("verify", ("require", "mimic"))
+@pytest.mark.parametrize("verify", ("require",))
 def test_unverified_origin_is_refused_with_an_alert(ksplitd, pki, stage, which, verify):
     daemon = ksplitd("127.0.0.1:%d" % stage.port, {"upstream": {"verify": verify}})
     with stage.play_tls(server_context(getattr(pki, which)), stages.echo):

@@ -104,7 +104,8 @@ def test_removed_leaves_the_configuration_and_purged_nothing(machine):
     machine.run("sh", "-c", "mkdir -p /var/log/ksplit && echo key > /etc/ksplit/ca.key && "
                             "echo '// mine' >> /etc/ksplit/ksplit.json")
     machine.run("dpkg", "--remove", "ksplit")
-    assert machine.changed() == ["etc/ksplit/ca.key", "etc/ksplit/ksplit.json"]
+    assert machine.changed() == ["etc/ksplit/ca.key", "etc/ksplit/ksplit.json",
+                                 "etc/logrotate.d/ksplit"]
     machine.run("dpkg", "--purge", "ksplit")
     assert machine.changed() == []
     for folder in ("/etc", "/var/log", "/usr/share/doc"):

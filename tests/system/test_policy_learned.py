@@ -50,7 +50,7 @@ def test_second_try_passes(ksplitd, pki, stage, suite):
     assert (second["mode"], second["pass_reason"]) == ("pass", "learned")
     assert passes(daemon, reason="learned")[0]["count"] == 1
     assert daemon.reason_count("learned") == 1
-    assert "refused the forged leaf: its calls of that name are passed" in daemon.stderr()
+    assert "refused the forged leaf: the client's calls of that name are passed" in daemon.stderr()
 
 
 @pytest.mark.needs("curl")
@@ -146,7 +146,7 @@ def test_learned_passes_expire(ksplitd, pki, stage):
     daemon = start(ksplitd, stage.port, 300)
     with origin(stage, pki):
         refuse(daemon, pki)
-        env.wait_for(lambda: "its calls of that name are passed" in daemon.stderr(), "learning")
+        env.wait_for(lambda: "the client's calls of that name are passed" in daemon.stderr(), "learning")
         env.wait_for(lambda: not passes(daemon, reason="learned"), "the pass to expire")
         assert seen(daemon.address, pki) == FORGED
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from lib import clients
+from lib import clients, env
 from lib.daemon import Ksplitd, run_to_end
 from lib.env import wait_for
-from lib.process import proc_fds
+from lib.process import proc_fds, run
 from lib.signer import PEER, memory_has, private_scalar, proc_status, signer_of
 
 pytestmark = pytest.mark.needs("nginx", "curl", "setpriv")
@@ -137,6 +137,37 @@ def test_control_socket_and_access_log_are_the_users(own_daemon, pki):
     daemon.process.send_signal(signal.SIGUSR1)
     call(daemon, pki)
     assert daemon.wait_log()[0]["mode"] == "intercept"
+
+
+@pytest.mark.needs("logrotate")
+@pytest.mark.parametrize("signal_name", ["USR1", "HUP"])
+def test_the_packaged_rotation(own_daemon, pki, tmp_path, signal_name):
+    """logrotate with the package's file: the lines after it are in a new file of the same user's. A
+    reload (SIGHUP) opens the same path again, too."""
+    daemon = own_daemon({"sampler": "user"})
+    call(daemon, pki)
+    daemon.wait_log()
+    wait_for(daemon.request_log, "the line of the request, which comes by another thread")
+    text = (env.ROOT / "packaging" / "debian" / "logrotate").read_text()
+    kill = "systemctl kill --kill-who=main --signal=USR1 ksplit.service"
+    assert text.count("/var/log/ksplit/*.log") == 1 and text.count("ksplit adm") == 2
+    assert text.count(kill) == 1
+    rules = tmp_path / "rotation"
+    rules.write_text(text.replace("/var/log/ksplit/*.log", str(daemon.access_log_path))
+                     .replace("ksplit adm", "%s %s" % (USER, USER))
+                     .replace(kill, "kill -%s %d" % (signal_name, daemon.pid)))
+    daemon.folder.chmod(0o755)
+    os.chown(daemon.folder, pwd.getpwnam(USER).pw_uid, pwd.getpwnam(USER).pw_gid)
+    before = daemon.access_log_path.read_text()
+    run("logrotate", "--force", "--state", tmp_path / "state", rules)
+    rotated = Path(str(daemon.access_log_path) + ".1")
+    assert rotated.read_text() == before
+    assert daemon.access_log_path.stat().st_uid == pwd.getpwnam(USER).pw_uid
+    # The signal is obeyed by the main thread, in its time.
+    wait_for(lambda: str(daemon.access_log_path) in map(str, proc_fds(daemon.pid).values()),
+             "the log to be opened again")
+    call(daemon, pki)
+    assert len(daemon.wait_log()) == 1 and rotated.read_text() == before
 
 
 @pytest.mark.parametrize("settings, words", [

@@ -27,6 +27,15 @@ def call(daemon, pki, name="origin.test"):
     clients.curl(daemon.port, "/", pki.both_authorities(), name=name)
 
 
+# The names of one certificate share a leaf: others get one each where the origin is not verified.
+UNVERIFIED = {"upstream": {"verify": "off"}}
+
+
+def call_other(daemon, pki, name):
+    """A call that wants a new leaf, or whatever comes from the origin, which is not for the name."""
+    clients.curl(daemon.port, "/", pki.both_authorities(), "--insecure", name=name)
+
+
 def only_line(daemon, mark):
     lines = daemon.wait_log(mark)
     assert len(lines) == 1, lines
@@ -70,7 +79,7 @@ def test_nobody_else_looks_into_the_signing_process(ksplitd, pki, nginx):
 
 
 def test_without_it_cached_names_go_on_and_new_ones_pass(ksplitd, pki, nginx):
-    daemon = ksplitd("127.0.0.1:%d" % nginx.port)
+    daemon = ksplitd("127.0.0.1:%d" % nginx.port, UNVERIFIED)
     call(daemon, pki)
     summary = daemon.summary()
     assert summary["degraded"] is None
@@ -85,6 +94,9 @@ def test_without_it_cached_names_go_on_and_new_ones_pass(ksplitd, pki, nginx):
     assert only_line(daemon, mark)["mode"] == "intercept"
     mark = daemon.mark()
     call(daemon, pki, name="www.origin.test")
+    assert only_line(daemon, mark)["mode"] == "intercept"
+    mark = daemon.mark()
+    call_other(daemon, pki, "new.test")
     line = only_line(daemon, mark)
     assert (line["mode"], line["pass_reason"]) == ("pass", "signer_gone"), line
     assert line["leaf_fingerprint_sha256"] is None
@@ -94,10 +106,10 @@ def test_without_it_cached_names_go_on_and_new_ones_pass(ksplitd, pki, nginx):
 
 def test_more_new_names_than_the_rate_pass(ksplitd, pki, nginx):
     """One leaf a second: of six new names at once some are passed, none is refused."""
-    daemon = ksplitd("127.0.0.1:%d" % nginx.port, {"ca": {"sign_rate": 1}})
+    daemon = ksplitd("127.0.0.1:%d" % nginx.port, dict(UNVERIFIED, ca={"sign_rate": 1}))
     mark = daemon.mark()
     for number in range(6):
-        call(daemon, pki, name="n%d.wild.test" % number)
+        call_other(daemon, pki, "n%d.new.test" % number)
     lines = daemon.wait_log(mark, 6)
     ways = [(line["mode"], line["pass_reason"]) for line in lines]
     assert set(ways) == {("intercept", None), ("pass", "signer_busy")}, ways
@@ -109,13 +121,13 @@ def test_more_new_names_than_the_rate_pass(ksplitd, pki, nginx):
 def test_a_silent_one_is_not_waited_for(ksplitd, pki, nginx):
     """Other calls go on while it does not answer; the call that waits for it is passed in the end."""
     daemon = ksplitd("127.0.0.1:%d" % nginx.port,
-                     {"limits": {"deadlines_ms": {"client_handshake": 2500}}})
+                     dict(UNVERIFIED, limits={"deadlines_ms": {"client_handshake": 2500}}))
     call(daemon, pki)
     signer = signer_of(daemon.pid)
     os.kill(signer, signal.SIGSTOP)
     try:
         mark = daemon.mark()
-        call(daemon, pki, name="www.origin.test")
+        call_other(daemon, pki, "new.test")
         assert only_line(daemon, mark)["pass_reason"] == "signer_gone"
         mark = daemon.mark()
         call(daemon, pki)

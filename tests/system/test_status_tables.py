@@ -21,7 +21,7 @@ def test_requests(serve, path):
         " COUNT  PER S   ERR     P50     P99  ST REQUEST",
         "  1.2M  12.3k     - 12.5 ms 50.0 ms 200 DELETE api.example...currency&page&sort",
         "  1.2k     12     -  3.4 ms 13.6 ms 200 GET api.example.com/users/{number}",
-        "    34    0.3 50.0%   85 us  340 us 503 GET api.example.com/health",
+        "    34    0.3 50.0%   85 us  340 us 503 GET http://api.example.com/health",
         "     9    0.1  100%  1.25 s  5.00 s g13 POST 203.0.113.5:4...d.Greeter/SayHello",
         " 15.2k    9.5 <0.1% 1.2 min 4.7 min   - (other)",
     ]

@@ -376,11 +376,10 @@ def test_answer_byte_by_byte(serve, path):
 # Usage.
 
 @pytest.mark.parametrize("arguments, message", [
-    (["certs"], "certs: not supported yet by this version"),
     (["foo"], "foo: unknown command, expected summary, connections, endpoints, requests, "
-               "kernel, passes, capture, upgrade or reload"),
-    (["--sort", "p99"], "--sort: only for endpoints, requests and passes"),
-    (["kernel", "--top", "3"], "--top: only for endpoints, requests and passes"),
+               "kernel, passes, certs, capture, taps, upgrade or reload"),
+    (["--sort", "p99"], "--sort: only for endpoints, requests, passes and certs"),
+    (["kernel", "--top", "3"], "--top: only for endpoints, requests, passes and certs"),
     (["requests", "--top"], "--top: expected a whole number of rows, at least 1"),
     (["requests", "--top=0"], "--top: expected a whole number of rows, at least 1"),
     (["requests", "--sort", "rtt"], "rtt: unknown key, expected one of count throughput"),

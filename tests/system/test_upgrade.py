@@ -2,6 +2,7 @@
 """A new ksplitd takes over from the one that runs: nobody that calls notices, and when it cannot, the
 old one goes on as if nothing had been."""
 
+import json
 import os
 import signal
 import subprocess
@@ -153,16 +154,29 @@ def test_one_that_is_killed_changes_nothing(pki, nginx):
     """At any moment of the handover; requests go on meanwhile."""
     with started(pki, "127.0.0.1:%d" % nginx.port) as daemon:
         with Load(daemon, pki, 20, 25) as running:
-            for _ in range(2):
+            for ended in (1, 2):
                 os.kill(daemon.pid, signal.SIGUSR2)
                 os.kill(wait_for_new(daemon), signal.SIGKILL)
+                wait_for(lambda ended=ended: daemon.stderr().count(
+                    "ended before it could take over") == ended, daemon.tail)
                 launcher = daemon.launcher()
                 wait_for(lambda: not children(launcher), "it to be gone")
         assert running.error is None, "%s\n%s" % (running.error, daemon.tail())
-        wait_for(lambda: "ended before it could take over" in daemon.stderr(), daemon.tail)
         assert daemon.summary()["pid"] == daemon.pid
         daemon.upgrade()
         load(daemon, pki, Book(), 2, 2)
+
+
+@pytest.mark.needs("nginx")
+def test_a_listener_on_fewer_addresses_and_on_more(pki, nginx):
+    """The port is the old one's until the new one has taken over."""
+    with started(pki, "127.0.0.1:%d" % nginx.port) as daemon:
+        for host in ("0.0.0.0", "127.0.0.1", "0.0.0.0"):
+            daemon.config["listeners"][0]["listen"] = "%s:%d" % (host, daemon.port)
+            daemon.config_path.write_text(json.dumps(daemon.config))
+            daemon.upgrade()
+            load(daemon, pki, Book(), 4, 2)
+            assert "another program" not in daemon.stderr()
 
 
 @pytest.mark.needs("nginx")

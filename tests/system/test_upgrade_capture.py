@@ -9,18 +9,14 @@ import time
 import pytest
 
 from lib import stage as stages
-from lib.capturing import Capturing, within
+from lib.capturing import within
 from lib.cgroups import Cgroup, own_name
 from lib.env import wait_for
 from lib.netns import Row
 from lib.tls import server_context
-from lib.upgrade import Calls, Upgrading, is_alive
+from lib.upgrade import Calls, Upgrading, UpgradingCapture, is_alive
 
 UPGRADES = 3
-
-
-class UpgradingCapture(Upgrading, Capturing):
-    """With rules, in a namespace."""
 
 
 def tables(site):

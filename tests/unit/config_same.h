@@ -60,6 +60,16 @@ static inline void config_expect_metrics(const struct config *is, const struct c
 	CONFIG_EXPECT(metrics.max_endpoints);
 }
 
+static inline void config_expect_sessions(const struct config *is, const struct config *expected)
+{
+	CONFIG_EXPECT(sessions.upstream_cache);
+	CONFIG_EXPECT(sessions.upstream_lifetime_s);
+	CONFIG_EXPECT(sessions.upstream_tickets);
+	CONFIG_EXPECT(sessions.client_cache);
+	CONFIG_EXPECT(sessions.client_tickets);
+	CONFIG_EXPECT(sessions.rotation_s);
+}
+
 static inline void config_expect_deadlines(const struct config *is, const struct config *expected)
 {
 	CONFIG_EXPECT(deadlines.peek);
@@ -94,6 +104,7 @@ static inline void config_expect_same(const struct config *is, const struct conf
 	CONFIG_EXPECT(workers);
 	CONFIG_EXPECT(max_connections);
 	CONFIG_EXPECT(gcm_records);
+	config_expect_sessions(is, expected);
 	config_expect_deadlines(is, expected);
 	CONFIG_EXPECT_TEXT(user);
 	CONFIG_EXPECT(foreground);

@@ -249,6 +249,25 @@ static inline void case_unexpected(struct end_rig *rig)
 		fail_msg("%s: event %d", rig->options.suite->name, event);
 }
 
+/*
+ * A server asks who we are. Nobody has offered that here, or (the kernel reads, OpenSSL need not
+ * know) it was: then it is an event of its own.
+ */
+static inline void case_certificate_request(struct end_rig *rig)
+{
+	static const uint8_t request[] = {13, 0, 0, 15, 4, 1, 2, 3, 4, 0, 8, 0, 13,
+					  0,  4, 0, 2,  4, 3};
+	bool offered = rig->options.rx_kernel && !rig->options.is_client_side;
+	enum end_event event;
+
+	rig->session.may_be_asked = offered && rig->options.suite->aead != TLS_AEAD_AES256_GCM;
+	peer_send_sealed(&rig->peer, TLS_CT_HANDSHAKE, request, sizeof(request));
+	event = rig_read_end(rig);
+	if (event != (rig->session.may_be_asked && is_tls13(rig) ? END_CERTIFICATE_ASKED
+								 : END_UNEXPECTED))
+		fail_msg("%s: event %d", rig->options.suite->name, event);
+}
+
 static inline void case_unknown_type(struct end_rig *rig)
 {
 	enum end_event event;

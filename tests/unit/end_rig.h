@@ -49,7 +49,7 @@ static inline void lab_open(struct lab *lab)
 	assert_int_equal(tls_kdf_new(&lab->kdf), 0);
 	lab->leaf_key = make_test_key("P-256");
 	lab->leaf = make_test_cert(&(struct cert_spec){.cn = "leaf", .key = lab->leaf_key});
-	options.leaf_key = lab->leaf_key;
+	options.resumption.client_tickets = true;
 	if (tls_context_new(&options, &lab->context, error, sizeof(error)))
 		fail_msg("%s", error);
 	printf("kernel TLS: %s%s\n", lab->support.ulp ? "yes" : "no",
@@ -273,11 +273,12 @@ static inline void rig_new_session(struct end_rig *rig)
 	static const struct tls_upstream_target target = {.sni = "test"};
 	static const uint8_t leaf_id[32] = {1};
 	struct lab *lab = rig->lab;
+	const struct tls_credential leaf = {.cert = lab->leaf, .key = lab->leaf_key};
 	int err;
 
 	if (rig->options.is_client_side)
 		err = tls_session_accept(&rig->session, lab->context, rig->fd, &rig->out, lab->kdf,
-					 lab->leaf, leaf_id);
+					 &leaf, leaf_id);
 	else
 		err = tls_session_connect(&rig->session, lab->context, rig->fd, &rig->out, lab->kdf,
 					  &target);

@@ -9,6 +9,8 @@
 #include "cert_maker.h"
 #include "pki/ca.h"
 #include "pki/forge.h"
+#include "pki/forge_names.h"
+#include "pki/leaf_keys.h"
 #include "pki/signer_verdict.h"
 #include "pki/signing_key.h"
 
@@ -69,7 +71,7 @@ static inline int make_all(void **state)
 	for (size_t i = 0; i < LEN(origin_kinds); i++)
 		made.origin_keys[i] = any_key(origin_kinds[i]);
 	for (size_t i = 0; i < LEN(leaf_kinds); i++)
-		assert_int_equal(forge_make_key(leaf_kinds[i], &made.leaf_keys[i]), 0);
+		assert_int_equal(leaf_key_make(leaf_kinds[i], &made.leaf_keys[i]), 0);
 	return 0;
 }
 
@@ -99,12 +101,17 @@ static inline uint8_t *forge_tbs(const struct test_ca *by, X509 *origin, const c
 				 EVP_PKEY *leaf_key, size_t *len, int *err)
 {
 	const struct ca ca = {.cert = by->cert, .chain = by->chain};
+	struct forge_request request = {.ca = &ca, .origin = origin, .leaf_key = leaf_key};
+	char name[FORGE_NAME_MAX + 1];
 	struct signing_key *key = NULL;
 	uint8_t *tbs = NULL;
 
 	EVP_PKEY_up_ref(by->key);
 	assert_int_equal(signing_key_new(by->cert, by->key, &key), 0);
-	*err = forge_leaf(&ca, signing_key_algorithm(key), origin, sni, leaf_key, &tbs, len);
+	request.algorithm = signing_key_algorithm(key);
+	forge_name_missing(origin, sni, false, name);
+	request.name = name;
+	*err = forge_leaf(&request, &tbs, len);
 	signing_key_free(key);
 	return tbs;
 }

@@ -77,7 +77,10 @@ struct hello_recipe {
 	const uint16_t *versions;
 	size_t key_share; /* bytes of one share */
 	size_t cipher_padding;
+	const char *status_request; /* the bytes inside */
 	bool no_extensions, early_data, grease, sni_twice, psk_last, psk_first;
+	bool post_handshake_auth;
+	size_t post_handshake_auth_len; /* it is empty, by right */
 };
 
 static const uint16_t hello_ciphers[] = {0x1301, 0x1302, 0xc02b, 0};
@@ -165,8 +168,15 @@ static inline void hello_put_extensions(struct hello_bytes *to, const struct hel
 		hello_put_versions(to, recipe, lengths);
 	if (recipe->key_share)
 		hello_put_plain_extension(to, 51, recipe->key_share);
+	if (recipe->status_request) {
+		hello_put16(to, 5);
+		hello_put16(to, (unsigned int)strlen(recipe->status_request));
+		hello_put(to, recipe->status_request, strlen(recipe->status_request));
+	}
 	if (recipe->early_data)
 		hello_put_plain_extension(to, 42, 0);
+	if (recipe->post_handshake_auth)
+		hello_put_plain_extension(to, 49, recipe->post_handshake_auth_len);
 	if (recipe->grease)
 		hello_put_plain_extension(to, 0xdada, 1);
 	if (recipe->psk_last)

@@ -191,6 +191,8 @@ static inline void make_summary(struct control_summary *out)
 	out->verify = "mimic";
 	out->leaf_cache.hits = 11;
 	out->leaf_cache.forged = 12;
+	out->session_cache.entries = 13;
+	out->session_cache.evicted = 14;
 	out->ktls_ulp = true;
 	out->has_signer = true;
 	out->signer.pid = 815;

@@ -167,4 +167,22 @@ static inline void relay_rig_until_phase(struct relay_rig *rig, enum conn_flow f
 		relay_rig_pump(rig, flow);
 }
 
+static inline enum peer_event next_event(struct peer *peer, int *alert)
+{
+	uint8_t bytes[64];
+	size_t len;
+
+	return peer_await(peer, bytes, sizeof(bytes), &len, alert);
+}
+
+/* Read all data before this: OpenSSL takes a FIN without a close_notify for the end of both ways.
+ */
+static inline void expect_fin(struct peer *peer)
+{
+	char byte;
+
+	wait_readable(peer->fd);
+	assert_int_equal(recv(peer->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT), 0);
+}
+
 #endif

@@ -55,6 +55,7 @@ static void a_request_has_all_members(void **state)
 	check_text(json, "client", "192.0.2.1:40000");
 	check_text(json, "upstream", "[2001:db8::1]:443");
 	check_text(json, "sni", "www.origin.test");
+	check_text(json, "scheme", "https");
 	check_text(json, "http_version", "1.1");
 	check_text(json, "method", "POST");
 	check_text(json, "host", "www.origin.test:8443");
@@ -73,7 +74,7 @@ static void a_request_has_all_members(void **state)
 	check_number(json, "process.pid", 42);
 	check_text(json, "process.command", "curl");
 	check_text(json, "process.unit", "app.service");
-	assert_int_equal(cJSON_GetArraySize(json), 23);
+	assert_int_equal(cJSON_GetArraySize(json), 24);
 	cJSON_Delete(json);
 }
 

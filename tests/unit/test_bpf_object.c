@@ -17,6 +17,7 @@
 #include "ksplit.skel.h"
 #include "observe/bpf_group.h"
 #include "observe/bpf_instance.h"
+#include "observe/sampler.h"
 #include "process_count.h"
 
 static bool exists(const char *path)
@@ -109,12 +110,93 @@ static void test_ring_size(void **state)
 	assert_int_equal(ring_size((1 << 20) + 1), 1 << 21);
 }
 
+static void map_sizes(uint32_t connections, uint32_t *pairs, uint32_t *partial)
+{
+	struct bpf_object_options options = bpf_rig_options(false);
+	struct bpf_instance_plan plan = {.options = &options};
+	struct ksplit_bpf *skel;
+
+	options.connections = connections;
+	assert_int_equal(bpf_instance_open(&plan, 0, &skel), 0);
+	*pairs = bpf_map__max_entries(skel->maps.pairs);
+	*partial = bpf_map__max_entries(skel->maps.partial);
+	ksplit_bpf__destroy(skel);
+}
+
+/* Room for every connection that there may be, and never more than the programs ask for. */
+static void test_room_for_connections(void **state)
+{
+	static const uint32_t counts[] = {1, 1024, 10000, 1U << 18, 1U << 19, 1U << 20, ~0U};
+	uint32_t most, most_partial, pairs, partial;
+
+	(void)state;
+	map_sizes(0, &most, &most_partial);
+	assert_int_equal(most, most_partial);
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		map_sizes(counts[i], &pairs, &partial);
+		assert_true(pairs <= most && partial <= most);
+		assert_true(pairs > counts[i] || pairs == most);
+		assert_true(partial > 2 * (uint64_t)counts[i] || partial == most);
+	}
+	map_sizes(10000, &pairs, &partial);
+	assert_int_equal(pairs, 20000);
+	assert_int_equal(partial, 40000);
+}
+
+/* Does a sampler that is to be attached there tell that sk_msg was spared? */
+static bool misses_spare(struct bpf_object_set *set, enum ksplit_sampler attach)
+{
+	const struct sampler_options options = {.mode = SAMPLER_MODE_AUTO, .attach = attach};
+	struct sampler *sampler;
+	char error[512];
+	bool misses;
+
+	(void)sampler_new(&options, set, &sampler, error, sizeof(error));
+	assert_non_null(sampler);
+	misses = sampler_misses_spare(sampler);
+	sampler_free(sampler);
+	return misses;
+}
+
+/* sk_msg stays out where fentry is in; without the latter it is loaded as ever. */
+static void test_spare(void **state)
+{
+	struct bpf_object_options options = bpf_rig_options(false);
+	struct bpf_object_set *set;
+	bool fentry;
+
+	(void)state;
+	BPF_RIG_NEEDS_BPF();
+	options.sk_msg_spare = true;
+	options.wanted[BPF_GROUP_STEER] = false;
+	assert_int_equal(bpf_object_load(&options, &set), 0);
+	fentry = bpf_object_has(set, BPF_GROUP_FENTRY);
+	assert_int_equal(bpf_object_spared(set), fentry);
+	if (fentry) {
+		assert_false(bpf_object_has(set, BPF_GROUP_SK_MSG));
+		assert_string_equal(bpf_object_why(set, BPF_GROUP_SK_MSG),
+				    "not needed beside fentry");
+		assert_false(bpf_map__autocreate(bpf_object_skeleton(set)->maps.sampled));
+		assert_false(misses_spare(set, KSPLIT_SAMPLER_FENTRY));
+		assert_true(misses_spare(set, KSPLIT_SAMPLER_SK_MSG));
+	}
+	bpf_object_free(set);
+
+	options.wanted[BPF_GROUP_FENTRY] = false;
+	assert_int_equal(bpf_object_load(&options, &set), 0);
+	assert_false(bpf_object_spared(set));
+	assert_int_equal(bpf_object_has(set, BPF_GROUP_SK_MSG),
+			 !*bpf_object_why(set, BPF_GROUP_SK_MSG));
+	assert_null(strstr(bpf_object_why(set, BPF_GROUP_SK_MSG), "not needed"));
+	bpf_object_free(set);
+}
+
 /* A kernel without the functions that are traced: here, BTF without anything. */
 static void test_no_target(void **state)
 {
 	struct bpf_object_options options = bpf_rig_options(false);
-	struct btf *nothing = btf__new_empty();
-	struct bpf_instance_plan plan = {.options = &options, .kernel = nothing};
+	const struct kernel_btf nothing = {0};
+	struct bpf_instance_plan plan = {.options = &options, .kernel = &nothing};
 	struct bpf_program *program;
 	struct ksplit_bpf *skel;
 	char why[BPF_WHY_MAX];
@@ -123,12 +205,11 @@ static void test_no_target(void **state)
 	assert_int_equal(bpf_instance_open(&plan, ~0U, &skel), 0);
 	bpf_object__for_each_program(program, skel->obj)
 		assert_int_equal(bpf_program__autoload(program), !bpf_group_target(program));
-	assert_false(bpf_group_possible(skel->obj, BPF_GROUP_FENTRY, nothing, why));
+	assert_false(bpf_group_possible(skel->obj, BPF_GROUP_FENTRY, &nothing, why));
 	assert_true(strlen(why) > 10);
-	assert_true(bpf_group_possible(skel->obj, BPF_GROUP_TIMINGS, nothing, why));
+	assert_true(bpf_group_possible(skel->obj, BPF_GROUP_TIMINGS, &nothing, why));
 	assert_string_equal(why, "");
 	ksplit_bpf__destroy(skel);
-	btf__free(nothing);
 }
 
 /* Have one command of bpf(2) fail in this process, as kernels do that lack something. */
@@ -335,7 +416,8 @@ int main(void)
 		cmocka_unit_test(test_ring_size),	  cmocka_unit_test(test_no_target),
 		cmocka_unit_test(test_refused),		  cmocka_unit_test(test_not_permitted),
 		cmocka_unit_test(test_pins),		  cmocka_unit_test(test_no_bpffs),
-		cmocka_unit_test(test_stale_pins),
+		cmocka_unit_test(test_stale_pins),	  cmocka_unit_test(test_room_for_connections),
+		cmocka_unit_test(test_spare),
 	};
 
 	return cmocka_run_group_tests(tests, bpf_rig_setup, NULL);

@@ -136,6 +136,30 @@ static void test_no_extensions(void **state)
 	assert_int_equal(parse_recipe(&empty, &hello), 1); /* the list is there, and empty */
 }
 
+/* An OCSP response is asked for, or something that nobody knows, or nothing at all. */
+static void test_status_request(void **state)
+{
+	static const struct {
+		const char *bytes;
+		int result;
+		bool asked;
+	} cases[] = {
+		{"\1xxxx", 1, true},   {"\1", 1, true},  {"\2xxxx", 1, false},
+		{"", -EBADMSG, false}, {NULL, 1, false},
+	};
+	struct client_hello hello;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct hello_recipe recipe = {.sni = "a.test",
+						    .status_request = cases[i].bytes};
+
+		assert_int_equal(parse_recipe(&recipe, &hello), cases[i].result);
+		if (cases[i].result == 1)
+			assert_int_equal(hello.status_request, cases[i].asked);
+	}
+}
+
 static void test_versions(void **state)
 {
 	static const uint16_t only13[] = {0x0304, 0}, only12[] = {0x0303, 0}, old[] = {0x0302, 0};
@@ -378,6 +402,21 @@ static void test_extension_rules(void **state)
 	assert_int_equal(parse_wire(&hello), -EBADMSG);
 }
 
+static void test_post_handshake_auth(void **state)
+{
+	struct hello_recipe recipe = rich;
+	struct client_hello hello;
+
+	(void)state;
+	assert_int_equal(parse_recipe(&recipe, &hello), 1);
+	assert_false(hello.post_handshake_auth);
+	recipe.post_handshake_auth = true;
+	assert_int_equal(parse_recipe(&recipe, &hello), 1);
+	assert_true(hello.post_handshake_auth);
+	recipe.post_handshake_auth_len = 1;
+	assert_int_equal(parse_recipe(&recipe, &hello), -EBADMSG);
+}
+
 /* Every length one too small, one too large, zero and as large as it goes. */
 static void test_wrong_lengths(void **state)
 {
@@ -515,6 +554,61 @@ static void expect_openssl_ciphers(SSL_CTX *ctx, const struct client_hello *hell
 	SSL_free(ssl);
 }
 
+static void expect_codes(const struct client_hello_codes *codes, const uint16_t *expected)
+{
+	assert_true(codes->there);
+	for (size_t i = 0; i < codes->len; i++)
+		assert_int_equal(codes->at[i], expected[i]);
+	assert_int_equal(expected[codes->len], 0);
+}
+
+/* One extension by hand: a list of codes, of which GREASE is left out. */
+static int parse_list(unsigned int type, const uint8_t *body, size_t len, struct client_hello *out)
+{
+	size_t all, list, inner;
+
+	message.len = 0;
+	hello_put8(&message, 1);
+	all = hello_put_open(&message, 3, NULL);
+	hello_put16(&message, 0x0303);
+	hello_put_zeros(&message, 32 + 1);
+	hello_put16(&message, 2);
+	hello_put16(&message, 0x1301);
+	hello_put16(&message, 0x0100);
+	list = hello_put_open(&message, 2, NULL);
+	hello_put16(&message, type);
+	inner = hello_put_open(&message, 2, NULL);
+	hello_put(&message, body, len);
+	hello_put_close(&message, 2, inner);
+	hello_put_close(&message, 2, list);
+	hello_put_close(&message, 3, all);
+	hello_make_wire(&wire, &message, 16384);
+	return parse_wire(out);
+}
+
+static void test_code_lists(void **state)
+{
+	static const uint8_t good[] = {0, 6, 0x2a, 0x2a, 4, 3, 8, 4};
+	static const uint8_t odd[] = {0, 3, 4, 3, 8}, empty[] = {0, 0}, more[] = {0, 2, 4, 3, 9};
+	static const uint8_t many[2 + 2 * (CLIENT_HELLO_MAX_CODES + 1)] = {
+		0, 2 * (CLIENT_HELLO_MAX_CODES + 1)};
+	struct client_hello hello;
+
+	(void)state;
+	assert_int_equal(parse_list(10, good, sizeof(good), &hello), 1);
+	expect_codes(&hello.groups, (const uint16_t[]){0x0403, 0x0804, 0});
+	assert_int_equal(parse_list(13, good, sizeof(good), &hello), 1);
+	expect_codes(&hello.signatures, (const uint16_t[]){0x0403, 0x0804, 0});
+	assert_int_equal(parse_list(50, good, sizeof(good), &hello), 1);
+	expect_codes(&hello.cert_signatures, (const uint16_t[]){0x0403, 0x0804, 0});
+	assert_false(hello.signatures.there);
+	assert_int_equal(parse_list(13, odd, sizeof(odd), &hello), -EBADMSG);
+	assert_int_equal(parse_list(13, empty, sizeof(empty), &hello), -EBADMSG);
+	assert_int_equal(parse_list(10, more, sizeof(more), &hello), -EBADMSG);
+	assert_int_equal(parse_list(10, many, sizeof(many), &hello), -EMSGSIZE);
+	assert_int_equal(parse_list(10, many, 0, &hello), -EBADMSG);
+}
+
 static void test_openssl_hellos(void **state)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
@@ -530,6 +624,14 @@ static void test_openssl_hellos(void **state)
 	assert_true(hello.offers_tls12 && hello.offers_tls13 && !hello.early_data);
 	expect_openssl_ciphers(ctx, &hello);
 	expect_prefixes(1);
+
+	SSL_CTX_set1_groups_list(ctx, "P-256:X25519");
+	SSL_CTX_set1_sigalgs_list(ctx, "RSA-PSS+SHA256:ECDSA+SHA256:RSA+SHA512");
+	capture(ctx, NULL, NULL);
+	assert_int_equal(parse_wire(&hello), 1);
+	expect_codes(&hello.groups, (const uint16_t[]){23, 29, 0});
+	expect_codes(&hello.signatures, (const uint16_t[]){0x0804, 0x0403, 0x0601, 0});
+	assert_false(hello.cert_signatures.there);
 
 	SSL_CTX_set_max_proto_version(ctx, TLS1_2_VERSION);
 	capture(ctx, NULL, NULL);
@@ -554,10 +656,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fields),
 		cmocka_unit_test(test_no_extensions),
+		cmocka_unit_test(test_status_request),
 		cmocka_unit_test(test_versions),
 		cmocka_unit_test(test_byte_at_a_time),
 		cmocka_unit_test(test_split_anywhere),
 		cmocka_unit_test(test_bytes_behind),
+		cmocka_unit_test(test_code_lists),
 		cmocka_unit_test(test_long),
 		cmocka_unit_test(test_too_long),
 		cmocka_unit_test(test_alpn_limits),
@@ -565,6 +669,7 @@ int main(void)
 		cmocka_unit_test(test_server_name_list),
 		cmocka_unit_test(test_extension_rules),
 		cmocka_unit_test(test_wrong_lengths),
+		cmocka_unit_test(test_post_handshake_auth),
 		cmocka_unit_test(test_other_protocols),
 		cmocka_unit_test(test_mutations),
 		cmocka_unit_test(test_openssl_hellos),

@@ -52,6 +52,12 @@ static void test_defaults(void **state)
 		.control = CONFIG_TEXT(KSPLIT_CONTROL_PATH),
 		.access_log_requests = true,
 		.gcm_records = 23726566,
+		.sessions = {.upstream_cache = 4096,
+			     .upstream_lifetime_s = 300,
+			     .upstream_tickets = true,
+			     .client_cache = 4096,
+			     .client_tickets = true,
+			     .rotation_s = 3600},
 		.deadlines = {.peek = 10000,
 			      .resolve = 5000,
 			      .connect = 10000,
@@ -88,6 +94,9 @@ static const char everything[] =
 	"     \"otlp\": {\"endpoint\": \"http://h:4318/v1/metrics\", \"interval_ms\": 100,\n"
 	"        \"timeout_ms\": 101, \"queue\": 1000}},\n"
 	"  \"access_log_requests\": false,\n"
+	"  \"sessions\": {\"upstream\": {\"cache\": 0, \"lifetime_s\": 604800, \"tickets\": "
+	"false},\n"
+	"     \"client\": {\"cache\": 1048576, \"tickets\": false, \"rotation_s\": 1}},\n"
 	"  \"limits\": {\"max_connections\": 2147483647, \"deadlines_ms\": {\"peek\": 1,\n"
 	"     \"resolve\": 2, \"connect\": 3, \"upstream_handshake\": 4, \"client_handshake\": 5,\n"
 	"     \"idle\": 604800000, \"close\": 7, \"drain\": 8e0}},\n"
@@ -128,6 +137,9 @@ static void test_everything(void **state)
 		.workers = 1024,
 		.max_connections = 2147483647,
 		.gcm_records = 23726566,
+		.sessions = {.upstream_lifetime_s = 604800,
+			     .client_cache = 1048576,
+			     .rotation_s = 1},
 		.deadlines = {.peek = 1,
 			      .resolve = 2,
 			      .connect = 3,
@@ -280,6 +292,13 @@ static void test_wrong_numbers(void **state)
 	}
 	assert_refused("{\"ca\": {\"leaf_cache\": 0}}",
 		       "1: \"ca.leaf_cache\": is 0, expected a whole number from 1 to 1048576");
+	assert_refused("{\"sessions\": {\"client\": {\"rotation_s\": 0}}}",
+		       "1: \"sessions.client.rotation_s\": is 0, expected a whole number from 1 to "
+		       "604800");
+	assert_refused(
+		"{\"sessions\": {\"upstream\": {\"lifetime_s\": 604801}}}",
+		"1: \"sessions.upstream.lifetime_s\": is 604801, expected a whole number from "
+		"1 to 604800");
 	assert_refused("{\"limits\":\n{\"deadlines_ms\":\n{\"close\": 3,\n\"idle\": 0}}}",
 		       "4: \"limits.deadlines_ms.idle\": is 0, expected a whole number from 1 to "
 		       "604800000");

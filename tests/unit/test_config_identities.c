@@ -114,6 +114,16 @@ static void test_incoming_listener(void **state)
 	config_free(&config);
 	accepted(&config, LISTEN "\"direction\": \"outgoing\"}]}");
 	assert_false(listener->incoming);
+	assert_false(listener->starttls_off);
+	config_free(&config);
+	accepted(&config, LISTEN "\"direction\": \"incoming\", \"upstream_tls\": false, "
+				 "\"starttls\": \"off\"}]}");
+	config_free(&config);
+	accepted(&config, LISTEN "\"starttls\": \"off\"}]}");
+	assert_true(listener->starttls_off);
+	config_free(&config);
+	accepted(&config, LISTEN "\"starttls\": \"auto\"}]}");
+	assert_false(listener->starttls_off);
 	config_free(&config);
 }
 
@@ -125,12 +135,18 @@ static void test_wrong_incoming_listener(void **state)
 	(void)state;
 	refused(LISTEN "\"direction\": \"in\"}]}",
 		"1: \"listeners[0].direction\": is \"in\", expected outgoing or incoming");
+	refused(LISTEN "\"starttls\": \"on\"}]}",
+		"1: \"listeners[0].starttls\": is \"on\", expected auto or off");
 	refused(LISTEN "\"client_address\": \"proxy\"}]}",
 		"1: \"listeners[0].client_address\": is \"proxy\", expected none, proxy_v2 or "
 		"transparent");
 	refused(LISTEN "\"upstream_tls\": false}]}",
 		"1: \"listeners[0].upstream_tls\": is for incoming calls; expected \"direction\": "
 		"\"incoming\" beside it");
+	refused(LISTEN "\"direction\": \"incoming\", \"starttls\": \"auto\", \"upstream_tls\": "
+		       "false}]}",
+		"1: \"listeners[0].starttls\": is agreed on with a service that speaks TLS; expected "
+		"\"off\" beside \"upstream_tls\": false");
 	refused(LISTEN "\"direction\": \"incoming\", \"alpn\": [\"h2\"]}]}",
 		"1: \"listeners[0].alpn\": is for a service in plain TCP; one that speaks TLS "
 		"chooses by itself");

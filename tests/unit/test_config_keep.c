@@ -15,6 +15,8 @@
 #include "core/config_capture.h"
 #include "core/config_keep.h"
 
+#define RULES "\"capture\": {\"outgoing\": {\"ports\": [443]}}"
+
 static void read_config(struct config *config, const char *members)
 {
 	char text[2048], error[512];
@@ -31,10 +33,12 @@ static void fixed_keys_keep_their_values_and_are_named(void **state)
 	char kept[200];
 
 	(void)state;
-	read_config(&now, "\"workers\": 1, \"access_log\": \"/a\", \"sampler\": \"user\"");
+	read_config(&now, "\"workers\": 1, \"access_log\": \"/a\", \"sampler\": \"user\", "
+			  "\"capture\": {\"outgoing\": {\"ports\": [443]}}");
 	read_config(&next, "\"workers\": 2, \"sampler\": \"off\", \"user\": \"u\", "
 			   "\"metrics\": {\"max_series\": 5}, \"limits\": {\"deadlines_ms\": "
-			   "{\"idle\": 7}}, \"capture\": {\"table\": \"ksplit_t\", \"mark\": 5}");
+			   "{\"idle\": 7}}, \"capture\": {\"table\": \"ksplit_t\", \"mark\": 5, "
+			   "\"outgoing\": {\"ports\": [443]}}");
 	assert_int_equal(config_keep_fixed(&next, &now, kept, sizeof(kept)), 0);
 	assert_string_equal(kept, "sampler, metrics.max_series, access_log, workers, user, "
 				  "capture.mark, capture.table");
@@ -56,8 +60,9 @@ static void what_is_the_same_is_not_named(void **state)
 	char kept[200] = "x";
 
 	(void)state;
-	read_config(&now, "\"workers\": 1, \"access_log\": \"/a\"");
-	read_config(&next, "\"workers\": 1, \"access_log\": \"/a\", \"log_level\": \"debug\"");
+	read_config(&now, "\"workers\": 1, \"access_log\": \"/a\", " RULES);
+	read_config(&next,
+		    "\"workers\": 1, \"access_log\": \"/a\", \"log_level\": \"debug\", " RULES);
 	free(now.capture.table);
 	now.capture.table = strdup("ksplit_2"); /* as an upgrade has named it */
 	assert_int_equal(config_keep_fixed(&next, &now, kept, sizeof(kept)), 0);
@@ -65,6 +70,32 @@ static void what_is_the_same_is_not_named(void **state)
 	assert_string_equal(next.capture.table, "ksplit_2");
 	config_free(&now);
 	config_free(&next);
+}
+
+/* Before the first rules, and after the last, there is nothing to keep or to tell. */
+static void capture_that_comes_is_as_configured(void **state)
+{
+	struct config now, next, last;
+	char kept[200] = "x";
+
+	(void)state;
+	read_config(&now, "");
+	read_config(&next,
+		    "\"capture\": {\"outgoing\": {\"ports\": [443]}, \"table\": \"ksplit_own\", "
+			   "\"mark\": 5, \"watchdog\": 1000}");
+	assert_int_equal(config_keep_fixed(&next, &now, kept, sizeof(kept)), 0);
+	assert_string_equal(kept, "");
+	assert_string_equal(next.capture.table, "ksplit_own");
+	assert_int_equal(next.capture.mark, 5);
+	assert_int_equal(next.capture.watchdog, 1000);
+	read_config(&last, "");
+	assert_int_equal(config_keep_fixed(&last, &next, kept, sizeof(kept)), 0);
+	assert_string_equal(kept, "");
+	assert_string_equal(last.capture.table, "ksplit_own");
+	assert_int_equal(last.capture.watchdog, 1000);
+	config_free(&now);
+	config_free(&next);
+	config_free(&last);
 }
 
 /* Names that have no room are told of. */
@@ -173,6 +204,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fixed_keys_keep_their_values_and_are_named),
 		cmocka_unit_test(what_is_the_same_is_not_named),
+		cmocka_unit_test(capture_that_comes_is_as_configured),
 		cmocka_unit_test(little_room),
 		cmocka_unit_test(policies_are_compared),
 		cmocka_unit_test(captures_are_compared),

@@ -18,6 +18,7 @@ static void test_states(void **state)
 	assert_string_equal(conn_state_name(CONN_PEEK), "peek");
 	assert_string_equal(conn_state_name(CONN_RESOLVE), "resolve");
 	assert_string_equal(conn_state_name(CONN_CONNECT), "connect");
+	assert_string_equal(conn_state_name(CONN_PLAIN), "plain");
 	assert_string_equal(conn_state_name(CONN_UPSTREAM_HANDSHAKE), "upstream_handshake");
 	assert_string_equal(conn_state_name(CONN_LEAF), "leaf");
 	assert_string_equal(conn_state_name(CONN_CLIENT_HANDSHAKE), "client_handshake");

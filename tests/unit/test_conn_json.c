@@ -73,6 +73,7 @@ static void an_ended_connection_field_by_field(void **state)
 	check_number(json, "phases_ms.peek", 1.5);
 	check_number(json, "phases_ms.resolve", 0);
 	check_number(json, "phases_ms.connect", 0.02);
+	check_number(json, "phases_ms.plain", 0);
 	check_number(json, "phases_ms.upstream_handshake", 0);
 	check_number(json, "phases_ms.leaf", 0);
 	check_number(json, "phases_ms.client_handshake", 0);
@@ -85,6 +86,29 @@ static void an_ended_connection_field_by_field(void **state)
 		   "0101010101010101010101010101010101010101010101010101010101010101");
 	check_text(json, "reason", "closed");
 	assert_null(cJSON_GetObjectItem(json, "state"));
+	cJSON_Delete(json);
+}
+
+static void one_that_began_in_plain(void **state)
+{
+	struct conn_info info = make_conn();
+	cJSON *json = ended(&info);
+
+	(void)state;
+	check_null(json, "starttls");
+	cJSON_Delete(json);
+	info.upgrade = CONN_UPGRADE_POSTGRESQL;
+	info.upgrade_bytes[FLOW_TO_ORIGIN] = 8;
+	info.upgrade_bytes[FLOW_TO_CLIENT] = 1;
+	json = ended(&info);
+	check_text(json, "mode", "intercept");
+	check_text(json, "starttls.protocol", "postgresql");
+	check_number(json, "starttls.to_origin_bytes", 8);
+	check_number(json, "starttls.to_client_bytes", 1);
+	cJSON_Delete(json);
+	info.state = CONN_PLAIN;
+	json = ended(&info);
+	check_text(json, "mode", "plain");
 	cJSON_Delete(json);
 }
 
@@ -259,6 +283,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_ended_connection_field_by_field),
+		cmocka_unit_test(one_that_began_in_plain),
 		cmocka_unit_test(a_passed_connection),
 		cmocka_unit_test(an_alert_without_a_handshake),
 		cmocka_unit_test(what_is_not_known_is_null_or_a_number),

@@ -59,6 +59,8 @@ static void summary_says_what_the_daemon_is(void **state)
 	f->daemon.summary.leaf_cache.waited = 15;
 	f->daemon.summary.leaf_cache.evicted = 16;
 	f->daemon.summary.leaf_cache.entries = 17;
+	f->daemon.summary.session_cache.entries = 25;
+	f->daemon.summary.session_cache.evicted = 26;
 	f->daemon.summary.has_signer = true;
 	f->daemon.summary.signer.pid = 4712;
 	f->daemon.summary.signer.issued = 18;
@@ -96,6 +98,8 @@ static void summary_says_what_the_daemon_is(void **state)
 	check_number(json, "data.leaf_cache.waited", 15);
 	check_number(json, "data.leaf_cache.evicted", 16);
 	check_number(json, "data.leaf_cache.entries", 17);
+	check_number(json, "data.session_cache.entries", 25);
+	check_number(json, "data.session_cache.evicted", 26);
 	check_bool(json, "data.signer.alive", true);
 	check_number(json, "data.signer.pid", 4712);
 	check_number(json, "data.signer.signed", 18);
@@ -433,7 +437,7 @@ static void a_bad_request_is_answered_with_what_is_wrong(void **state)
 		{"{\"version\":1,\"command\":7}", "`command` is missing or not a string"},
 		{"{\"version\":1,\"command\":\"reboot\"}",
 		 "unknown command `reboot`; known: summary, connections, kernel, endpoints, "
-		 "requests, passes, capture, upgrade, reload"},
+		 "requests, passes, certs, capture, upgrade, reload"},
 		{"{\"version\":1,\"command\":\"Summary\"}", "unknown command `Summary`"},
 		{"{\"version\":1,\"command\":\"\\u001b[2J\\n\"}",
 		 "unknown command `\\x1b[2J\\x0a`"},

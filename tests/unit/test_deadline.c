@@ -16,7 +16,8 @@
 static const uint32_t lengths_ms[DEADLINE_KINDS] = {
 	[DEADLINE_PEEK] = 10,          [DEADLINE_RESOLVE] = 20,       [DEADLINE_CONNECT] = 30,
 	[DEADLINE_IDLE] = 1000,        [DEADLINE_CLOSE] = UINT32_MAX, [DEADLINE_SETTLE] = 5,
-	[DEADLINE_ACCEPT_PAUSE] = 100,
+	[DEADLINE_ACCEPT_PAUSE] = 100, [DEADLINE_SILENCE] = 1,        [DEADLINE_PLAIN] = 300,
+	[DEADLINE_PLAIN_HELLO] = 20,
 };
 
 /* Subject of the callbacks: what they are to do, and what they saw. */

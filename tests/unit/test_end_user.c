@@ -45,6 +45,7 @@ USER_TEST(send_alert_at_once)
 USER_TEST(bad_record)
 USER_TEST(bogus_header)
 USER_TEST(unexpected)
+USER_TEST(certificate_request)
 USER_TEST(unknown_type)
 USER_TEST(empty_records)
 USER_TEST(warning)
@@ -128,6 +129,7 @@ int main(void)
 		cmocka_unit_test(test_bad_record),
 		cmocka_unit_test(test_bogus_header),
 		cmocka_unit_test(test_unexpected),
+		cmocka_unit_test(test_certificate_request),
 		cmocka_unit_test(test_unknown_type),
 		cmocka_unit_test(test_empty_records),
 		cmocka_unit_test(test_warning),

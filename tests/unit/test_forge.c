@@ -21,6 +21,7 @@ static void every_field_of_a_usual_origin(void **state)
 				   NID_ext_key_usage,
 				   NID_subject_key_identifier,
 				   NID_authority_key_identifier,
+				   NID_certificate_policies,
 				   NID_subject_alt_name};
 	X509 *origin = make_origin("origin.test", usual_exts);
 	X509 *leaf = forge(origin, "www.origin.test");
@@ -34,7 +35,8 @@ static void every_field_of_a_usual_origin(void **state)
 	assert_same_ext(leaf, origin, NID_basic_constraints);
 	assert_same_ext(leaf, origin, NID_ext_key_usage);
 	assert_same_ext(leaf, origin, NID_subject_alt_name);
-	/* nothing else: no AIA, CRL distribution points, policies, must-staple, SCTs, comments */
+	assert_same_ext(leaf, origin, NID_certificate_policies);
+	/* nothing else: no AIA, CRL distribution points, must-staple, SCTs, comments */
 	assert_int_equal(X509_get_ext_count(leaf), LEN(ours));
 	for (size_t i = 0; i < LEN(ours); i++)
 		assert_non_null(ext_of(leaf, ours[i]));
@@ -84,11 +86,51 @@ static void digest_goes_with_the_ca_key(void **state)
 
 /* extendedKeyUsage, basicConstraints, keyUsage */
 
+/* By the P-256 CA, without another name. NULL where that error is expected. */
+static X509 *forge_request(X509 *origin, bool hide, int expected)
+{
+	const struct ca ca = {.cert = made.cas[0].cert, .chain = made.cas[0].chain};
+	struct forge_request request = {
+		.ca = &ca, .origin = origin, .leaf_key = made.leaf_keys[0], .hide = hide};
+	struct signing_key *key = NULL;
+	uint8_t *tbs = NULL, *der = NULL;
+	const uint8_t *at;
+	size_t len, der_len = 0;
+	X509 *leaf = NULL;
+
+	EVP_PKEY_up_ref(made.cas[0].key);
+	assert_int_equal(signing_key_new(ca.cert, made.cas[0].key, &key), 0);
+	request.algorithm = signing_key_algorithm(key);
+	assert_int_equal(forge_leaf(&request, &tbs, &len), expected);
+	assert_int_equal(ERR_peek_error(), 0);
+	if (!expected) {
+		assert_int_equal(signing_key_sign(key, tbs, len, &der, &der_len), SIGNER_SIGNED);
+		at = der;
+		leaf = d2i_X509(NULL, &at, (long)der_len);
+		assert_non_null(leaf);
+	}
+	OPENSSL_free(der);
+	OPENSSL_free(tbs);
+	signing_key_free(key);
+	return leaf;
+}
+
+static void assert_forged_usage(X509 *origin, bool hide, const char *usage)
+{
+	X509 *leaf = forge_request(origin, hide, usage ? 0 : -ENOTSUP), *like;
+
+	if (!usage)
+		return;
+	like = make_origin("x", (const struct cert_ext[]){{NID_ext_key_usage, usage}, {0, NULL}});
+	assert_same_ext(leaf, like, NID_ext_key_usage);
+	X509_free(like);
+	X509_free(leaf);
+}
+
 static void extended_key_usage_is_copied_or_server_auth(void **state)
 {
 	static const char *const usages[] = {"serverAuth", "critical,serverAuth,clientAuth",
-					     "clientAuth,serverAuth,1.2.3.4", "anyExtendedKeyUsage",
-					     "codeSigning"};
+					     "clientAuth,serverAuth,1.2.3.4", "msSGC,1.2.3.4"};
 	X509 *origin, *leaf;
 
 	(void)state;
@@ -106,6 +148,82 @@ static void extended_key_usage_is_copied_or_server_auth(void **state)
 	assert_false(critical(leaf, NID_ext_key_usage));
 	X509_free(leaf);
 	X509_free(origin);
+}
+
+/* What a leaf may not be for is left out; what is for no server has no leaf, unless that is hidden.
+ */
+static void purposes_that_leaves_do_not_have_are_dropped(void **state)
+{
+	static const struct {
+		const char *origin, *leaf, *hidden; /* NULL: there is none, or the same */
+	} rows[] = {
+		{"anyExtendedKeyUsage,serverAuth", "serverAuth", NULL},
+		/* alone it is no server's to OpenSSL, the daemon's and many clients' */
+		{"critical,anyExtendedKeyUsage", NULL, "critical,serverAuth"},
+		{"codeSigning,serverAuth,1.2.3.4,emailProtection", "serverAuth,1.2.3.4", NULL},
+		{"OCSPSigning,timeStamping,serverAuth", "serverAuth", NULL},
+		{"codeSigning", NULL, "serverAuth"},
+		{"clientAuth", NULL, "clientAuth,serverAuth"},
+		{"1.2.3.4", NULL, "1.2.3.4,serverAuth"},
+		{"DER:3000", NULL, "serverAuth"},
+		{"DER:0401FF", NULL, "serverAuth"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LEN(rows); i++) {
+		X509 *origin = make_origin(
+			"x",
+			(const struct cert_ext[]){{NID_ext_key_usage, rows[i].origin}, {0, NULL}});
+
+		assert_forged_usage(origin, false, rows[i].leaf);
+		assert_forged_usage(origin, true, rows[i].leaf ? rows[i].leaf : rows[i].hidden);
+		X509_free(origin);
+	}
+}
+
+/* OIDs stay; qualifiers and doubles do not; what nobody has to understand may be left out. */
+static void policies_are_their_oids(void **state)
+{
+	static const struct {
+		const char *origin, *leaf; /* DER; NULL: none */
+		int err;
+	} rows[] = {
+		{"DER:300A3008060667810C010201", "DER:300A3008060667810C010201", 0},
+		{"critical,DER:300A3008060667810C010201", "critical,DER:300A3008060667810C010201",
+		 0},
+		/* 2.23.140.1.2.1 with the address of a CPS ("http://a") */
+		{"DER:3026302406"
+		 "0667810C010201301A301806082B06010505070201160C"
+		 "687474703A2F2F612E622F63",
+		 "DER:300A3008060667810C010201", 0},
+		/* the same twice, then anyPolicy */
+		{"DER:301C3008060667810C0102013008060667810C01020130060604551D2000",
+		 "DER:30123008060667810C01020130060604551D2000", 0},
+		{"DER:3000", NULL, 0},
+		{"DER:0401FF", NULL, 0},
+		{"critical,DER:3000", NULL, -ENOTSUP},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LEN(rows); i++) {
+		X509 *origin = make_origin(
+			"x", (const struct cert_ext[]){{NID_certificate_policies, rows[i].origin},
+						       {0, NULL}});
+		X509 *leaf = forge_request(origin, false, rows[i].err);
+
+		if (rows[i].leaf) {
+			X509 *like = make_origin(
+				"x", (const struct cert_ext[]){
+					     {NID_certificate_policies, rows[i].leaf}, {0, NULL}});
+
+			assert_same_ext(leaf, like, NID_certificate_policies);
+			X509_free(like);
+		} else if (leaf) {
+			assert_null(ext_of(leaf, NID_certificate_policies));
+		}
+		X509_free(leaf);
+		X509_free(origin);
+	}
 }
 
 static void basic_constraints_never_make_a_ca(void **state)
@@ -142,8 +260,8 @@ static void basic_constraints_never_make_a_ca(void **state)
 
 static void key_usage_goes_with_the_leaf_key(void **state)
 {
-	static const struct cert_ext exts[] = {
-		{NID_key_usage, "keyCertSign,cRLSign,dataEncipherment"}, {0, NULL}};
+	static const struct cert_ext exts[] = {{NID_key_usage, "keyCertSign,cRLSign,keyAgreement"},
+					       {0, NULL}};
 
 	(void)state;
 	for (size_t o = 0; o < LEN(origin_kinds); o++) {
@@ -334,9 +452,16 @@ static void a_version_1_origin_gives_a_version_3_leaf(void **state)
 	X509_free(origin);
 }
 
+static const struct cert_ext box_exts[] = {
+	{NID_basic_constraints, "critical,CA:TRUE"},
+	{NID_key_usage, "critical,keyCertSign,digitalSignature"},
+	{NID_subject_key_identifier, "hash"},
+	{0, NULL},
+};
+
 static void a_self_signed_ca_as_origin_gives_an_ordinary_leaf(void **state)
 {
-	X509 *origin = make_origin("box.test", ca_exts);
+	X509 *origin = make_origin("box.test", box_exts);
 	X509 *leaf = forge(origin, "box.test");
 
 	(void)state;
@@ -345,6 +470,30 @@ static void a_self_signed_ca_as_origin_gives_an_ordinary_leaf(void **state)
 	assert_verifies(&made.cas[0], leaf, "box.test");
 	X509_free(leaf);
 	X509_free(origin);
+}
+
+/* Clients have to refuse these: a leaf that they accept would be another thing. */
+static void what_no_leaf_can_say_is_not_said(void **state)
+{
+	static const struct cert_ext origins[][2] = {
+		{{NID_key_usage, "critical,keyCertSign,cRLSign"}, {0, NULL}},
+		{{NID_key_usage, "nonRepudiation"}, {0, NULL}},
+		{{NID_netscape_cert_type, "client"}, {0, NULL}},
+		{{NID_name_constraints, "critical,permitted;DNS:.test"}, {0, NULL}},
+		{{NID_netscape_comment, "critical,hello"}, {0, NULL}},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LEN(origins); i++) {
+		X509 *origin = make_origin("box.test", origins[i]);
+		X509 *leaf;
+
+		assert_null(forge_request(origin, false, -ENOTSUP));
+		leaf = forge_request(origin, true, 0);
+		assert_verifies(&made.cas[0], leaf, NULL);
+		X509_free(leaf);
+		X509_free(origin);
+	}
 }
 
 static void an_intermediate_ca_verifies_up_to_its_root(void **state)
@@ -401,14 +550,14 @@ static void the_callers_errors_stay(void **state)
 static void leaf_keys_are_made_by_name(void **state)
 {
 	static const int bits[LEN(leaf_kinds)] = {256, 384, 2048, 3072};
-	static const char *const unknown[] = {"", "P-512", "p-256", "RSA", "RSA-1024", "P-256 "};
+	static const char *const unknown[] = {"", "P-512", "p-256", "RSA", "RSA-512", "P-256 "};
 	EVP_PKEY *key = NULL;
 
 	(void)state;
 	for (size_t i = 0; i < LEN(leaf_kinds); i++)
 		assert_int_equal(EVP_PKEY_get_bits(made.leaf_keys[i]), bits[i]);
 	for (size_t i = 0; i < LEN(unknown); i++)
-		assert_int_equal(forge_make_key(unknown[i], &key), -EINVAL);
+		assert_int_equal(leaf_key_make(unknown[i], &key), -EINVAL);
 	assert_null(key);
 }
 
@@ -419,6 +568,8 @@ int main(void)
 		cmocka_unit_test(verifies_for_every_kind_of_ca_origin_and_leaf_key),
 		cmocka_unit_test(digest_goes_with_the_ca_key),
 		cmocka_unit_test(extended_key_usage_is_copied_or_server_auth),
+		cmocka_unit_test(purposes_that_leaves_do_not_have_are_dropped),
+		cmocka_unit_test(policies_are_their_oids),
 		cmocka_unit_test(basic_constraints_never_make_a_ca),
 		cmocka_unit_test(key_usage_goes_with_the_leaf_key),
 		cmocka_unit_test(key_identifiers_are_ours),
@@ -428,6 +579,7 @@ int main(void)
 		cmocka_unit_test(times_have_the_form_of_the_standard),
 		cmocka_unit_test(a_version_1_origin_gives_a_version_3_leaf),
 		cmocka_unit_test(a_self_signed_ca_as_origin_gives_an_ordinary_leaf),
+		cmocka_unit_test(what_no_leaf_can_say_is_not_said),
 		cmocka_unit_test(an_intermediate_ca_verifies_up_to_its_root),
 		cmocka_unit_test(the_callers_errors_stay),
 		cmocka_unit_test(leaf_keys_are_made_by_name),

@@ -82,7 +82,8 @@ static void descriptors_come_with_them(void **state)
 
 static void what_is_no_message_is_refused(void **state)
 {
-	struct handover_message message = {.version = HANDOVER_VERSION, .type = HANDOVER_READY}, got;
+	struct handover_message message = {.version = HANDOVER_VERSION, .type = HANDOVER_READY};
+	struct handover_message got;
 	int fds[2];
 	size_t none = 0;
 
@@ -102,7 +103,8 @@ static void what_is_no_message_is_refused(void **state)
 	/* another version may have other lengths: it is told apart by its first four bytes */
 	message.version = HANDOVER_VERSION + 1;
 	assert_int_equal(fd_message_send(fds[0], &message, 4, NULL, 0, PATIENCE_MS), 0);
-	assert_int_equal(handover_receive(fds[1], &got, NULL, &none, PATIENCE_MS), -EPROTONOSUPPORT);
+	assert_int_equal(handover_receive(fds[1], &got, NULL, &none, PATIENCE_MS),
+			 -EPROTONOSUPPORT);
 	assert_int_equal(got.version, HANDOVER_VERSION + 1);
 	assert_int_equal(handover_receive(fds[1], &got, NULL, &none, 1), -ETIMEDOUT);
 	close(fds[0]);
@@ -175,7 +177,7 @@ static void nobody_to_take_over_from(void **state)
 	assert_int_equal(handover_take_open(&take, error, sizeof(error)), 0);
 	assert_null(take);
 	assert_int_equal(handover_take_flags(NULL), 0);
-	assert_int_equal(handover_take_stop(NULL, error, sizeof(error)), 0);
+	assert_int_equal(handover_take_stop(NULL, 0, error, sizeof(error)), 0);
 	handover_take_refuse(NULL, "nothing");
 	for (size_t i = 0; i < 4; i++) {
 		setenv(LAUNCHER_HANDOVER, ((const char *[]){"", "x", "1", "999"})[i], 1);
@@ -211,7 +213,7 @@ static int answered(struct handover_take *take, struct part part, char error[200
 	int err;
 
 	assert_int_equal(pthread_create(&thread, NULL, play, &part), 0);
-	err = part.expected == HANDOVER_READY ? handover_take_stop(take, error, 200)
+	err = part.expected == HANDOVER_READY ? handover_take_stop(take, 0, error, 200)
 					      : handover_take_finish(take, error, 200);
 	pthread_join(thread, NULL);
 	return err;
@@ -226,9 +228,11 @@ static void it_is_done_when_the_other_says_bye(void **state)
 
 	(void)state;
 	assert_int_equal(open_take(&take, error), 0);
-	assert_int_equal(answered(take, (struct part){HANDOVER_READY, HANDOVER_STOPPED, NULL}, error),
+	assert_int_equal(answered(take, (struct part){HANDOVER_READY, HANDOVER_STOPPED, NULL},
+				  error),
 			 0);
-	assert_int_equal(answered(take, (struct part){HANDOVER_DONE, HANDOVER_BYE, NULL}, error), 0);
+	assert_int_equal(answered(take, (struct part){HANDOVER_DONE, HANDOVER_BYE, NULL}, error),
+			 0);
 	handover_take_leave(take);
 	assert_int_equal(handover_receive(ours, &message, NULL, &none, PATIENCE_MS), -EPIPE);
 	handover_take_free(take);

@@ -18,6 +18,7 @@
 #define CLIENT false
 
 #define HELLO_REQUEST 0
+#define CERTIFICATE_REQUEST 13
 #define CLIENT_HELLO  1
 #define TICKET        4
 #define KEY_UPDATE    24
@@ -122,12 +123,30 @@ static void test_renegotiation(void **state)
 	assert_int_equal(feed_message(TLS13, CLIENT, CLIENT_HELLO, 200, 3, &news), -EPROTO);
 }
 
+static void test_certificate_request(void **state)
+{
+	struct handshake_news news;
+	uint8_t bytes[64];
+	size_t len = put_message(bytes, CERTIFICATE_REQUEST, 20, 0);
+
+	(void)state;
+	assert_int_equal(feed(TLS13, SERVER, bytes, len, &news), 0);
+	assert_true(news.certificate_request);
+	assert_false(news.renegotiation || news.key_update);
+	assert_int_equal(feed(TLS13, SERVER, bytes, len - 1, &news), 0);
+	assert_false(news.certificate_request);
+	len = put_message(bytes, TICKET, 20, 0);
+	assert_int_equal(feed(TLS13, SERVER, bytes, len, &news), 0);
+	assert_false(news.certificate_request);
+}
+
 static bool has_place(uint16_t version, bool from_server, int type)
 {
 	switch (type) {
 	case HELLO_REQUEST: return version == TLS12 && from_server;
 	case CLIENT_HELLO: return version == TLS12 && !from_server;
-	case TICKET: return version == TLS13 && from_server;
+	case TICKET:
+	case CERTIFICATE_REQUEST: return version == TLS13 && from_server;
 	case KEY_UPDATE: return version == TLS13;
 	default: return false;
 	}
@@ -280,6 +299,7 @@ int main(void)
 		cmocka_unit_test(test_key_update),
 		cmocka_unit_test(test_bytes_behind_key_update),
 		cmocka_unit_test(test_renegotiation),
+		cmocka_unit_test(test_certificate_request),
 		cmocka_unit_test(test_every_type),
 		cmocka_unit_test(test_refused_early),
 		cmocka_unit_test(test_split),

@@ -310,12 +310,12 @@ static void test_wrong_values(void **state)
 		{"--deadline", "idle=5s",
 		 "--deadline idle: is \"5s\", expected a whole number from 1 to 604800000"},
 		{"--deadline", "idle",
-		 "--deadline: is \"idle\", expected peek=MS, resolve=MS, connect=MS, "
-		 "upstream_handshake=MS, client_handshake=MS, idle=MS, close=MS, drain=MS, "
+		 "--deadline: is \"idle\", expected silence=MS, peek=MS, resolve=MS, connect=MS, "
+		 "plain=MS, upstream_handshake=MS, client_handshake=MS, idle=MS, close=MS, drain=MS, "
 		 "upgrade=MS or upgrade_drain=MS"},
 		{"--deadline", "lunch=1",
-		 "--deadline: is \"lunch=1\", expected peek=MS, resolve=MS, connect=MS, "
-		 "upstream_handshake=MS, client_handshake=MS, idle=MS, close=MS, drain=MS, "
+		 "--deadline: is \"lunch=1\", expected silence=MS, peek=MS, resolve=MS, connect=MS, "
+		 "plain=MS, upstream_handshake=MS, client_handshake=MS, idle=MS, close=MS, drain=MS, "
 		 "upgrade=MS or upgrade_drain=MS"},
 		{"--control", "relative",
 		 "\"control\": is \"relative\", expected an absolute path, or --foreground"},

@@ -93,7 +93,7 @@ static int tear_down(void **state)
 static void open_at(struct fixture *f, uint16_t port, uint32_t timeout_ms, uint32_t queue)
 {
 	char url[64], error[128];
-	struct otlp_options options = {url, 30, timeout_ms, queue, 0};
+	struct otlp_options options = {url, 30, timeout_ms, queue, NULL};
 
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u", port);
 	assert_int_equal(otlp_open(&options, &source, &f->otlp, error, sizeof(error)), 0);
@@ -172,7 +172,7 @@ static void test_urls(void **state)
 
 static void test_open_refuses_a_bad_url(void **state)
 {
-	struct otlp_options options = {"gopher://x", 1000, 1000, 1, 0};
+	struct otlp_options options = {"gopher://x", 1000, 1000, 1, NULL};
 	struct otlp *otlp = NULL;
 	char error[128];
 

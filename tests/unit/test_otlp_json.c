@@ -41,6 +41,7 @@ static void test_a_client_call_has_the_names_of_the_conventions(void **state)
 	assert_string_equal(attribute(point, "http.request.method"), "GET");
 	assert_string_equal(attribute(point, "url.template"), "/users/{number}?page");
 	assert_string_equal(attribute(point, "http.route"), "");
+	assert_string_equal(attribute(point, "url.scheme"), "https");
 	assert_string_equal(attribute(point, "http.response.status_code"), "200");
 	assert_string_equal(attribute(point, "network.protocol.version"), "1.1");
 	assert_string_equal(attribute(point, "tls.protocol.version"), "1.3");

@@ -24,7 +24,7 @@ static struct otlp_answer ask_at(const char *before, const char *after, const ch
 	http_answers_start(&server);
 	snprintf(url, sizeof(url), "http://%s127.0.0.1:%u/v1/metrics%s", before, server.port,
 		 after);
-	assert_int_equal(otlp_post_new(url, 0, &post), 0);
+	assert_int_equal(otlp_post_new(url, NULL, &post), 0);
 	assert_int_equal(otlp_post_start(post, "{}", 30000), 0);
 	while (!otlp_post_step(post, &answer))
 		otlp_post_wait(post, 100);

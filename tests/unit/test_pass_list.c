@@ -195,29 +195,42 @@ static void test_learned(void **state)
 {
 	const union conn_address one = ipv4("192.0.2.1", 1000), other = ipv4("192.0.2.2", 1000);
 	const union conn_address origin = ipv4("198.51.100.1", 443);
+	const struct learned_offer bare = {0}, ech = {.ech = true};
+	const struct learned_offer may_be_asked = {.post_handshake_auth = true};
 	struct learned_pass *learned;
 
 	(void)state;
 	assert_int_equal(learned_pass_new(1000, 4, &learned), 0);
-	assert_int_equal(learned_pass_find(learned, &one, "a", &origin, true, 1), KSPLIT_NONE);
+	assert_int_equal(learned_pass_find(learned, &one, "a", &origin, &ech, 1), KSPLIT_NONE);
 	assert_true(learned_pass_add(learned, KSPLIT_PASS_LEARNED, &one, "a", &origin, 100));
 	assert_true(learned_pass_add(learned, KSPLIT_PASS_ECH, &one, "e", &origin, 100));
 	assert_true(learned_pass_add(learned, KSPLIT_PASS_LEARNED, &one, "", &origin, 100));
-	assert_int_equal(learned_pass_find(learned, &one, "a", NULL, false, 1099),
+	assert_int_equal(learned_pass_find(learned, &one, "a", NULL, &bare, 1099),
 			 KSPLIT_PASS_LEARNED);
-	assert_int_equal(learned_pass_find(learned, &one, "", &origin, false, 1099),
+	assert_int_equal(learned_pass_find(learned, &one, "", &origin, &bare, 1099),
 			 KSPLIT_PASS_LEARNED);
-	assert_int_equal(learned_pass_find(learned, &one, "b", &origin, true, 200), KSPLIT_NONE);
-	assert_int_equal(learned_pass_find(learned, &other, "a", &origin, true, 200), KSPLIT_NONE);
-	assert_int_equal(learned_pass_find(learned, &one, "e", &origin, false, 200), KSPLIT_NONE);
-	assert_int_equal(learned_pass_find(learned, &one, "e", &origin, true, 200),
+	assert_int_equal(learned_pass_find(learned, &one, "b", &origin, &ech, 200), KSPLIT_NONE);
+	assert_int_equal(learned_pass_find(learned, &other, "a", &origin, &ech, 200), KSPLIT_NONE);
+	assert_int_equal(learned_pass_find(learned, &one, "e", &origin, &bare, 200), KSPLIT_NONE);
+	assert_int_equal(learned_pass_find(learned, &one, "e", &origin, &ech, 200),
 			 KSPLIT_PASS_ECH);
-	assert_int_equal(learned_pass_find(learned, &one, "a", &origin, true, 1100), KSPLIT_NONE);
+	assert_int_equal(learned_pass_find(learned, &one, "a", &origin, &ech, 1100), KSPLIT_NONE);
+	assert_true(learned_pass_add(learned, KSPLIT_PASS_RENEGOTIATION, &one, "r", &origin, 100));
+	assert_int_equal(learned_pass_find(learned, &one, "r", &origin, &bare, 200),
+			 KSPLIT_PASS_RENEGOTIATION);
+	assert_int_equal(learned_pass_find(learned, &other, "r", &origin, &bare, 200),
+			 KSPLIT_NONE);
+	assert_true(learned_pass_add(learned, KSPLIT_PASS_LATE_CERT, &one, "c", &origin, 100));
+	assert_int_equal(learned_pass_find(learned, &one, "c", &origin, &ech, 200), KSPLIT_NONE);
+	assert_int_equal(learned_pass_find(learned, &one, "c", &origin, &may_be_asked, 200),
+			 KSPLIT_PASS_LATE_CERT);
+	assert_int_equal(learned_pass_find(learned, &one, "e", &origin, &may_be_asked, 200),
+			 KSPLIT_NONE);
 	learned_pass_free(learned);
 
 	assert_int_equal(learned_pass_new(0, 4, &learned), 0);
 	assert_false(learned_pass_add(learned, KSPLIT_PASS_LEARNED, &one, "a", &origin, 100));
-	assert_int_equal(learned_pass_find(learned, &one, "a", &origin, true, 100), KSPLIT_NONE);
+	assert_int_equal(learned_pass_find(learned, &one, "a", &origin, &ech, 100), KSPLIT_NONE);
 	learned_pass_free(learned);
 	learned_pass_free(NULL);
 }

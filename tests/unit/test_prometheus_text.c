@@ -69,13 +69,15 @@ static bool has_line(const struct made *made, const char *line)
 #define SHOP                                                                                       \
 	"server_address=\"shop.example\",server_port=\"443\","                                     \
 	"network_peer_address=\"192.0.2.10\",http_request_method=\"GET\","                         \
-	"url_template=\"/items/{number}\",http_response_status_code=\"200\","                      \
+	"url_scheme=\"https\",url_template=\"/items/{number}\","                                   \
+	"http_response_status_code=\"200\","                                                       \
 	"network_protocol_version=\"2\",tls_protocol_version=\"1.3\","                             \
 	"tls_cipher=\"TLS_AES_128_GCM_SHA256\",process_command=\"curl\","                          \
 	"process_unit=\"app.service\""
 #define PAY                                                                                        \
 	"server_address=\"pay.example\",server_port=\"8443\","                                     \
-	"network_peer_address=\"2001:db8::7\",http_request_method=\"POST\","
+	"network_peer_address=\"2001:db8::7\",http_request_method=\"POST\","                         \
+	"url_scheme=\"https\","
 
 static void test_series(void **state)
 {
@@ -142,7 +144,7 @@ static void test_no_response_has_no_status(void **state)
 			       "\nksplit_http_request_failures_total{direction="
 			       "\"outgoing\",server_address=\"slow.example\","
 			       "server_port=\"443\",network_peer_address=\"192.0.2.77\","
-			       "http_request_method=\"GET\",url_template=\"/\","
+			       "http_request_method=\"GET\",url_scheme=\"https\",url_template=\"/\","
 			       "network_protocol_version=\"1.1\""));
 }
 
@@ -186,6 +188,8 @@ static void test_daemon(void **state)
 	assert_true(has_line(made, "ksplit_reason_total{class=\"end\",reason=\"closed\"} 42"));
 	assert_true(has_line(made, "ksplit_connections_by_state{state=\"relay\"} 6"));
 	assert_true(has_line(made, "ksplit_leaf_cache_hits_total 11"));
+	assert_true(has_line(made, "ksplit_session_cache_entries 13"));
+	assert_true(has_line(made, "ksplit_session_cache_evicted_total 14"));
 	assert_true(has_line(made, "ksplit_signer_up 1"));
 	assert_true(has_line(made, "ksplit_signer_requests_total{result=\"signed\"} 41"));
 	assert_true(has_line(made, "ksplit_signer_requests_total{result=\"busy\"} 42"));

@@ -114,11 +114,11 @@ static void test_nonce_carry(void **state)
 static void test_bad_arguments(void **state)
 {
 	struct tls_keys keys = {.version = 0x0304, .aead = TLS_AEAD_AES128_GCM}, before;
-	uint8_t in[257] = {0}, out[257 + TLS_RECORD_SEAL_OVERHEAD];
+	static uint8_t in[16385], out[16385 + TLS_RECORD_SEAL_OVERHEAD];
 
 	(void)state;
 	before = keys;
-	assert_int_equal(tls_record_seal(&keys, DATA, in, 257, out, sizeof(out)), -EINVAL);
+	assert_int_equal(tls_record_seal(&keys, DATA, in, 16385, out, sizeof(out)), -EINVAL);
 	assert_int_equal(tls_record_seal(&keys, DATA, in, 2, out, 2 + TLS_RECORD_SEAL_OVERHEAD - 1),
 			 -ENOSPC);
 	keys.aead = TLS_AEAD_NONE;

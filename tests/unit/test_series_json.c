@@ -61,6 +61,7 @@ static void a_series_has_epochs_names(void **state)
 		{"http.request_method", "\"GET\""},
 		{"http.status_code", "200"},
 		{"http.version", "\"1.1\""},
+		{"url.scheme", "\"https\""},
 		{"rpc.grpc.status_code", "null"},
 		{"direction", "\"outgoing\""},
 		{"server.name", "\"www.origin.test\""},

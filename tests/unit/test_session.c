@@ -23,8 +23,9 @@ static const struct cert_ext origin_exts[] = {
 static void make_verifying_context(void)
 {
 	char path[] = "/tmp/ksplit-test-XXXXXX", error[256] = "";
+	const struct tls_upstream_options upstream = {.ca = path, .verify = TLS_VERIFY_REQUIRE};
 	const struct tls_context_options options = {
-		.leaf_key = lab.leaf_key, .upstream_ca = path, .verify_upstream = true};
+		.upstream = &upstream, .upstream_len = 1};
 	int fd = mkstemp(path);
 	FILE *file = fdopen(fd, "w");
 
@@ -431,11 +432,12 @@ static bool come_back(SSL_CTX *ctx, uint8_t leaf)
 	struct tls_failure failure;
 	struct end_rig rig;
 	bool reused;
+	const struct tls_credential shown = {.cert = lab.leaf, .key = lab.leaf_key};
 	char byte;
 
 	open_half(&rig, true);
 	assert_int_equal(tls_session_accept(&rig.session, lab.context, rig.fd, &rig.out, lab.kdf,
-					    lab.leaf, leaf_id),
+					    &shown, leaf_id),
 			 0);
 	peer_begin(&rig, ctx);
 	if (last_ticket)

@@ -20,6 +20,7 @@
 
 #include "forge_rig.h"
 #include "core/log.h"
+#include "pki/ocsp_staple.h"
 #include "pki/signer.h"
 #include "pki/token_bucket.h"
 #include "process_count.h"
@@ -95,41 +96,56 @@ struct outcome {
 	sem_t done;
 	int err, calls;
 	X509 *cert;
+	uint8_t *staple;
+	size_t staple_len;
 };
 
-static void take(void *arg, int err, const uint8_t *cert, size_t len)
+static void take(void *arg, int err, const struct signed_leaf *leaf)
 {
 	struct outcome *outcome = arg;
+	const uint8_t *at = err ? NULL : leaf->cert;
 
 	outcome->err = err;
 	outcome->calls++;
 	if (!err)
-		outcome->cert = d2i_X509(NULL, &cert, (long)len);
+		outcome->cert = d2i_X509(NULL, &at, (long)leaf->cert_len);
+	if (!err && leaf->staple) {
+		outcome->staple = OPENSSL_memdup(leaf->staple, leaf->staple_len);
+		outcome->staple_len = leaf->staple_len;
+	}
 	sem_post(&outcome->done);
 }
 
-static void count(void *arg, int err, const uint8_t *cert, size_t len)
+static void count(void *arg, int err, const struct signed_leaf *leaf)
 {
 	struct outcome *outcome = arg;
 
-	(void)cert;
-	(void)len;
+	(void)leaf;
 	outcome->calls++;
 	outcome->err |= err;
 	sem_post(&outcome->done);
 }
 
-static int ask(const uint8_t *tbs, size_t len, X509 **cert)
+/* The outcome's error, too. */
+static int ask_for(const uint8_t *tbs, size_t len, const struct revocation *revocation,
+		   struct outcome *outcome)
 {
-	struct outcome outcome = {0};
 	int err;
 
-	sem_init(&outcome.done, 0, 0);
-	err = signer_request(test.signer, tbs, len, take, &outcome);
-	if (!err) {
-		sem_wait(&outcome.done);
-		err = outcome.err;
-	}
+	*outcome = (struct outcome){0};
+	sem_init(&outcome->done, 0, 0);
+	err = signer_request(test.signer, tbs, len, revocation, take, outcome);
+	if (!err)
+		sem_wait(&outcome->done);
+	return err ? err : outcome->err;
+}
+
+static int ask(const uint8_t *tbs, size_t len, X509 **cert)
+{
+	struct outcome outcome;
+	int err = ask_for(tbs, len, NULL, &outcome);
+
+	assert_null(outcome.staple);
 	if (cert)
 		*cert = outcome.cert;
 	else
@@ -179,6 +195,36 @@ static void what_is_no_leaf_is_refused(void **state)
 	assert_int_equal(stats().busy + stats().failed, 0);
 	OPENSSL_free(der);
 	OPENSSL_free(tbs);
+}
+
+/* Behind its filter of system calls, too. */
+static void a_revoked_leaf_comes_with_its_response(void **state)
+{
+	const struct revocation since = {.at = time(NULL) - 7 * DAY, .reason = 1};
+	const struct revocation coming = {.at = time(NULL) + DAY, .reason = 1};
+	STACK_OF(X509) *chain = sk_X509_new_null();
+	struct revocation said;
+	struct outcome outcome;
+
+	(void)state;
+	start(100);
+	assert_int_equal(ask_for(test.tbs, test.tbs_len, &since, &outcome), 0);
+	assert_verifies(&made.cas[0], outcome.cert, "a.test");
+	assert_non_null(outcome.staple);
+	sk_X509_push(chain, outcome.cert);
+	sk_X509_push(chain, made.cas[0].cert);
+	assert_true(ocsp_staple_revokes(outcome.staple, outcome.staple_len, outcome.cert, chain,
+					&said));
+	assert_int_equal(said.at, since.at);
+	assert_int_equal(said.reason, since.reason);
+	OPENSSL_free(outcome.staple);
+	X509_free(outcome.cert);
+	sk_X509_free(chain);
+	assert_int_equal(ask_for(test.tbs, test.tbs_len, &coming, &outcome), -EACCES);
+	assert_null(outcome.staple);
+	assert_int_equal(stats().issued, 1);
+	assert_int_equal(stats().refused, 1);
+	assert_int_equal(ask(test.tbs, test.tbs_len, NULL), 0);
 }
 
 static void more_than_the_rate_is_busy(void **state)
@@ -272,7 +318,7 @@ static void when_it_dies_requests_fail_and_nothing_hangs(void **state)
 	kill(pid, SIGSTOP);
 	for (size_t i = 0; i < LEN(outcomes); i++) {
 		sem_init(&outcomes[i].done, 0, 0);
-		assert_int_equal(signer_request(test.signer, test.tbs, test.tbs_len, take,
+		assert_int_equal(signer_request(test.signer, test.tbs, test.tbs_len, NULL, take,
 						&outcomes[i]),
 				 0);
 	}
@@ -299,7 +345,7 @@ static void a_full_socket_is_busy(void **state)
 	start(1000000);
 	sem_init(&outcome.done, 0, 0);
 	kill(signer_pid(test.signer), SIGSTOP);
-	while (!(err = signer_request(test.signer, test.tbs, test.tbs_len, count, &outcome)))
+	while (!(err = signer_request(test.signer, test.tbs, test.tbs_len, NULL, count, &outcome)))
 		sent++;
 	assert_int_equal(err, -EBUSY);
 	assert_true(sent > 50);
@@ -322,7 +368,7 @@ static void stopping_fails_what_is_on_its_way(void **state)
 	start(100);
 	sem_init(&outcome.done, 0, 0);
 	kill(signer_pid(test.signer), SIGSTOP);
-	assert_int_equal(signer_request(test.signer, test.tbs, test.tbs_len, take, &outcome), 0);
+	assert_int_equal(signer_request(test.signer, test.tbs, test.tbs_len, NULL, take, &outcome), 0);
 	kill(signer_pid(test.signer), SIGKILL);
 	stop(NULL);
 	assert_int_equal(outcome.calls, 1);
@@ -356,6 +402,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(a_leaf_comes_back_signed),
 		T(what_is_no_leaf_is_refused),
+		T(a_revoked_leaf_comes_with_its_response),
 		T(more_than_the_rate_is_busy),
 		T(a_bucket_fills_with_time),
 		T(it_has_no_rights_and_no_descriptor_but_its_socket),

@@ -329,7 +329,6 @@ static void extensions_that_leaves_do_not_have_are_refused(void **state)
 		{NID_netscape_cert_type, "sslCA"},
 		{NID_name_constraints, "permitted;DNS:.test"},
 		{NID_info_access, "OCSP;URI:http://ocsp.test/"},
-		{NID_certificate_policies, "DER:300A3008060667810C010201"},
 		{NID_netscape_comment, "hello"},
 		{NID_subject_alt_name, "DNS:twice.test"},
 		{0, NULL},
@@ -358,7 +357,10 @@ static void only_servers_are_signed_for(void **state)
 	assert_replaced(NID_ext_key_usage, "serverAuth,timeStamping", SIGNER_PURPOSE);
 	assert_replaced(NID_ext_key_usage, "serverAuth", SIGNER_SIGNED);
 	assert_replaced(NID_ext_key_usage, "critical,serverAuth,clientAuth,1.2.3.4", SIGNER_SIGNED);
-	assert_replaced(NID_ext_key_usage, "anyExtendedKeyUsage", SIGNER_SIGNED);
+	assert_replaced(NID_ext_key_usage, "serverAuth,anyExtendedKeyUsage", SIGNER_PURPOSE);
+	assert_replaced(NID_ext_key_usage, "serverAuth,emailProtection", SIGNER_PURPOSE);
+	assert_replaced(NID_ext_key_usage, "serverAuth,msSmartcardLogin", SIGNER_PURPOSE);
+	assert_replaced(NID_ext_key_usage, "msSGC", SIGNER_SIGNED);
 }
 
 static void the_cas_own_key_is_refused(void **state)

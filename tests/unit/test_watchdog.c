@@ -7,69 +7,27 @@
 #include <cmocka.h>
 
 #include <poll.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #include "core/notify.h"
 #include "core/watchdog.h"
+#include "notify_rig.h"
 #include "worker_rig.h"
 
-#define TIME_US	 "240000" /* what the manager gives */
-#define PATIENCE 10000	  /* ms */
-
-struct manager {
-	char folder[64];
-	struct sockaddr_un address;
-	int fd;
-};
+#define PATIENCE 10000 /* ms */
 
 static int open_manager(void **state)
 {
-	struct manager *manager = calloc(1, sizeof(*manager));
-
-	assert_non_null(manager);
-	snprintf(manager->folder, sizeof(manager->folder), "/tmp/ksplit-watchdog-XXXXXX");
-	assert_non_null(mkdtemp(manager->folder));
-	manager->address.sun_family = AF_UNIX;
-	snprintf(manager->address.sun_path, sizeof(manager->address.sun_path), "%s/notify",
-		 manager->folder);
-	manager->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	assert_true(manager->fd >= 0);
-	assert_int_equal(bind(manager->fd, (struct sockaddr *)&manager->address,
-			      sizeof(manager->address)), 0);
-	setenv("NOTIFY_SOCKET", manager->address.sun_path, 1);
-	setenv("WATCHDOG_USEC", TIME_US, 1);
-	unsetenv("WATCHDOG_PID");
-	*state = manager;
+	*state = calloc(1, sizeof(struct notify_rig));
+	assert_non_null(*state);
+	notify_rig_open(*state);
 	return 0;
 }
 
 static int close_manager(void **state)
 {
-	struct manager *manager = *state;
-
-	close(manager->fd);
-	unlink(manager->address.sun_path);
-	rmdir(manager->folder);
-	free(manager);
-	unsetenv("NOTIFY_SOCKET");
-	unsetenv("WATCHDOG_USEC");
-	unsetenv("WATCHDOG_PID");
+	notify_rig_close(*state);
+	free(*state);
 	return 0;
-}
-
-/* Has it heard that we are alive? It hears nothing else. */
-static bool heard(const struct manager *manager)
-{
-	char text[200] = "";
-	ssize_t n = recv(manager->fd, text, sizeof(text) - 1, 0);
-
-	if (n < 0)
-		return false;
-	assert_string_equal(text, "WATCHDOG=1");
-	return true;
 }
 
 /* As the main thread does it: wait until there is something to do, and do it. */
@@ -82,11 +40,12 @@ static void wait_and_run(struct watchdog *watchdog)
 	watchdog_run(watchdog);
 }
 
-static void hear(const struct manager *manager, struct worker_rig *rig, struct watchdog *watchdog)
+static void hear(const struct notify_rig *manager, struct worker_rig *rig,
+		 struct watchdog *watchdog)
 {
 	uint64_t until = worker_clock_us() + (uint64_t)PATIENCE * 1000;
 
-	while (!heard(manager)) {
+	while (!notify_rig_heard(manager)) {
 		assert_true(worker_clock_us() < until);
 		wait_and_run(watchdog);
 		worker_rig_turn(rig, RIG_WORKERS);
@@ -129,12 +88,12 @@ static void it_hears_nothing_while_one_hangs(void **state)
 		assert_int_equal(watchdog_new(&rig->server, &watchdog), 0);
 		hear(*state, rig, watchdog);
 		wait_and_run(watchdog); /* of turns that were made before */
-		heard(*state);
-		until = worker_clock_us() + 2 * strtoull(TIME_US, NULL, 10);
+		notify_rig_heard(*state);
+		until = worker_clock_us() + 2 * strtoull(NOTIFY_RIG_US, NULL, 10);
 		while (worker_clock_us() < until) {
 			worker_rig_turn(rig, 1);
 			wait_and_run(watchdog);
-			assert_false(heard(*state));
+			assert_false(notify_rig_heard(*state));
 			looks++;
 		}
 		assert_true(looks > 1);
@@ -156,11 +115,11 @@ static void it_is_not_told_before_its_time(void **state)
 		for (size_t i = 0; i < RIG_WORKERS; i++)
 			atomic_store(&rig->workers[i].turns, 1);
 		watchdog_run(watchdog);
-		assert_true(heard(*state));
+		assert_true(notify_rig_heard(*state));
 		assert_int_equal(worker_rig_turn(rig, RIG_WORKERS), RIG_WORKERS);
 		assert_true(watchdog_wait_ms(watchdog) > 1000);
 		watchdog_run(watchdog);
-		assert_false(heard(*state));
+		assert_false(notify_rig_heard(*state));
 		assert_int_equal(worker_rig_turn(rig, RIG_WORKERS), 0);
 		watchdog_free(watchdog);
 	}
@@ -187,7 +146,7 @@ static void who_is_not_asked_says_nothing(void **state)
 	setenv("WATCHDOG_USEC", "rubbish", 1);
 	assert_int_equal(watchdog_new(&rig->server, &watchdog), 0);
 	assert_null(watchdog);
-	assert_false(heard(*state));
+	assert_false(notify_rig_heard(*state));
 	worker_rig_close(rig);
 }
 
