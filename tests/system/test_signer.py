@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The CA's key lives in a process of its own. Needs root, to look into other processes."""
 
+import concurrent.futures
 import os
 import signal
 import subprocess
@@ -22,9 +23,18 @@ def root():
     assert os.geteuid() == 0, "these tests need root"
 
 
+def line_of(daemon, *arguments, name):
+    """One call of curl's: its line in the access log, which comes when both ends have closed."""
+    mark = daemon.mark()
+    clients.curl(daemon.port, "/", *arguments, name=name)
+    lines = daemon.wait_log(mark)
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
 def call(daemon, pki, name="origin.test"):
-    """One call by a client that trusts ksplit's CA and the origin's: the status code."""
-    clients.curl(daemon.port, "/", pki.both_authorities(), name=name)
+    """One call by a client that trusts ksplit's CA and the origin's."""
+    return line_of(daemon, pki.both_authorities(), name=name)
 
 
 # The names of one certificate share a leaf: others get one each where the origin is not verified.
@@ -33,13 +43,7 @@ UNVERIFIED = {"upstream": {"verify": "off"}}
 
 def call_other(daemon, pki, name):
     """A call that wants a new leaf, or whatever comes from the origin, which is not for the name."""
-    clients.curl(daemon.port, "/", pki.both_authorities(), "--insecure", name=name)
-
-
-def only_line(daemon, mark):
-    lines = daemon.wait_log(mark)
-    assert len(lines) == 1, lines
-    return lines[0]
+    return line_of(daemon, pki.both_authorities(), "--insecure", name=name)
 
 
 def test_the_key_is_in_the_signing_process_alone(ksplitd, pki, nginx):
@@ -89,15 +93,9 @@ def test_without_it_cached_names_go_on_and_new_ones_pass(ksplitd, pki, nginx):
     wait_for(lambda: "the signing process has gone" in daemon.stderr(), "the daemon to notice")
     wait_for(lambda: not daemon.summary()["signer"]["alive"], "status to tell")
     assert "the signing process has gone" in daemon.summary()["degraded"]
-    mark = daemon.mark()
-    call(daemon, pki)
-    assert only_line(daemon, mark)["mode"] == "intercept"
-    mark = daemon.mark()
-    call(daemon, pki, name="www.origin.test")
-    assert only_line(daemon, mark)["mode"] == "intercept"
-    mark = daemon.mark()
-    call_other(daemon, pki, "new.test")
-    line = only_line(daemon, mark)
+    assert call(daemon, pki)["mode"] == "intercept"
+    assert call(daemon, pki, name="www.origin.test")["mode"] == "intercept"
+    line = call_other(daemon, pki, "new.test")
     assert (line["mode"], line["pass_reason"]) == ("pass", "signer_gone"), line
     assert line["leaf_fingerprint_sha256"] is None
     assert daemon.reason_count("signer_gone") == 1
@@ -108,8 +106,10 @@ def test_more_new_names_than_the_rate_pass(ksplitd, pki, nginx):
     """One leaf a second: of six new names at once some are passed, none is refused."""
     daemon = ksplitd("127.0.0.1:%d" % nginx.port, dict(UNVERIFIED, ca={"sign_rate": 1}))
     mark = daemon.mark()
-    for number in range(6):
-        call_other(daemon, pki, "n%d.new.test" % number)
+    ca = pki.both_authorities()
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda number: clients.curl(daemon.port, "/", ca, "--insecure",
+                                                  name="n%d.new.test" % number), range(6)))
     lines = daemon.wait_log(mark, 6)
     ways = [(line["mode"], line["pass_reason"]) for line in lines]
     assert set(ways) == {("intercept", None), ("pass", "signer_busy")}, ways
@@ -126,12 +126,8 @@ def test_a_silent_one_is_not_waited_for(ksplitd, pki, nginx):
     signer = signer_of(daemon.pid)
     os.kill(signer, signal.SIGSTOP)
     try:
-        mark = daemon.mark()
-        call_other(daemon, pki, "new.test")
-        assert only_line(daemon, mark)["pass_reason"] == "signer_gone"
-        mark = daemon.mark()
-        call(daemon, pki)
-        assert only_line(daemon, mark)["mode"] == "intercept"
+        assert call_other(daemon, pki, "new.test")["pass_reason"] == "signer_gone"
+        assert call(daemon, pki)["mode"] == "intercept"
     finally:
         os.kill(signer, signal.SIGCONT)
 
@@ -150,6 +146,4 @@ def test_signals_of_the_terminal_are_not_for_it(ksplitd, pki, nginx):
     daemon = ksplitd("127.0.0.1:%d" % nginx.port)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         os.kill(signer_of(daemon.pid), number)
-    mark = daemon.mark()
-    call(daemon, pki)
-    assert only_line(daemon, mark)["mode"] == "intercept"
+    assert call(daemon, pki)["mode"] == "intercept"
