@@ -17,6 +17,7 @@
 #include "cert_maker.h"
 #include "relay/end.h"
 #include "tcp_pair.h"
+#include "tls/error_alert.h"
 #include "tls/record_seal.h"
 #include "tls_pair.h"
 
@@ -93,7 +94,6 @@ enum peer_event {
 static inline enum peer_event peer_event_of(struct peer *peer, int result, int *alert)
 {
 	unsigned long error = ERR_peek_last_error();
-	int reason = ERR_GET_REASON(error);
 
 	switch (SSL_get_error(peer->ssl, result)) {
 	case SSL_ERROR_WANT_READ:
@@ -102,12 +102,10 @@ static inline enum peer_event peer_event_of(struct peer *peer, int result, int *
 	case SSL_ERROR_SYSCALL: return errno == ECONNRESET ? PEER_RESET : PEER_FIN;
 	default: break;
 	}
-	if (reason == SSL_R_UNEXPECTED_EOF_WHILE_READING)
+	if (ERR_GET_REASON(error) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
 		return PEER_FIN;
-	if (reason < SSL_AD_REASON_OFFSET)
-		return PEER_BROKEN;
-	*alert = reason - SSL_AD_REASON_OFFSET;
-	return PEER_ALERT;
+	*alert = error_alert(error);
+	return *alert < 0 ? PEER_BROKEN : PEER_ALERT;
 }
 
 /* Read what is there; *alert is set for PEER_ALERT. Never waits. */

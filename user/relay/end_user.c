@@ -5,6 +5,7 @@
 #include <openssl/ssl.h>
 
 #include "relay/end.h"
+#include "tls/error_alert.h"
 #include "tls/record_seal.h"
 #include "tls/sock_bio.h"
 #include "tls/protocol.h"
@@ -24,9 +25,9 @@ static enum end_event event_of_error(struct relay_end *end, int result, uint8_t 
 	case SSL_ERROR_SYSCALL: return sock_bio_errno(session->bio) ? END_RESET : END_FIN;
 	default: break;
 	}
-	if (ERR_GET_LIB(error) == ERR_LIB_SSL && ERR_GET_REASON(error) >= SSL_AD_REASON_OFFSET) {
+	if (error_alert(error) >= 0) {
 		alert[0] = ALERT_FATAL;
-		alert[1] = (uint8_t)(ERR_GET_REASON(error) - SSL_AD_REASON_OFFSET);
+		alert[1] = (uint8_t)error_alert(error);
 		return END_ALERT;
 	}
 	if (ERR_GET_REASON(error) == SSL_R_UNEXPECTED_MESSAGE ||

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "tls/error_alert.h"
 #include "tls/key_groups.h"
 #include "tls/origin_faults.h"
 #include "tls/protocol.h"
@@ -14,9 +15,6 @@
 
 /* Four records and their overhead in one recv(2). */
 #define READ_AHEAD_BYTES (4 * (16384 + 256 + 5) + 64)
-
-/* SSL_R_* above this are received alerts (ssl.h, SSL_AD_REASON_OFFSET). */
-#define ALERT_REASON(reason) ((reason) - SSL_AD_REASON_OFFSET)
 
 static int session_new(struct tls_session *session, const struct tls_context *context, SSL_CTX *ctx,
 		       int fd, struct out_buffer *out, struct tls_kdf *kdf, bool is_server)
@@ -256,9 +254,9 @@ static void failure_from_queue(const struct tls_session *session, struct tls_fai
 		failure->text = X509_verify_cert_error_string(session->verify_error);
 	} else if (reason == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
 		failure->kind = TLS_FAILURE_CLOSED;
-	} else if (ERR_GET_LIB(error) == ERR_LIB_SSL && reason >= SSL_AD_REASON_OFFSET) {
+	} else if (error_alert(error) >= 0) {
 		failure->kind = TLS_FAILURE_ALERT;
-		failure->alert = ALERT_REASON(reason);
+		failure->alert = error_alert(error);
 	}
 	if (!session->track.is_server && lacks_version(failure, reason))
 		failure->kind = TLS_FAILURE_VERSION;
