@@ -26,6 +26,18 @@ struct {
 	__type(value, struct ksplit_stream_state);
 } sockets SEC(".maps");
 
+/*
+ * By worker: the stream (pending_key) of which a piece waits for a second look; 0: none. The daemon
+ * reads it in its own memory after each send, user/observe/sampler_look.c.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} second_look SEC(".maps");
+
 #define CONNECTIONS_MAX (1 << 20)
 
 /* By connection number: what its two streams know of each other. */

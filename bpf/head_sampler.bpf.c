@@ -77,19 +77,23 @@ static __always_inline void sample_sent(struct socket *sock, struct msghdr *msg,
 	struct ksplit_stream_state *state;
 	struct walk walk = {};
 
-	if (sent <= 0 || !sk)
+	if (!sk)
 		return;
 	state = bpf_sk_storage_get(&sockets, sk, 0, 0);
-	if (!state || state->sampler != KSPLIT_SAMPLER_FENTRY)
+	if (!state || state->sampler != KSPLIT_SAMPLER_FENTRY || (sent <= 0 && !state->looks))
 		return;
 	if (stand_ins && is_seen(state, sk, by))
 		return;
-	/* Alerts and key updates come with a control message (Documentation/networking/tls.rst). */
-	if (msg->msg_controllen)
+	if (!state->looks) {
+		/* Alerts and key updates have a control message (Documentation/networking/tls.rst). */
+		if (msg->msg_controllen)
+			return;
+		if (scan_skip_piece(state, (__u32)sent))
+			return;
+	}
+	if (walk_open(&walk, state))
 		return;
-	if (scan_skip_piece(state, (__u32)sent))
-		return;
-	if (walk_begin(&walk, state, (__u32)sent))
+	if (state->looks ? walk_resume(&walk, sent) : walk_begin(&walk, (__u32)sent))
 		return;
 	walk.source.user = sender_buffer(msg);
 	if (!walk.source.user) {
@@ -101,6 +105,14 @@ static __always_inline void sample_sent(struct socket *sock, struct msghdr *msg,
 		}
 	}
 	bpf_loop(WALK_STEPS, step_user, &walk, 0);
+	if (walk.want == WALK_UNREAD) {
+		walk_wait(&walk);
+		return;
+	}
+	if (state->looks) {
+		state->looks = 0;
+		count(SAMPLER_LOOKED_AGAIN);
+	}
 	walk_end(&walk);
 }
 
@@ -148,7 +160,7 @@ int BPF_PROG(head_inet_sendpage, struct socket *sock, struct page *page, int off
 		return 0;
 	if (scan_skip_piece(state, (__u64)sent))
 		return 0;
-	if (walk_begin(&walk, state, (__u32)sent))
+	if (walk_open(&walk, state) || walk_begin(&walk, (__u32)sent))
 		return 0;
 	if (state->skip < (__u64)sent) {
 		scan_give_up(walk.scan, state, KSPLIT_EVENT_LOST);
@@ -195,7 +207,7 @@ int head_sk_msg(struct sk_msg_md *msg)
 		return SK_PASS;
 	if (scan_skip_piece(state, size))
 		return SK_PASS;
-	if (walk_begin(&walk, state, size))
+	if (walk_open(&walk, state) || walk_begin(&walk, size))
 		return SK_PASS;
 	walk.source.msg = msg;
 	bpf_loop(WALK_STEPS, step_msg, &walk, 0);

@@ -24,7 +24,15 @@ struct walk {
 	__u32 want; /* what the walk ended with */
 };
 
-/* Fill the window up from the sender's buffer: it has just been read, so it is in memory. */
+#define WALK_UNREAD (SCAN_WANT_KEEP + 1) /* a want: the next bytes are not in memory just now */
+#define WALK_LOOKS  8			 /* at a piece, at most */
+#define WALK_STEPS  (1 << 20)		 /* each takes a byte at least, or is the last */
+
+/*
+ * Fill the window up from the sender's buffer. It has just been read, so it is in memory, unless its
+ * page is on its way to another place (mm/migrate.c, mm/khugepaged.c): then it is there when the
+ * sender touches it.
+ */
 static long fill_from_user(struct walk *walk)
 {
 	struct ksplit_scan *s = walk->scan;
@@ -50,9 +58,7 @@ static long step_user(__u32 index, void *context)
 	if (walk->want == SCAN_WANT_MORE) {
 		if (!fill_from_user(walk))
 			return 0;
-		count(SAMPLER_UNREADABLE);
-		walk->want = SCAN_DONE;
-		scan_give_up(walk->scan, walk->state, KSPLIT_EVENT_LOST);
+		walk->want = WALK_UNREAD;
 		return 1;
 	}
 	return walk->want != SCAN_GO_ON;
@@ -183,17 +189,26 @@ static __always_inline void walk_end(struct walk *walk)
 }
 
 /* 0, or there is nothing to walk with. */
-static __always_inline int walk_begin(struct walk *walk, struct ksplit_stream_state *state,
-				      __u32 size)
+static __always_inline int walk_open(struct walk *walk, struct ksplit_stream_state *state)
 {
 	__u32 worker = worker_of(state);
-	struct ksplit_scan *s = bpf_map_lookup_elem(&scratch, &worker);
 
 	walk->state = state;
-	walk->scan = s;
+	walk->scan = bpf_map_lookup_elem(&scratch, &worker);
 	walk->pair = bpf_map_lookup_elem(&pairs, &state->conn);
-	if (!s || !walk->pair)
-		return 1;
+	return !walk->scan || !walk->pair;
+}
+
+/* 0, or the piece is not walked through: the stream is given up. */
+static __always_inline int walk_begin(struct walk *walk, __u32 size)
+{
+	struct ksplit_stream_state *state = walk->state;
+	struct ksplit_scan *s = walk->scan;
+
+	if (s->waits) {
+		wipe(s); /* nobody has come for the second look */
+		s->waits = 0;
+	}
 	s->head_bytes = head_bytes;
 	if (window_begin(s, state)) {
 		scan_give_up(s, state, KSPLIT_EVENT_LOST);
@@ -203,6 +218,42 @@ static __always_inline int walk_begin(struct walk *walk, struct ksplit_stream_st
 	return 0;
 }
 
-#define WALK_STEPS (1 << 20) /* each takes a byte at least, or is the last */
+static __always_inline void ask_for_look(const struct ksplit_stream_state *state, __u64 key)
+{
+	__u32 worker = worker_of(state);
+	__u64 *asked = bpf_map_lookup_elem(&second_look, &worker);
+
+	if (asked)
+		*asked = key;
+}
+
+/* Everything stays as it is, until the daemon has touched the bytes and shows them again. */
+static __always_inline void walk_wait(struct walk *walk)
+{
+	walk->state->looks++;
+	walk->scan->waits = (__u32)pending_key(walk->state);
+	ask_for_look(walk->state, pending_key(walk->state));
+}
+
+/*
+ * The second look: a call that sends nothing, from where the bytes are (`sent` is 0). 0: the walk goes
+ * on where it was. Otherwise the piece was never read, and the stream is given up.
+ */
+static __always_inline int walk_resume(struct walk *walk, int sent)
+{
+	struct ksplit_stream_state *state = walk->state;
+	struct ksplit_scan *s = walk->scan;
+	__u32 waits = s->waits;
+
+	ask_for_look(state, 0);
+	s->waits = 0;
+	if (!sent && waits == (__u32)pending_key(state) && state->looks < WALK_LOOKS)
+		return 0;
+	state->looks = 0;
+	count(SAMPLER_UNREADABLE);
+	scan_give_up(s, state, KSPLIT_EVENT_LOST);
+	wipe(s);
+	return 1;
+}
 
 #endif

@@ -53,7 +53,7 @@ struct ksplit_stream_state {
 	__u8 sampler; /* enum ksplit_sampler */
 	__u8 seen_by; /* fexit: enum ksplit_seen_by, of the last send */
 	__u32 seen_at; /* ... and where the socket's stream was then */
-	__u32 reserved;
+	__u32 looks; /* fexit: at a piece that could not be read yet; 0: there is none */
 };
 
 /* Two programs see each send where one of them can be passed over (bpf/head_sampler.bpf.c). */
@@ -82,6 +82,7 @@ enum ksplit_sampler_count {
 	SAMPLER_DROPPED,    /* the ring buffer was full */
 	SAMPLER_UNREADABLE, /* pieces whose bytes could not be read */
 	SAMPLER_NO_ROOM,    /* lines whose begin could not be kept */
+	SAMPLER_LOOKED_AGAIN, /* pieces that were read when they were shown once more */
 	SAMPLER_COUNTS
 };
 

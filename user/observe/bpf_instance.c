@@ -35,10 +35,14 @@ static int set_ring_size(struct ksplit_bpf *skel, uint32_t bytes)
 /* Scratch memory for each. */
 static int set_workers(struct ksplit_bpf *skel, uint32_t workers)
 {
-	int err = bpf_map__set_max_entries(skel->maps.scratch, workers);
+	struct bpf_map *const maps[] = {skel->maps.scratch, skel->maps.partial_new,
+					skel->maps.second_look};
+	int err = 0;
 
 	skel->rodata->workers = workers;
-	return err ? err : bpf_map__set_max_entries(skel->maps.partial_new, workers);
+	for (size_t i = 0; !err && i < sizeof(maps) / sizeof(maps[0]); i++)
+		err = bpf_map__set_max_entries(maps[i], workers);
+	return err;
 }
 
 /*

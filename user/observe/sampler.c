@@ -9,6 +9,7 @@
 #include "observe/bpf_object.h"
 #include "observe/sampler_attach.h"
 #include "observe/sampler_internal.h"
+#include "observe/sampler_look.h"
 #include "observe/sampler_probe.h"
 #include "observe/sampler_ring.h"
 
@@ -136,6 +137,8 @@ int sampler_new(const struct sampler_options *options, struct bpf_object_set *se
 		err = sampler_open_ring(sampler);
 		if (err)
 			say(sampler, "ring buffer", "cannot be read", err);
+		if (!err && sampler_look_open(sampler))
+			say(sampler, "second look", "cannot be mapped", errno);
 		if (!err)
 			choose_all(sampler, options);
 		err = check_forced(sampler, options, error, error_len);
@@ -155,6 +158,7 @@ void sampler_free(struct sampler *sampler)
 		return;
 	sampler_detach_fentry(sampler);
 	sampler_detach_sk_msg(sampler);
+	sampler_look_close(sampler);
 	sampler_close_ring(sampler);
 	free(sampler);
 }

@@ -22,6 +22,8 @@ struct sampler {
 	const _Atomic unsigned long *consumed, *produced;
 	sampler_event_fn event; /* within sampler_poll */
 	void *event_ctx;
+	const uint64_t *asked; /* sampler_look.h: a word for each worker; NULL: none is mapped */
+	size_t asked_len;
 	uint64_t polled;   /* events taken by the present poll */
 	bool behind; /* sampler_is_behind */
 	bool dirty;	   /* read events lie in the ring */

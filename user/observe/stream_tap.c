@@ -38,6 +38,8 @@ void stream_tap_begin(struct stream_tap *tap, const struct stream_tap_options *o
 					tap->fd)) {
 		if (tap->kind == KSPLIT_SAMPLER_SK_MSG)
 			watch_begin(tap);
+		else
+			tap->asked = sampler_look_asked(tap->sampler, tap->conn);
 		return;
 	}
 	if (tap->kind != KSPLIT_SAMPLER_NONE)

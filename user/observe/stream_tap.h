@@ -6,11 +6,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "observe/sampler.h"
+#include "observe/sampler_look.h"
 #include "observe/stream_watch.h"
 
 struct stream_pair;
 struct stream_scanner;
+
+#define STREAM_TAP_LOOKS 8 /* at a piece, at most: as many as the program asks for */
 
 /*
  * The relay's view of sampling: one a connection. It hands over what passes through its hands, says
@@ -24,6 +26,7 @@ struct stream_tap {
 	uint64_t conn;
 	int fd[KSPLIT_STREAMS];		 /* not owned: where each stream is sent */
 	bool over[KSPLIT_STREAMS];
+	const uint64_t *asked; /* where the program asks for a second look; NULL: never */
 	struct stream_watch watch[KSPLIT_STREAMS]; /* sk_msg beside kernel TLS */
 	uint64_t lost_bytes;		 /* that the program was not shown */
 };
@@ -61,6 +64,23 @@ static inline void stream_tap_full(struct stream_tap *tap, enum ksplit_stream st
 {
 	if (stream_tap_watched(tap, stream))
 		stream_watch_full(&tap->watch[stream]);
+}
+
+/*
+ * The socket has taken these bytes, by one send; they are still there. To be called before the next
+ * one (sampler_look.h).
+ */
+static inline void stream_tap_shown(const struct stream_tap *tap, enum ksplit_stream stream,
+				    const void *sent, size_t len)
+{
+	if (!tap || !tap->asked)
+		return;
+	for (int i = 0; i < STREAM_TAP_LOOKS && len; i++) {
+		if (__atomic_load_n(tap->asked, __ATOMIC_RELAXED) !=
+		    sampler_look_key(tap->conn, stream))
+			return;
+		sampler_look_again(tap->fd[stream], sent, len);
+	}
 }
 
 static inline void stream_tap_data(struct stream_tap *tap, enum ksplit_stream stream,

@@ -32,6 +32,8 @@ static int write_watched(struct relay_flow *flow, const uint8_t *data, size_t le
 		size_t before = waiting(flow);
 		int err = relay_end_write(flow->dst, data, piece);
 
+		if (!before)
+			stream_tap_shown(flow->tap, flow->stream, data, piece);
 		if (err)
 			return err;
 		if (!before && stream_tap_watched(flow->tap, flow->stream))
@@ -44,22 +46,40 @@ static int write_watched(struct relay_flow *flow, const uint8_t *data, size_t le
 	return 0;
 }
 
-static int flush_watched(struct relay_flow *flow)
+/* Whoever samples in the kernel is told of each send, before its bytes go. */
+static bool is_followed(const struct relay_flow *flow)
+{
+	return stream_tap_watched(flow->tap, flow->stream) || (flow->tap && flow->tap->asked);
+}
+
+/* One send of what waits, and what the tap wants to know of it. 0 or -errno. */
+static int flush_piece(struct relay_flow *flow)
+{
+	struct out_buffer *out = flow->dst->out;
+	const uint8_t *bytes = out_buffer_bytes(out);
+	uint8_t first = *bytes;
+	size_t piece = waiting(flow);
+	ssize_t n;
+
+	if (stream_tap_watched(flow->tap, flow->stream))
+		piece = stream_tap_piece(flow->tap, flow->stream, piece);
+	n = out_buffer_try(out, flow->dst->fd, piece);
+	if (n < 0)
+		return (int)n;
+	stream_tap_shown(flow->tap, flow->stream, bytes, (size_t)n);
+	out_buffer_drop(out, (size_t)n);
+	if (stream_tap_watched(flow->tap, flow->stream))
+		stream_tap_sent(flow->tap, flow->stream, first, (size_t)n);
+	return 0;
+}
+
+static int flush_followed(struct relay_flow *flow)
 {
 	struct relay_end *dst = flow->dst;
 	int err = dst->tx->renew_key(dst);
 
-	while (!err && !out_buffer_empty(dst->out) &&
-	       stream_tap_watched(flow->tap, flow->stream)) {
-		uint8_t first = out_buffer_first(dst->out);
-		size_t piece = stream_tap_piece(flow->tap, flow->stream, waiting(flow));
-		ssize_t n = out_buffer_send_piece(dst->out, dst->fd, piece);
-
-		if (n < 0)
-			err = (int)n;
-		else if (stream_tap_watched(flow->tap, flow->stream))
-			stream_tap_sent(flow->tap, flow->stream, first, (size_t)n);
-	}
+	while (!err && !out_buffer_empty(dst->out) && is_followed(flow))
+		err = flush_piece(flow);
 	if (!err)
 		return relay_end_flush(dst);
 	if (err == -EAGAIN) {
@@ -94,8 +114,7 @@ static enum end_event copy_move(struct relay_flow *flow, struct relay_env *env)
 static int copy_flush(struct relay_flow *flow, struct relay_env *env)
 {
 	(void)env;
-	return stream_tap_watched(flow->tap, flow->stream) ? flush_watched(flow)
-							   : relay_end_flush(flow->dst);
+	return is_followed(flow) ? flush_followed(flow) : relay_end_flush(flow->dst);
 }
 
 static bool copy_idle(const struct relay_flow *flow)

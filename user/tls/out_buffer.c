@@ -95,9 +95,9 @@ int out_buffer_append(struct out_buffer *out, const void *data, size_t len)
 	return 0;
 }
 
-uint8_t out_buffer_first(const struct out_buffer *out)
+const uint8_t *out_buffer_bytes(const struct out_buffer *out)
 {
-	return out->block->bytes[out->off];
+	return out->block->bytes + out->off;
 }
 
 static void give_back_empty(struct out_buffer *out)
@@ -108,7 +108,7 @@ static void give_back_empty(struct out_buffer *out)
 	out->off = out->len = 0;
 }
 
-ssize_t out_buffer_send_piece(struct out_buffer *out, int fd, size_t most)
+ssize_t out_buffer_try(const struct out_buffer *out, int fd, size_t most)
 {
 	size_t len = out->len - out->off;
 	ssize_t n;
@@ -119,19 +119,24 @@ ssize_t out_buffer_send_piece(struct out_buffer *out, int fd, size_t most)
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
-	out->off += (size_t)n;
+	return n;
+}
+
+void out_buffer_drop(struct out_buffer *out, size_t len)
+{
+	out->off += len;
 	if (out_buffer_empty(out))
 		give_back_empty(out);
-	return n;
 }
 
 int out_buffer_send(struct out_buffer *out, int fd)
 {
 	while (!out_buffer_empty(out)) {
-		ssize_t n = out_buffer_send_piece(out, fd, OUT_BUFFER_BLOCK);
+		ssize_t n = out_buffer_try(out, fd, OUT_BUFFER_BLOCK);
 
 		if (n < 0)
 			return (int)n;
+		out_buffer_drop(out, (size_t)n);
 	}
 	give_back_empty(out);
 	return 0;

@@ -47,11 +47,15 @@ size_t out_buffer_room(const struct out_buffer *out);
 /* Append all of it. 0, -ENOSPC (nothing taken) or -ENOMEM. */
 int out_buffer_append(struct out_buffer *out, const void *data, size_t len);
 
-/* Of what is unsent, the first byte. Not empty. */
-uint8_t out_buffer_first(const struct out_buffer *out);
+/* What is unsent, until anything else is done to the buffer. Not empty. */
+const uint8_t *out_buffer_bytes(const struct out_buffer *out);
 
-/* One send(2) of at most `most` bytes: how many were sent, or -errno. Not empty; else as below. */
-ssize_t out_buffer_send_piece(struct out_buffer *out, int fd, size_t most);
+/*
+ * One send(2) of at most `most` bytes, which stay: how many were sent, or -errno. Not empty; else as
+ * below. And what was sent can go.
+ */
+ssize_t out_buffer_try(const struct out_buffer *out, int fd, size_t most);
+void out_buffer_drop(struct out_buffer *out, size_t len);
 
 /*
  * Send what is unsent to a socket, never blocking, never raising SIGPIPE. 0 when empty now, -EAGAIN

@@ -24,7 +24,7 @@ struct ksplit_scan {
 	__u32 chunk;	  /* of the piece, read at once */
 	__u32 open;	  /* an event is being written */
 	__u32 event_bytes; /* of the longest that was written before this one: to be wiped */
-	__u32 reserved;
+	__u32 waits; /* fexit: for a second look at this piece, of this stream; 0: for none */
 	__u8 window[2 * SCAN_WINDOW]; /* the second half only keeps masked copies inside */
 	/* The event that is being written, with room for its bytes; as above. */
 	__u64 event[(sizeof(struct ksplit_head_event) + 2 * KSPLIT_HEAD_MAX) / 8];
