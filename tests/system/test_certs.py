@@ -3,10 +3,11 @@
 
 import hashlib
 import ssl
+from datetime import datetime
 
 import pytest
 
-from lib import stage as stages, stream
+from lib import env, metrics, stage as stages, stream
 from lib.service import fingerprint, incoming
 from lib.stage import connect_tls
 from lib.status import run
@@ -73,6 +74,21 @@ def test_certificates_of_services(ksplitd, service, identities):
     rows = [row for row in daemon.ask("certs")["certs"] if row["kind"] == "identity"]
     assert [(row["key"], row["fingerprint_sha256"]) for row in rows] == [
         ("P-256", fingerprint(identities.shop)), ("RSA-2048", fingerprint(identities.shop_rsa))]
+
+
+def test_metrics_tell_their_ends(ksplitd, service, identities):
+    port = env.free_port()
+    daemon = ksplitd(incoming("127.0.0.1:%d" % service.plain, upstream_tls=False), {
+        "identities": identities.settings(identities.shop, identities.shop_rsa),
+        "metrics": {"prometheus": "127.0.0.1:%d" % port}})
+    rows = daemon.ask("certs")["certs"]
+    told = {labels: value for (name, labels), value
+            in metrics.parse(metrics.get(port, "/metrics")[2]).items()
+            if name == "ksplit_certificate_not_after_timestamp_seconds"}
+    assert [row["kind"] for row in rows] == ["ca", "identity", "identity"]
+    assert told == {frozenset({"kind": row["kind"], "name": row["name"],
+                               "fingerprint": row["fingerprint_sha256"][:16]}.items()):
+                    datetime.fromisoformat(row["not_after"]).timestamp() for row in rows}
 
 
 def test_table(daemon):

@@ -177,6 +177,25 @@ static inline void make_observer(struct observer_status *out)
 	out->not_http = 7;
 }
 
+#define MADE_CERTS 3
+
+/* A CA, and a certificate that is listed twice. 0 or -ENOMEM. */
+static inline int make_certs(struct control_certs *out)
+{
+	*out = (struct control_certs){calloc(MADE_CERTS, sizeof(*out->certs)), MADE_CERTS};
+	if (!out->certs)
+		return -ENOMEM;
+	for (size_t i = 0; i < MADE_CERTS; i++) {
+		struct control_cert *cert = &out->certs[i];
+
+		cert->kind = i ? "identity" : "ca";
+		strcpy(cert->name, i ? MADE_EVIL_NAME : "made CA");
+		cert->until_ms = i ? 1900000000999 : 2000000000000;
+		memset(cert->fingerprint, i ? 0xab : 0x01, sizeof(cert->fingerprint));
+	}
+	return 0;
+}
+
 static inline void make_summary(struct control_summary *out)
 {
 	memset(out, 0, sizeof(*out));
@@ -293,6 +312,12 @@ static inline void made_read_observer(void *ctx, struct observer_status *out)
 	make_observer(out);
 }
 
+static inline int made_read_certs(void *ctx, struct control_certs *out)
+{
+	(void)ctx;
+	return make_certs(out);
+}
+
 static inline bool made_read_otlp(void *ctx, struct otlp_stats *out)
 {
 	(void)ctx;
@@ -308,6 +333,7 @@ static inline void make_source(struct made_source *made, struct metrics_source *
 	out->read_summary = made_read_summary;
 	out->read_aggregate = made_read_aggregate;
 	out->read_observer = made_read_observer;
+	out->read_certs = made_read_certs;
 	out->read_otlp = made_read_otlp;
 }
 

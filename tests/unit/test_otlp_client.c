@@ -52,7 +52,11 @@ static int read_aggregate(void *ctx, struct aggregate_snapshot *out)
 
 static atomic_int taken;
 static const struct metrics_source source = {
-	&taken, read_stats, read_summary, read_aggregate, read_observer, NULL,
+	.ctx = &taken,
+	.read_stats = read_stats,
+	.read_summary = read_summary,
+	.read_aggregate = read_aggregate,
+	.read_observer = read_observer,
 };
 
 /* -- what a test holds --------------------------------------------------------------------------

@@ -20,6 +20,8 @@ static void render(struct made *made, uint32_t step)
 {
 	if (step)
 		assert_int_equal(make_snapshot(&made->moment.aggregate, step), 0);
+	if (step)
+		assert_int_equal(make_certs(&made->moment.certs), 0);
 	make_stats(&made->moment.stats);
 	make_summary(&made->moment.summary);
 	make_observer(&made->moment.observer);
@@ -174,6 +176,7 @@ static void test_endpoints(void **state)
 static void test_daemon(void **state)
 {
 	const struct made *made = *state;
+	const char *once;
 	char line[200];
 
 	assert_true(has_line(made, "ksplit_build_info{version=\"0.1.0\","
@@ -195,6 +198,13 @@ static void test_daemon(void **state)
 	assert_true(has_line(made, "ksplit_signer_requests_total{result=\"busy\"} 42"));
 	assert_true(has_line(made, "ksplit_signer_requests_total{result=\"refused\"} 43"));
 	assert_true(has_line(made, "ksplit_signer_requests_total{result=\"failed\"} 44"));
+	assert_true(has_line(made, "ksplit_certificate_not_after_timestamp_seconds{kind=\"ca\","
+				   "name=\"made CA\",fingerprint=\"0101010101010101\"} "
+				   "2000000000"));
+	/* Once, though it is listed twice. */
+	once = strstr(made->text, "abababababababab\"} 1900000000\n");
+	assert_non_null(once);
+	assert_null(strstr(once + 1, "abababababababab\"}"));
 	assert_true(has_line(made, "ksplit_identities 45"));
 	assert_true(has_line(made, "ksplit_identity_reloads_total{result=\"loaded\"} 46"));
 	assert_true(has_line(made, "ksplit_identity_reloads_total{result=\"failed\"} 47"));

@@ -324,6 +324,7 @@ void status_metrics_source(struct server *server, struct metrics_source *source)
 		.read_summary = read_summary,
 		.read_aggregate = read_aggregate,
 		.read_observer = read_observer,
+		.read_certs = status_read_own_certs,
 		.read_otlp = read_otlp,
 	};
 }

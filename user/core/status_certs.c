@@ -65,17 +65,18 @@ static void add_leaves(struct control_certs *out, struct leaf **leaves, size_t l
 	}
 }
 
-int status_read_certs(void *ctx, struct control_certs *out)
+/* With forged leaves, this many at most. */
+static int read_certs(struct server *server, size_t most, struct control_certs *out)
 {
-	struct generation *generation = server_generation(ctx);
+	struct generation *generation = server_generation(server);
 	struct issuer *issuer = generation->issuer;
 	struct identity_set *set =
 		generation->identities ? identity_store_get(generation->identities) : NULL;
 	size_t identities = set ? identity_set_len(set) : 0, leaves_len = 0;
-	struct leaf **leaves = calloc(CONTROL_CERTS_MAX, sizeof(struct leaf *));
+	struct leaf **leaves = calloc(most + 1, sizeof(struct leaf *));
 
-	if (leaves && issuer->leaves)
-		leaves_len = leaf_cache_read(issuer->leaves, leaves, CONTROL_CERTS_MAX);
+	if (most && leaves && issuer->leaves)
+		leaves_len = leaf_cache_read(issuer->leaves, leaves, most);
 	*out = (struct control_certs){
 		.certs = calloc(1 + identities + leaves_len, sizeof(*out->certs))};
 	if (out->certs) {
@@ -93,4 +94,14 @@ int status_read_certs(void *ctx, struct control_certs *out)
 		return 0;
 	control_certs_free(out);
 	return -ENOMEM;
+}
+
+int status_read_certs(void *ctx, struct control_certs *out)
+{
+	return read_certs(ctx, CONTROL_CERTS_MAX, out);
+}
+
+int status_read_own_certs(void *ctx, struct control_certs *out)
+{
+	return read_certs(ctx, 0, out);
 }

@@ -10,4 +10,7 @@
  */
 int status_read_certs(void *ctx, struct control_certs *out);
 
+/* For struct metrics_source: the same without forged leaves, which come and go. */
+int status_read_own_certs(void *ctx, struct control_certs *out);
+
 #endif

@@ -11,6 +11,12 @@ int metrics_moment_read(const struct metrics_source *source, struct metrics_mome
 	err = source->read_aggregate(source->ctx, &out->aggregate);
 	if (err)
 		return err;
+	if (source->read_certs)
+		err = source->read_certs(source->ctx, &out->certs);
+	if (err) {
+		aggregate_snapshot_free(&out->aggregate);
+		return err;
+	}
 	source->read_stats(source->ctx, &out->stats);
 	source->read_summary(source->ctx, &out->summary);
 	source->read_observer(source->ctx, &out->observer);
@@ -20,5 +26,6 @@ int metrics_moment_read(const struct metrics_source *source, struct metrics_mome
 
 void metrics_moment_free(struct metrics_moment *moment)
 {
+	control_certs_free(&moment->certs);
 	aggregate_snapshot_free(&moment->aggregate);
 }

@@ -10,6 +10,7 @@ struct metrics_moment {
 	struct stats_sum stats;
 	struct control_summary summary;
 	struct observer_status observer;
+	struct control_certs certs; /* the CA's and services' own, none forged */
 	bool has_otlp; /* metrics are exported by OTLP, too: */
 	struct otlp_stats otlp;
 };

@@ -22,6 +22,11 @@ struct metrics_source {
 	/* 0 or -ENOMEM; freed with aggregate_snapshot_free. */
 	int (*read_aggregate)(void *ctx, struct aggregate_snapshot *out);
 	void (*read_observer)(void *ctx, struct observer_status *out);
+	/*
+	 * The CA and services' identities: 0 or -ENOMEM; freed with control_certs_free. NULL: there
+	 * are none.
+	 */
+	int (*read_certs)(void *ctx, struct control_certs *out);
 	/* What became of OTLP exports; false, or NULL: nothing is exported so. */
 	bool (*read_otlp)(void *ctx, struct otlp_stats *out);
 };

@@ -6,10 +6,13 @@
 
 #include "export/prometheus_text.h"
 
-/* The three parts of prometheus_text(); write errors stay in the stream. */
+/* The parts of prometheus_text(); write errors stay in the stream. */
 
 /* Counters and states of the whole daemon. */
 void prometheus_families_daemon(FILE *out, const struct metrics_moment *moment);
+
+/* Per certificate of our own. 0 or -ENOMEM. */
+int prometheus_families_certs(FILE *out, const struct control_certs *certs);
 
 /* Per origin; per series of requests. 0 or -ENOMEM. */
 int prometheus_families_endpoints(FILE *out, const struct aggregate_snapshot *aggregate);

@@ -17,7 +17,8 @@ char *prometheus_text(const struct metrics_moment *moment, size_t *len)
 	if (!out)
 		return NULL;
 	prometheus_families_daemon(out, moment);
-	ok = prometheus_families_endpoints(out, &moment->aggregate) == 0 &&
+	ok = prometheus_families_certs(out, &moment->certs) == 0 &&
+	     prometheus_families_endpoints(out, &moment->aggregate) == 0 &&
 	     prometheus_families_series(out, &moment->aggregate) == 0 && !ferror(out);
 	/* Closing flushes, and that can be what memory does not suffice for. */
 	if (fclose(out) == 0 && ok)
