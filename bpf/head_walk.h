@@ -29,9 +29,9 @@ struct walk {
 #define WALK_STEPS  (1 << 20)		 /* each takes a byte at least, or is the last */
 
 /*
- * Fill the window up from the sender's buffer. It has just been read, so it is in memory, unless its
- * page is on its way to another place (mm/migrate.c, mm/khugepaged.c): then it is there when the
- * sender touches it.
+ * Fill the window up from the sender's buffer. It has just been read, so it is in memory, unless
+ * its page is on its way to another place (mm/migrate.c, mm/khugepaged.c): then it is there when
+ * the sender touches it.
  */
 static long fill_from_user(struct walk *walk)
 {
@@ -236,8 +236,8 @@ static __always_inline void walk_wait(struct walk *walk)
 }
 
 /*
- * The second look: a call that sends nothing, from where the bytes are (`sent` is 0). 0: the walk goes
- * on where it was. Otherwise the piece was never read, and the stream is given up.
+ * The second look: a call that sends nothing, from where the bytes are (`sent` is 0). 0: the walk
+ * goes on where it was. Otherwise the piece was never read, and the stream is given up.
  */
 static __always_inline int walk_resume(struct walk *walk, int sent)
 {
