@@ -131,10 +131,19 @@ def _go(trust, body):
     return [BUILT / "interop_client", body], trust.openssl()
 
 
-def _java(trust, body):
+def _java(trust, body, *properties):
     return ["java", "-XX:TieredStopAtLevel=1", "-Djavax.net.ssl.trustStore=%s" % trust.java(),
-            "-Djavax.net.ssl.trustStorePassword=" + PASSWORD, "-cp", BUILT, "InteropClient",
-            body], {}
+            "-Djavax.net.ssl.trustStorePassword=" + PASSWORD, *properties, "-cp", BUILT,
+            "InteropClient", body], {}
+
+
+def java_revocation(trust, name, port, hosts):
+    """One call by a Java that asks for staples and goes by them; `hosts` is its hosts(5)."""
+    return _by_program(lambda trust, body: _java(
+        trust, body, "-Dinterop.host=" + name, "-Djdk.net.hosts.file=%s" % hosts,
+        "-Djdk.tls.client.enableStatusRequestExtension=true",
+        "-Dcom.sun.net.ssl.checkRevocation=true"))(
+            trust, "/dev/null", [Visit(port, "1.1", [("GET", "/")])])[0]
 
 
 def _node(trust, body):

@@ -18,6 +18,7 @@ from lib import clients, env, stage as stages
 from lib.bad_origins import NAME, bad_origins, serve
 from lib.process import run
 from lib.tls import client_context
+from lib.visits import Trust, java_revocation
 
 STATUS = env.BUILD / "ksplit-status"
 GOOD = ("good", "good_staple", "unknown_staple", "forged_staple", "old_staple")
@@ -164,6 +165,13 @@ def test_curl_says_the_same(street, mimic, name):
     assert curl(mimic.ports[name], street.both)[0] == 60
 
 
+def trust_of(folder, port, authority):
+    """For one client of one port."""
+    place = folder / str(port)
+    place.mkdir()
+    return Trust(place, authority)
+
+
 STATUS_LINE = re.compile(r"(Cert Status|Revocation (?:Time|Reason)): (.*)")
 
 
@@ -195,6 +203,29 @@ def test_gnutls_says_that_it_is_revoked(street, pki, mimic):
             said.append(program.text())
     for text in said:
         assert "The certificate chain is revoked." in text
+
+
+@pytest.mark.needs("tstclnt", "certutil")
+def test_nss_says_that_it_is_revoked(street, pki, mimic, tmp_path):
+    """Exit code 3 of `tstclnt -F`: there is a fresh answer, and it says so."""
+    for port, authority in ((street.port("revoked"), pki.origin_ca),
+                            (mimic.ports["revoked"], pki.ca)):
+        done = run("tstclnt", "-4", "-h", "127.0.0.1", "-a", NAME, "-p", port, "-T", "-O", "-F",
+                   "-d", "sql:%s" % trust_of(tmp_path, port, authority).nss(), stdin=b"",
+                   check=False)
+        assert done.returncode == 3, done.stderr
+
+
+@pytest.mark.needs("java", "keytool")
+def test_java_says_that_it_is_revoked(street, pki, mimic, tmp_path):
+    """One that is told to ask, and to go by the answer."""
+    hosts = tmp_path / "hosts"
+    hosts.write_text("127.0.0.1 %s\n" % NAME)
+    for port, authority in ((street.port("revoked"), pki.origin_ca),
+                            (mimic.ports["revoked"], pki.ca)):
+        answer = java_revocation(trust_of(tmp_path, port, authority), NAME, port, hosts)
+        assert re.search(r"Certificate has been revoked, reason: KEY_COMPROMISE", answer.error), \
+            answer
 
 
 def test_revoked_and_more(ksplitd, street, pki):

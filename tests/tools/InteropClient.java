@@ -14,6 +14,8 @@ import java.util.HexFormat;
 /** Java's HttpClient as a client of the interoperability tests; what it reads and writes:
  *  tests/lib/visits.py. The key store that it trusts is named by javax.net.ssl.trustStore. */
 public class InteropClient {
+	private static final String HOST = System.getProperty("interop.host", "localhost");
+
 	private static String step(HttpClient client, String url, String method, Path body)
 			throws Exception {
 		HttpRequest.Builder request = HttpRequest.newBuilder(URI.create(url));
@@ -40,7 +42,7 @@ public class InteropClient {
 			for (int at = 2; at + 1 < words.length; at += 2) {
 				String answer;
 				try {
-					answer = step(client, "https://localhost:" + words[0] + words[at + 1],
+					answer = step(client, "https://" + HOST + ":" + words[0] + words[at + 1],
 						words[at], Path.of(args[0]));
 				} catch (Exception e) {
 					answer = "error " + e.toString().replace('\n', ' ');
