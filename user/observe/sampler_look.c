@@ -56,6 +56,10 @@ static void touch(const volatile char *bytes, size_t len)
 void sampler_look_again(int fd, const void *sent, size_t len)
 {
 	touch(sent, len);
-	/* No bytes, but where they are: net/tls/tls_sw.c and net/ipv4/tcp.c do nothing for it. */
+	/*
+	 * No bytes, but where they are. net/tls/tls_sw.c and net/ipv4/tcp.c do nothing for it, a card
+	 * that seals records may send an empty one (net/tls/tls_device.c), which is allowed (RFC
+	 * 8446 5.1).
+	 */
 	send(fd, sent, 0, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
