@@ -310,7 +310,8 @@ SITE = """
 
 def swap_certificates(daemon, port, folder, certificates, visit):
     """A site that gets another certificate: visit(certificate) meets each, until one was unexpected."""
-    # On a busy machine nginx may have answered before there was anything to guess.
+    # On a busy machine nginx may have answered before there was anything to guess, and of a second
+    # connection of a visit, as browsers make them, the guess is right.
     for number in range(6):
         certificate = certificates[number % 2]
         program = NginxProgram(folder / str(number), SITE, (port,), port=port,
@@ -319,9 +320,10 @@ def swap_certificates(daemon, port, folder, certificates, visit):
             visit(certificate)
         finally:
             program.close()
-        if counted(daemon)[0]:
+        if counted(daemon)[1]:
             break
-    assert counted(daemon) == (1, 1)
+    parallel, wrong = counted(daemon)
+    assert wrong == 1 and parallel >= 1, (parallel, wrong)
     env.wait_for(lambda: daemon.reason_count("guess_wrong") == 1, "the reason to be counted")
 
 
