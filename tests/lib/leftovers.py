@@ -14,6 +14,7 @@ from .process import ENV, run
 
 PINS = Path("/sys/fs/bpf/ksplit")
 PAGE = mmap.PAGESIZE
+RINGBUF = 27 # include/uapi/linux/bpf.h, enum bpf_map_type
 PRESENT_OR_SWAPPED = 3 << 62 # Documentation/admin-guide/mm/pagemap.rst
 # What bpftool has no dump for: the ring is read below, the others belong to sockets.
 NO_DUMP = ("ringbuf", "sk_storage", "sockhash")
@@ -75,10 +76,13 @@ def _numbers(value, out):
         out += value.encode() + b"\0"
 
 
-def _ring(path, size):
+def _libbpf():
+    return ctypes.CDLL(ctypes.util.find_library("bpf") or "libbpf.so.1", use_errno=True)
+
+
+def _ring(number, size):
     """The data pages of a ring buffer (kernel/bpf/ringbuf.c: consumer, producer, data twice)."""
-    libbpf = ctypes.CDLL(ctypes.util.find_library("bpf") or "libbpf.so.1", use_errno=True)
-    fd = libbpf.bpf_obj_get(str(path).encode())
+    fd = _libbpf().bpf_map_get_fd_by_id(number)
     assert fd >= 0, os.strerror(ctypes.get_errno())
     try:
         with mmap.mmap(fd, size, mmap.MAP_SHARED, mmap.PROT_READ, offset=2 * PAGE) as pages:
@@ -93,34 +97,46 @@ def pinned(pid):
     return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
 
+def _maps_of(pid):
+    """{number: type} of the maps that a daemon has, pinned or not (kernel/bpf/syscall.c,
+    bpf_map_show_fdinfo)."""
+    found = {}
+    for path in Path("/proc/%d/fdinfo" % pid).iterdir():
+        try:
+            told = dict(line.split(":", 1) for line in path.read_text().splitlines())
+        except (OSError, ValueError):
+            continue # gone meanwhile, or of another kind
+        if "map_id" in told:
+            found[int(told["map_id"])] = int(told["map_type"])
+    return found
+
+
 def ring(pid, size):
     """The bytes of a daemon's ring, without anybody's help: it is soon written over."""
-    return _ring(PINS / str(pid) / "heads", size)
+    number, = (number for number, kind in _maps_of(pid).items() if kind == RINGBUF)
+    return _ring(number, size)
 
 
 def maps(pid):
-    """(name, bytes) of every pinned map. Two runs of bpftool: emulated machines start programs
-    slowly."""
-    if not pinned(pid):
+    """(name, bytes) of every map. Two runs of bpftool: emulated machines start programs slowly."""
+    numbers = _maps_of(pid)
+    if not numbers:
         return
-    found = {}
-    for told in json.loads(run("bpftool", "-f", "-j", "map", "show").stdout):
-        for path in told.get("pinned", ()):
-            if Path(path).parent == PINS / str(pid):
-                found[path] = told
-    assert found
-    dumped = [path for path, told in found.items() if told["type"] not in NO_DUMP]
-    commands = "".join("map dump pinned %s\n" % path for path in dumped)
+    found = {told["id"]: told for told in json.loads(run("bpftool", "-j", "map", "show").stdout)
+             if told["id"] in numbers}
+    assert found.keys() == numbers.keys()
+    dumped = [number for number, told in found.items() if told["type"] not in NO_DUMP]
+    commands = "".join("map dump id %d\n" % number for number in dumped)
     answers = json.loads(run("bpftool", "-j", "batch", "file", "-", stdin=commands.encode()).stdout)
     assert len(answers) == len(dumped), answers
-    for path, answer in zip(dumped, answers):
-        assert isinstance(answer["output"], list), (path, answer)
+    for number, answer in zip(dumped, answers):
+        assert isinstance(answer["output"], list), (found[number], answer)
         out = bytearray()
         _numbers(answer["output"], out)
-        yield Path(path).name, bytes(out)
-    for path, told in found.items():
+        yield found[number]["name"], bytes(out)
+    for number, told in found.items():
         if told["type"] == "ringbuf":
-            yield Path(path).name, _ring(path, told["max_entries"])
+            yield told["name"], _ring(number, told["max_entries"])
 
 
 def statuses(daemon, tool):
