@@ -115,16 +115,16 @@ static __always_inline void blank_out(void *at, __u32 size)
 
 /*
  * Scratch memory is each worker's own, not each CPU's: these programs may be preempted, and another
- * worker's may run on the same CPU then. A connection's number tells its worker (user/core/conn.c).
+ * worker's may run on the same CPU then.
  */
 static __always_inline __u32 worker_of(const struct ksplit_stream_state *state)
 {
-	return (__u32)((state->conn - 1) % workers);
+	return ksplit_worker_of(state->conn, workers);
 }
 
 static __always_inline __u64 pending_key(const struct ksplit_stream_state *state)
 {
-	return state->conn << 1 | state->stream;
+	return ksplit_stream_key(state->conn, state->stream);
 }
 
 static __always_inline void emit(void *event, __u32 size)

@@ -25,7 +25,6 @@ struct walk {
 };
 
 #define WALK_UNREAD (SCAN_WANT_KEEP + 1) /* a want: the next bytes are not in memory just now */
-#define WALK_LOOKS  8			 /* at a piece, at most */
 #define WALK_STEPS  (1 << 20)		 /* each takes a byte at least, or is the last */
 
 /*
@@ -247,7 +246,7 @@ static __always_inline int walk_resume(struct walk *walk, int sent)
 
 	ask_for_look(state, 0);
 	s->waits = 0;
-	if (!sent && waits == (__u32)pending_key(state) && state->looks < WALK_LOOKS)
+	if (!sent && waits == (__u32)pending_key(state) && state->looks < KSPLIT_LOOKS_MAX)
 		return 0;
 	state->looks = 0;
 	count(SAMPLER_UNREADABLE);

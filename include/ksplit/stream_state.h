@@ -86,6 +86,20 @@ enum ksplit_sampler_count {
 	SAMPLER_COUNTS
 };
 
+/* A stream of a connection: key of the maps "partial" and "sampled", word of "second_look". */
+static inline __u64 ksplit_stream_key(__u64 conn, __u32 stream)
+{
+	return conn << 1 | stream;
+}
+
+/* A connection's number tells its worker (user/core/conn.c). */
+static inline __u32 ksplit_worker_of(__u64 conn, __u32 workers)
+{
+	return (__u32)((conn - 1) % workers);
+}
+
+#define KSPLIT_LOOKS_MAX 8 /* fexit: at a piece */
+
 /* A line or frame header that is not complete yet. */
 #define KSPLIT_PENDING_MAX 1024
 

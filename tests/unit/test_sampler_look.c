@@ -120,7 +120,7 @@ static bool is_asked(const struct sampler_line *line)
 {
 	const uint64_t *asked = sampler_look_asked(sampler, line->conn);
 
-	return *asked == sampler_look_key(line->conn, KSPLIT_REQUESTS);
+	return *asked == ksplit_stream_key(line->conn, KSPLIT_REQUESTS);
 }
 
 static void send_request(const struct sampler_line *line)

@@ -39,8 +39,9 @@ void sampler_look_close(struct sampler *sampler)
 
 const uint64_t *sampler_look_asked(const struct sampler *sampler, uint64_t conn)
 {
-	/* As worker_of in bpf/head_maps.h. */
-	return sampler->asked ? sampler->asked + (conn - 1) % sampler->asked_len : NULL;
+	return sampler->asked
+		       ? sampler->asked + ksplit_worker_of(conn, (uint32_t)sampler->asked_len)
+		       : NULL;
 }
 
 /* A read that waits until the page is there. */

@@ -19,16 +19,10 @@ int sampler_look_open(struct sampler *sampler);
 void sampler_look_close(struct sampler *sampler);
 
 /*
- * Where the program asks for a look at what the connection's worker has sent; NULL: it never does.
- * Valid as long as the sampler.
+ * Where the program asks for a look at what the connection's worker has sent, by ksplit_stream_key;
+ * NULL: it never does. Valid as long as the sampler.
  */
 const uint64_t *sampler_look_asked(const struct sampler *sampler, uint64_t conn);
-
-/* What stands there when it asks for a look at this stream. */
-static inline uint64_t sampler_look_key(uint64_t conn, enum ksplit_stream stream)
-{
-	return conn << 1 | stream;
-}
 
 /*
  * The program has asked: these are the bytes, which the socket has taken. To be called before anything

@@ -13,7 +13,7 @@
 
 int sampler_enlist(struct sampler *sampler, int fd, uint64_t conn, enum ksplit_stream stream)
 {
-	uint64_t key = conn << 1 | stream, value = (uint64_t)fd;
+	uint64_t key = ksplit_stream_key(conn, stream), value = (uint64_t)fd;
 
 	if (!sampler->hash_attached)
 		return 0;
@@ -60,7 +60,7 @@ int sampler_write(struct sampler *sampler, int fd, const struct ksplit_stream_st
 int sampler_read_pending(struct sampler *sampler, const struct ksplit_stream_state *state,
 			 struct ksplit_pending *pending)
 {
-	uint64_t key = state->conn << 1 | state->stream;
+	uint64_t key = ksplit_stream_key(state->conn, state->stream);
 
 	return bpf_map_lookup_elem(bpf_map__fd(sampler->skel->maps.partial), &key, pending) ? -errno
 											    : 0;
@@ -69,7 +69,7 @@ int sampler_read_pending(struct sampler *sampler, const struct ksplit_stream_sta
 int sampler_write_pending(struct sampler *sampler, const struct ksplit_stream_state *state,
 			  const struct ksplit_pending *pending)
 {
-	uint64_t key = state->conn << 1 | state->stream;
+	uint64_t key = ksplit_stream_key(state->conn, state->stream);
 
 	return bpf_map_update_elem(bpf_map__fd(sampler->skel->maps.partial), &key, pending, BPF_ANY)
 		       ? -errno
@@ -84,7 +84,7 @@ void sampler_leave(struct sampler *sampler, int fd)
 void sampler_forget(struct sampler *sampler, uint64_t conn)
 {
 	for (int i = 0; i < KSPLIT_STREAMS; i++) {
-		uint64_t key = conn << 1 | (unsigned int)i;
+		uint64_t key = ksplit_stream_key(conn, (uint32_t)i);
 
 		bpf_map_delete_elem(bpf_map__fd(sampler->skel->maps.partial), &key);
 		if (sampler->hash_attached)

@@ -12,8 +12,6 @@
 struct stream_pair;
 struct stream_scanner;
 
-#define STREAM_TAP_LOOKS 8 /* at a piece, at most: as many as the program asks for */
-
 /*
  * The relay's view of sampling: one a connection. It hands over what passes through its hands, says
  * what it has spliced, and asks how much may be spliced unseen. {0} is a tap that sees nothing.
@@ -75,9 +73,9 @@ static inline void stream_tap_shown(const struct stream_tap *tap, enum ksplit_st
 {
 	if (!tap || !tap->asked)
 		return;
-	for (int i = 0; i < STREAM_TAP_LOOKS && len; i++) {
+	for (int i = 0; i < KSPLIT_LOOKS_MAX && len; i++) {
 		if (__atomic_load_n(tap->asked, __ATOMIC_RELAXED) !=
-		    sampler_look_key(tap->conn, stream))
+		    ksplit_stream_key(tap->conn, stream))
 			return;
 		sampler_look_again(tap->fd[stream], sent, len);
 	}
