@@ -7,6 +7,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/hex.h"
+
 bool json_add_item(cJSON *to, const char *name, cJSON *value)
 {
 	if (value && cJSON_AddItemToObject(to, name, value))
@@ -55,10 +57,9 @@ bool json_add_foreign(cJSON *to, const char *name, const char *text, size_t len)
 
 bool json_add_hex(cJSON *to, const char *name, const uint8_t *bytes, size_t len)
 {
-	char text[2 * 64 + 1] = "";
+	char text[2 * 64 + 1];
 
-	for (size_t i = 0; i < len && i < 64; i++)
-		snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+	hex_print(text, bytes, len < 64 ? len : 64);
 	return json_add_text(to, name, text);
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hex.h"
 #include "export/prometheus_families.h"
 #include "export/prometheus_write.h"
 
@@ -20,9 +21,8 @@ static char *labels_of(const struct control_cert *cert)
 
 	if (!text)
 		return NULL;
-	for (size_t i = 0; i < FINGERPRINT_DIGITS / 2; i++)
-		snprintf(fingerprint + 2 * i, 3, "%02x", cert->fingerprint[i]);
-	prometheus_write_label(text, "kind", cert->kind, sizeof(cert->name));
+	hex_print(fingerprint, cert->fingerprint, FINGERPRINT_DIGITS / 2);
+	prometheus_write_label(text, "kind", cert->kind, strlen(cert->kind));
 	prometheus_write_label(text, "name", cert->name, sizeof(cert->name));
 	prometheus_write_label(text, "fingerprint", fingerprint, FINGERPRINT_DIGITS);
 	if (fclose(text) == 0)

@@ -16,6 +16,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/hex.h"
+
 #define NAME_LEN 16
 #define AES_LEN  32
 #define MAC_LEN  32
@@ -208,10 +210,7 @@ int ticket_keys_attach(struct ticket_keys *keys, SSL_CTX *ctx)
 
 static void put_hex(char *text, const struct pair *pair)
 {
-	const uint8_t *bytes = (const uint8_t *)pair;
-
-	for (size_t i = 0; i < sizeof(*pair); i++)
-		snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+	hex_print(text, (const uint8_t *)pair, sizeof(*pair));
 }
 
 int ticket_keys_export(struct ticket_keys *keys, int64_t now_s, char *text, size_t len)
